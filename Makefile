@@ -1,0 +1,46 @@
+# The two commands of a fresh machine:  make demo   make test
+# Everything is installed into .venv from requirements.lock, with the machine's own python3 (3.9 to 3.11).
+
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+
+.PHONY: install demo test test-full lint bench lock clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.lock setup.cfg pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not there; install Python 3.9, 3.10 or 3.11, or say make PYTHON=/path/to/python"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))' || { echo "make: TensorFlow 2.15 needs Python 3.9, 3.10 or 3.11, and $(PYTHON) is `$(PYTHON) -V`; say make PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "make: $(PYTHON) cannot make environments; on Debian: apt-get install python3-venv"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || { echo "make: OpenCV needs libGL and GLib; on Debian: apt-get install libgl1 libglib2.0-0"; exit 2; }
+	@touch $@
+
+# From a fresh machine to a picture: demo/demo.png.
+demo: install
+	$(BIN)/python examples/demo.py --out demo
+
+test: install lint
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-full: install lint
+	$(BIN)/python -m pytest -q
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: install
+	$(BIN)/python benchmarks/inference_ceiling.py
+
+# Resolves the newest versions that setup.cfg allows, for all Pythons at once.
+lock: install
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.9 --extra test --no-emit-index-url --no-header --no-annotate --upgrade setup.cfg -o requirements.lock
+
+clean:
+	rm -rf $(VENV) demo *.egg-info

@@ -1,0 +1,94 @@
+"""Restores and scores the pairs of a data set.
+
+    python evaluate.py --ckpt=runs/gopro --data_dir=GOPRO_Large --out_dir=results/gopro
+
+writes results.csv, summary.json, restored/ and sheet.png. `--ckpt identity` scores the blurry input itself.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from srn import command
+from srn.data.pairs import DATASETS, find_pairs
+from srn.errors import InputError, WorkError
+from srn.zoo import MODELS, PRECISIONS
+
+IDENTITY = "identity"
+
+_CKPT = flags.DEFINE_string(
+    "ckpt", None, "Weights: a model directory, checkpoint prefix, .npz, released name, or `identity`."
+)
+_MODEL = flags.DEFINE_enum("model", None, list(MODELS), "The network, where the weights do not say.")
+_PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the convolutions.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data set.")
+_DATASET = flags.DEFINE_enum("dataset", "auto", DATASETS, "Layout of the data set; see data/README.md.")
+_SPLIT = flags.DEFINE_enum("split", "test", ["test", "train"], "Of GOPRO.")
+_BLUR_FOLDER = flags.DEFINE_string("blur_folder", "blur", "Of GOPRO: `blur` (the paper's) or `blur_gamma`.")
+_OUT_DIR = flags.DEFINE_string("out_dir", "results", "Folder for scores and pictures.")
+
+
+def main() -> int:
+    """Scores what the flags name; returns the exit code."""
+    for flag in (_CKPT, _DATA_DIR):
+        if flag.value is None:
+            raise InputError(f"--{flag.name} is needed")
+    pairs = find_pairs(_DATA_DIR.value, _DATASET.value, _SPLIT.value, _BLUR_FOLDER.value)
+    _require_writable(Path(_OUT_DIR.value))
+
+    from srn.evaluation import scoring
+
+    restore = None
+    if _CKPT.value != IDENTITY:
+        from srn.inference.deblurrer import Deblurrer
+
+        restore = Deblurrer(_CKPT.value, _MODEL.value, _PRECISION.value)
+    result = scoring.score_pairs(pairs, restore, _OUT_DIR.value, progress=sys.stderr.isatty())
+    if result.scores:
+        _report(result.scores, pairs, restore)
+    if result.failures:
+        missing = f"{len(result.failures)} of {len(pairs)} pairs have no score"
+        raise WorkError("\n".join([*result.failures, missing]))
+    return command.DONE
+
+
+def _require_writable(folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"--out_dir={folder}: cannot be written ({error.strerror})") from error
+
+
+def _report(scores, pairs, restore) -> None:
+    """Writes results.csv, summary.json and the sheet, and prints the table."""
+    from srn import metrics
+    from srn.evaluation import reports, scoring
+
+    out_dir, summary = Path(_OUT_DIR.value), scoring.summarise(scores)
+    reports.write_csv(out_dir / "results.csv", scores)
+    reports.write_summary(
+        out_dir / "summary.json",
+        summary,
+        ckpt=_CKPT.value,
+        model=restore.model.name if restore else IDENTITY,
+        precision=_PRECISION.value,
+        dataset=_DATASET.value,
+        data_dir=_DATA_DIR.value,
+        blur_folder=_BLUR_FOLDER.value,
+        metrics=metrics.DEFINITIONS,
+    )
+    print(reports.format_table(summary))
+    if restore is not None:
+        reports.write_sheet(out_dir / "sheet.png", reports.choose_rows(scores, pairs, out_dir))
+    print(
+        f"weights {_CKPT.value}, {_PRECISION.value}, folder {_BLUR_FOLDER.value}; "
+        f"{summary['images']} images, {summary['identical']} identical; written to {out_dir}"
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)

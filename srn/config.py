@@ -1,0 +1,151 @@
+"""`ModelConfig`: one frozen description from which every model of the paper is built.
+
+This module knows nothing of TensorFlow, so that a command can list models and check flags at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+BOTTLENECKS = ("convlstm", "convrnn", "convgru", "convolution", "none")
+RECURRENT_BOTTLENECKS = ("convlstm", "convrnn", "convgru")
+UPSAMPLINGS = ("bilinear", "deconvolution", "subpixel")
+RESIZE_GRIDS = ("half_pixel", "legacy")
+LAYOUTS = ("encoder_decoder", "flat")
+MAX_SCALES = 4
+NUM_STRIDES = 2  # Sec. 3.2: two EBlocks, each of stride 2
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """What a scale-recurrent network is made of; the defaults are the network of the paper.
+
+    Attributes:
+      channels: 3 for colour, 1 for gray. A one-channel model restores R, G and B one by one.
+      num_scales: 1 to 4; Fig. 4 of the paper compares 1, 2 and 3.
+      width: features of the finest stage; the stages have `width`, 2 * `width`, 4 * `width` (32, 64, 128).
+      kernel_size: of every convolution but those of the bottleneck (3x3) and the deconvolutions (4x4).
+        Odd; 5 in the paper's final network, 3 in its Table 1.
+      res_blocks: ResBlocks in each block of encoder and decoder; 3 in the paper.
+      residual: whether ResBlocks have their shortcut. Without it (SR-ED, SR-Flat of Table 1) they are
+        two plain convolutions, each with its ReLU.
+      layout: "encoder_decoder", or "flat": the same layers in a row without strides and without skip
+        connections (SR-Flat, SR-RB of Table 1).
+      bottleneck: what stands between encoder and decoder: a cell with a hidden state ("convlstm",
+        "convrnn", "convgru": Sec. 3.1), one 3x3 "convolution", or "none".
+      share_weights: whether all scales use the same weights; False is SC of Table 1.
+      image_upsampling: how the restored image reaches the next finer scale (Sec. 3.1 names all three).
+      state_upsampling: the same for the hidden state.
+      resize_grid: where bilinear resizing samples. "half_pixel": `tf.image.resize` of TensorFlow 2.
+        "legacy": TensorFlow 1 with its corner at 0, which the authors' weights were trained with.
+      kappa: weight of each scale in the loss (Eq. 3), finest first; empty means 1 for each.
+      cell_stddev: standard deviation of the (truncated normal) start values of the cell's kernel; None
+        is Xavier like every other kernel. The authors' code uses 0.001.
+
+    Raises `ValueError` that names the field and what is allowed for anything that cannot be built.
+    """
+
+    channels: int = 3
+    num_scales: int = 3
+    width: int = 32
+    kernel_size: int = 5
+    res_blocks: int = 3
+    residual: bool = True
+    layout: str = "encoder_decoder"
+    bottleneck: str = "convlstm"
+    share_weights: bool = True
+    image_upsampling: str = "bilinear"
+    state_upsampling: str = "bilinear"
+    resize_grid: str = "half_pixel"
+    kappa: tuple[float, ...] = ()
+    cell_stddev: float | None = None
+
+    def __post_init__(self):
+        kappa = tuple(float(weight) for weight in self.kappa) or (1.0,) * self.num_scales
+        object.__setattr__(self, "kappa", kappa)
+        self._check_values()
+        self._check_combinations()
+
+    def _check_values(self):
+        _require(self.channels in (1, 3), "channels", self.channels, "1 or 3")
+        for name, lowest, highest in (
+            ("num_scales", 1, MAX_SCALES),
+            ("width", 1, 1024),
+            ("kernel_size", 1, 15),
+            ("res_blocks", 0, 64),
+        ):
+            value = getattr(self, name)
+            _require(_is_whole(value, lowest, highest), name, value, f"a whole number, {lowest} to {highest}")
+        _require(self.kernel_size % 2 == 1, "kernel_size", self.kernel_size, "an odd number")
+        for name, choices in (
+            ("layout", LAYOUTS),
+            ("bottleneck", BOTTLENECKS),
+            ("image_upsampling", UPSAMPLINGS),
+            ("state_upsampling", UPSAMPLINGS),
+            ("resize_grid", RESIZE_GRIDS),
+        ):
+            value = getattr(self, name)
+            _require(value in choices, name, value, "one of " + ", ".join(choices))
+        stddev = self.cell_stddev
+        _require(stddev is None or stddev > 0, "cell_stddev", stddev, "None (Xavier) or a positive number")
+        fits = len(self.kappa) == self.num_scales and min(self.kappa) >= 0 and max(self.kappa) > 0
+        _require(
+            fits, "kappa", self.kappa, f"{self.num_scales} weights of at least 0, one a scale, not all 0"
+        )
+
+    def _check_combinations(self):
+        if self.num_scales == 1:
+            for name in ("image_upsampling", "state_upsampling"):
+                why = "'bilinear' where num_scales=1: nothing is handed to a finer scale"
+                _require(getattr(self, name) == "bilinear", name, getattr(self, name), why)
+            _require(self.share_weights, "share_weights", False, "True where num_scales=1")
+        if not self.is_recurrent:
+            cells = ", ".join(RECURRENT_BOTTLENECKS)
+            why = f"where bottleneck={self.bottleneck!r}, which has no state as {cells} have"
+            for name, only in (("state_upsampling", "bilinear"), ("cell_stddev", None)):
+                _require(getattr(self, name) == only, name, getattr(self, name), f"{only!r} {why}")
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether a hidden state goes from scale to scale."""
+        return self.bottleneck in RECURRENT_BOTTLENECKS
+
+    @property
+    def strides(self) -> int:
+        """The stride of an EBlock and of a DBlock's deconvolution."""
+        return 2 if self.layout == "encoder_decoder" else 1
+
+    @property
+    def size_multiple(self) -> int:
+        """Height and width inside the network are multiples of this: 16 in the paper.
+
+        Each finer scale doubles the size and each EBlock halves it; other sizes are padded.
+        """
+        return self.strides**NUM_STRIDES * 2 ** (self.num_scales - 1)
+
+    def replace(self, **changes) -> ModelConfig:
+        """A copy with some fields changed; `kappa` starts anew where the number of scales changes."""
+        if "num_scales" in changes and "kappa" not in changes:
+            changes["kappa"] = ()
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict:
+        """Plain values, for JSON and `get_config`; `from_dict` takes them back."""
+        return {**dataclasses.asdict(self), "kappa": list(self.kappa)}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> ModelConfig:
+        """The inverse of `to_dict`. Raises `ValueError` for a field that does not exist."""
+        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise ValueError(f"ModelConfig has no field {', '.join(unknown)}")
+        return cls(**{**values, "kappa": tuple(values.get("kappa", ()))})
+
+
+def _is_whole(value, lowest, highest) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
+
+
+def _require(holds, field, value, allowed):
+    if not holds:
+        raise ValueError(f"{field}={value!r} cannot be built; allowed: {allowed}")

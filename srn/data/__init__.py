@@ -1,0 +1,1 @@
+"""Data: layouts of data sets, pairs, the stream of crops, blur synthesis."""

@@ -1,0 +1,1 @@
+"""Scoring restored images against the truth, and the reports of it."""

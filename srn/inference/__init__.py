@@ -1,0 +1,1 @@
+"""Restoring photographs: the `Deblurrer`, reading and writing image files, the command `srn-deblur`."""

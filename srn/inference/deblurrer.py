@@ -1,0 +1,72 @@
+"""`Deblurrer`: a numpy image in, the same kind of image out, sharper."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from srn.inference.restoring import restore_colour
+from srn.weights import load_model
+
+
+class Deblurrer:
+    """Restores images with one network.
+
+    Args:
+      ckpt: released weights by name, or whatever else `srn.load_model` takes.
+      model: the name of the model, where the caller insists on one.
+      precision: "float32", or "bfloat16": faster on processors that have it.
+
+    Call: image [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (alpha is passed through), any size of at least 1x1;
+    uint8 or uint16 of full range, or floating point in [0, 1]. Returns the same shape and dtype.
+
+    Raises `InputError` for weights, `ValueError` for an array that is no such image.
+    """
+
+    def __init__(self, ckpt: str = "srn", model: str | None = None, precision: str = "float32"):
+        self.model = load_model(ckpt, model, precision)
+        # One graph for all sizes.
+        self._restore = tf.function(
+            lambda images: restore_colour(self.model, images),
+            input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
+        )
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        image = np.asarray(image)
+        _check(image)
+        pixels = image if image.ndim == 3 else image[..., np.newaxis]
+        colours, alpha = pixels[..., :3], pixels[..., 3:]
+        restored = self._restore_unit(to_unit_range(colours))
+        if colours.shape[-1] == 1:
+            restored = restored.mean(axis=-1, keepdims=True)
+        restored = np.concatenate([from_unit_range(restored, image.dtype), alpha], axis=-1)
+        return restored.reshape(image.shape)
+
+    def _restore_unit(self, colours):
+        """[H, W, 1 or 3] in [0, 1] -> [H, W, 3] in [0, 1]."""
+        colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
+        return np.clip(self._restore(colours[np.newaxis])[0].numpy(), 0.0, 1.0)
+
+
+def to_unit_range(image: np.ndarray) -> np.ndarray:
+    """uint8, uint16 or floating point -> float32 in [0, 1]."""
+    if np.issubdtype(image.dtype, np.floating):
+        return image.astype(np.float32)
+    return image.astype(np.float32) / np.iinfo(image.dtype).max
+
+
+def from_unit_range(image: np.ndarray, dtype) -> np.ndarray:
+    """float32 in [0, 1] -> `dtype`; whole numbers are rounded, not truncated."""
+    if np.issubdtype(dtype, np.floating):
+        return image.astype(dtype)
+    return np.rint(image.astype(np.float64) * np.iinfo(dtype).max).astype(dtype)
+
+
+def _check(image):
+    known = image.dtype in (np.uint8, np.uint16) or np.issubdtype(image.dtype, np.floating)
+    if not known:
+        raise ValueError(f"an image is uint8, uint16 or floating point in [0, 1], not {image.dtype}")
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
+        raise ValueError(f"an image is [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], not {list(image.shape)}")
+    if 0 in image.shape:
+        raise ValueError(f"the image {list(image.shape)} has no pixels")

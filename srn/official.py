@@ -1,0 +1,113 @@
+"""The authors' TensorFlow 1 checkpoints (repository jiangsutx/SRN-Deblur).
+
+Their variables are `g_net/<convolution>/weights` and `.../biases`. Kernels have Keras' own layouts,
+[kh, kw, in, out], and [kh, kw, out, in] for transposed convolutions, so that values copy over as they are.
+A checkpoint written in training also holds the step and Adam's slots, which are passed over by name.
+"""
+
+from __future__ import annotations
+
+import re
+
+import tensorflow as tf
+
+from srn.errors import InputError
+from srn.zoo import build_model
+
+SCOPE = "g_net/"
+# What a training run of theirs stores beside the weights: the unnamed step, Adam's slots and powers.
+_TRAINING_STATE = re.compile(r"^(Variable|global_step|beta[12]_power|.*/Adam(_1)?)$")
+_KINDS = {  # (channels, has a ConvLSTM) -> model
+    (1, True): "official_lstm",
+    (1, False): "official_gray",
+    (3, False): "official_color",
+    (3, True): "official_lstm_color",
+}
+
+
+def is_official(prefix: str) -> bool:
+    """Whether the checkpoint at `prefix` (its path without `.index`) has the authors' variable names."""
+    return any(name.startswith(SCOPE) for name, _ in tf.train.list_variables(prefix))
+
+
+def load_checkpoint(prefix: str, precision: str = "float32"):
+    """Builds the network that a checkpoint of the authors belongs to, and fills it.
+
+    Args:
+      prefix: path without `.index`, such as `checkpoints/color/deblur.model-523000`.
+      precision: see `srn.build_model`.
+
+    Returns:
+      `official_lstm`, `official_gray`, `official_color` or `official_lstm_color`, told by the variables.
+
+    Raises `InputError` that names the file, and every variable that is missing, unknown or of another shape.
+    """
+    prefix = str(prefix)
+    if prefix.endswith(".index"):
+        prefix = prefix[: -len(".index")]
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+    except (tf.errors.OpError, ValueError) as error:
+        raise InputError(f"{prefix}: not a checkpoint that can be read ({_first_line(error)})") from error
+    shapes = {
+        name: tuple(shape)
+        for name, shape in reader.get_variable_to_shape_map().items()
+        if not _TRAINING_STATE.match(name)
+    }
+    model = build_model(_kind_of(shapes, prefix), precision)
+    arrays = {name: reader.get_tensor(name) for name in shapes}
+    assign(model, arrays, source=prefix, scope=SCOPE)
+    return model
+
+
+def assign(model, arrays: dict, source: str, scope: str = "") -> None:
+    """Copies `arrays` into `model`, all or nothing.
+
+    Args:
+      model: a `ScaleRecurrentNetwork`.
+      arrays: {`<scope><convolution>/weights` or `.../biases`: array}, named as by `model.convolutions()`.
+      source: named in errors.
+      scope: what stands before each name.
+
+    Raises `InputError` naming every array that is missing, unknown or of another shape.
+    """
+    variables = named_variables(model, scope)
+    problems = [f"{name} is missing" for name in variables if name not in arrays]
+    problems += [f"{name} is not of this model" for name in arrays if name not in variables]
+    problems += [
+        f"{name} has the shape {tuple(arrays[name].shape)}, not {tuple(variable.shape)}"
+        for name, variable in variables.items()
+        if name in arrays and tuple(arrays[name].shape) != tuple(variable.shape)
+    ]
+    if problems:
+        heading = f"{source}: does not fit the model {model.name!r}: {len(problems)} of its arrays differ"
+        raise InputError("\n".join([heading, *(f"  {problem}" for problem in problems)]))
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def named_variables(model, scope: str = "") -> dict:
+    """{`<scope><convolution>/weights` or `.../biases`: variable}, in the authors' order of creation."""
+    variables = {}
+    for name, convolution in model.convolutions():
+        variables[f"{scope}{name}/weights"] = convolution.kernel
+        variables[f"{scope}{name}/biases"] = convolution.bias
+    return variables
+
+
+def _kind_of(shapes, prefix):
+    """Tells the release from the input channels (2 a colour channel) and the presence of the cell."""
+    first = f"{SCOPE}enc1_1/weights"
+    if first not in shapes:
+        raise InputError(f"{prefix}: no checkpoint of the authors' SRN-DeblurNet: it has no {first}")
+    has_cell = any(name.startswith(f"{SCOPE}convLSTM/") for name in shapes)
+    channels = shapes[first][2] // 2 if len(shapes[first]) == 4 else None
+    if (channels, has_cell) not in _KINDS:
+        raise InputError(
+            f"{prefix}: {first} has the shape {shapes[first]}, not (5, 5, 2, 32) or (5, 5, 6, 32) as theirs"
+        )
+    return _KINDS[channels, has_cell]
+
+
+def _first_line(error):
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,139 @@
+"""Trains SRN-DeblurNet.
+
+    python train.py --flagfile=flags/gopro.cfg --data_dir=GOPRO_Large --model_dir=runs/gopro
+
+A run that was interrupted goes on when the same command is given again; Ctrl-C and SIGTERM save first.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from srn import command
+from srn.config import ModelConfig
+from srn.data.pairs import DATASETS, find_pairs
+from srn.errors import InputError
+from srn.files import write_atomically
+from srn.zoo import MODELS, PRECISIONS, get_config
+
+_MODEL = flags.DEFINE_enum("model", "srn", list(MODELS), "The network; `srn` is the paper's.")
+_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder of the run. Default: runs/MODEL.")
+_INIT_FROM = flags.DEFINE_string("init_from", None, "Weights to begin with, as --ckpt of evaluate.py.")
+_PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the convolutions.")
+
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data set.")
+_DATASET = flags.DEFINE_enum("dataset", "auto", DATASETS, "Layout of the data set; see data/README.md.")
+_BLUR_FOLDER = flags.DEFINE_string("blur_folder", "blur", "Of GOPRO: `blur` (the paper's) or `blur_gamma`.")
+_CROP_SIZE = flags.DEFINE_integer("crop_size", 256, "Side of the square crops, in pixels.", lower_bound=1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Crops in a step.", lower_bound=1)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Of start values, order and crops.", lower_bound=0, upper_bound=2**31 - 1
+)
+
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-4, "At step 0.", lower_bound=0.0)
+_END_LEARNING_RATE = flags.DEFINE_float(
+    "end_learning_rate", 1e-6, "At the end of the decay.", lower_bound=0.0
+)
+_DECAY_POWER = flags.DEFINE_float("decay_power", 0.3, "Of the polynomial decay.", lower_bound=0.0)
+_DECAY_STEPS = flags.DEFINE_integer(
+    "decay_steps", None, "Steps of the decay. Default: --epochs times the steps of an epoch.", lower_bound=1
+)
+_EPOCHS = flags.DEFINE_integer(
+    "epochs", 2000, "Passes over the pairs (pairs // batch steps each).", lower_bound=1
+)
+_MAX_STEPS = flags.DEFINE_integer(
+    "max_steps", None, "Where the run ends. Default: with the decay.", lower_bound=1
+)
+_CLIP_NORM = flags.DEFINE_float(
+    "clip_norm",
+    3.0,
+    "Global norm for the gradients of the recurrent cell alone; 0 clips nothing.",
+    lower_bound=0.0,
+)
+
+_SAVE_EVERY = flags.DEFINE_integer("save_every", 1000, "Steps between checkpoints.", lower_bound=1)
+_KEEP = flags.DEFINE_integer("keep", 5, "How many of the newest checkpoints stay.", lower_bound=1)
+_LOG_EVERY = flags.DEFINE_integer("log_every", 20, "Steps between scalars for TensorBoard.", lower_bound=1)
+_PICTURES_EVERY = flags.DEFINE_integer("pictures_every", 500, "Steps between pictures there.", lower_bound=1)
+_JIT_COMPILE = flags.DEFINE_boolean("jit_compile", False, "Compile the step by XLA: for accelerators.")
+
+
+def main() -> int:
+    """Runs or resumes the training that the flags describe; returns the exit code."""
+    config = get_config(_MODEL.value)
+    _check_crop_size(config)
+    if _DATA_DIR.value is None:
+        raise InputError("--data_dir is needed: the folder that holds the data set")
+    pairs = find_pairs(_DATA_DIR.value, _DATASET.value, "train", _BLUR_FOLDER.value, _CROP_SIZE.value)
+    model_dir = Path(_MODEL_DIR.value or f"runs/{_MODEL.value}")
+
+    import tensorflow as tf  # after all that can be checked without it
+
+    from srn.data import pipeline
+    from srn.training import make_optimizer, polynomial_decay
+    from srn.training_run import Checkpoints, train
+
+    tf.keras.utils.set_random_seed(_SEED.value)
+    model = _start_model()
+    decay_steps = _DECAY_STEPS.value or _EPOCHS.value * max(len(pairs) // _BATCH_SIZE.value, 1)
+    schedule = polynomial_decay(
+        _LEARNING_RATE.value, decay_steps, _END_LEARNING_RATE.value, _DECAY_POWER.value
+    )
+    checkpoints = Checkpoints(model, make_optimizer(schedule), model_dir, _KEEP.value)
+    first_step, max_steps = checkpoints.resume(), _MAX_STEPS.value or decay_steps
+    write_atomically(model_dir / "flags.cfg", command.own_flags_as_flagfile().encode())
+    print(
+        f"{_MODEL.value}: {model.count_params():,} parameters; {len(pairs)} pairs; "
+        f"step {first_step} to {max_steps} in {model_dir}"
+    )
+    if first_step >= max_steps:
+        print("nothing left to do; a larger --max_steps would go on")
+        return command.DONE
+    ended_by = train(
+        model,
+        checkpoints.optimizer,
+        pipeline.stream_crops(
+            pairs, _BATCH_SIZE.value, _CROP_SIZE.value, _SEED.value, first_step, config.channels
+        ),
+        checkpoints,
+        max_steps,
+        clip_norm=_CLIP_NORM.value or None,
+        jit_compile=_JIT_COMPILE.value,
+        save_every=_SAVE_EVERY.value,
+        log_every=_LOG_EVERY.value,
+        pictures_every=_PICTURES_EVERY.value,
+        log_dir=model_dir / "logs",
+    )
+    return _say_goodbye(ended_by, checkpoints.step, model_dir)
+
+
+def _check_crop_size(config: ModelConfig) -> None:
+    multiple = config.size_multiple
+    if _CROP_SIZE.value % multiple:
+        below = _CROP_SIZE.value // multiple * multiple
+        nearest = " and ".join(str(size) for size in (below, below + multiple) if size)
+        raise InputError(
+            f"--crop_size={_CROP_SIZE.value} is no multiple of {multiple}, which {_MODEL.value} needs; "
+            f"nearest: {nearest}"
+        )
+
+
+def _start_model():
+    """The network with random weights, or with those of --init_from."""
+    from srn import weights, zoo
+
+    if _INIT_FROM.value is None:
+        return zoo.build_model(_MODEL.value, _PRECISION.value)
+    return weights.load_model(_INIT_FROM.value, _MODEL.value, _PRECISION.value)
+
+
+def _say_goodbye(ended_by, step, model_dir) -> int:
+    if ended_by is None:
+        print(f"done: {step} steps; checkpoints in {model_dir}")
+        return command.DONE
+    print(f"{ended_by}: step {step} is saved in {model_dir}; the same command goes on from there")
+    return command.exit_code_of_signal(ended_by)
+
+
+if __name__ == "__main__":
+    command.run(main)
