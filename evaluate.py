@@ -11,7 +11,7 @@ from pathlib import Path
 from absl import flags
 
 from srn import command
-from srn.data.pairs import DATASETS, find_pairs
+from srn.data.pairs import DATASETS, find_pairs, layout_of
 from srn.errors import InputError, WorkError
 from srn.zoo import MODELS, PRECISIONS
 
@@ -76,7 +76,7 @@ def _report(scores, pairs, restore) -> None:
         ckpt=_CKPT.value,
         model=restore.model.name if restore else IDENTITY,
         precision=_PRECISION.value,
-        dataset=_DATASET.value,
+        dataset=layout_of(pairs),
         data_dir=_DATA_DIR.value,
         blur_folder=_BLUR_FOLDER.value,
         metrics=metrics.DEFINITIONS,

@@ -11,8 +11,8 @@ from absl import flags
 
 from srn import command
 from srn.config import ModelConfig
-from srn.data.pairs import DATASETS, find_pairs
-from srn.errors import InputError
+from srn.data.pairs import DATASETS, find_damage, find_pairs
+from srn.errors import InputError, WorkError
 from srn.files import write_atomically
 from srn.zoo import MODELS, PRECISIONS, get_config
 
@@ -69,9 +69,8 @@ def main() -> int:
 
     import tensorflow as tf  # after all that can be checked without it
 
-    from srn.data import pipeline
     from srn.training import make_optimizer, polynomial_decay
-    from srn.training_run import Checkpoints, train
+    from srn.training_run import Checkpoints
 
     tf.keras.utils.set_random_seed(_SEED.value)
     model = _start_model()
@@ -89,22 +88,43 @@ def main() -> int:
     if first_step >= max_steps:
         print("nothing left to do; a larger --max_steps would go on")
         return command.DONE
-    ended_by = train(
-        model,
-        checkpoints.optimizer,
-        pipeline.stream_crops(
-            pairs, _BATCH_SIZE.value, _CROP_SIZE.value, _SEED.value, first_step, config.channels
-        ),
-        checkpoints,
-        max_steps,
-        clip_norm=_CLIP_NORM.value or None,
-        jit_compile=_JIT_COMPILE.value,
-        save_every=_SAVE_EVERY.value,
-        log_every=_LOG_EVERY.value,
-        pictures_every=_PICTURES_EVERY.value,
-        log_dir=model_dir / "logs",
-    )
+    ended_by = _train(model, pairs, checkpoints, max_steps, model_dir)
     return _say_goodbye(ended_by, checkpoints.step, model_dir)
+
+
+def _train(model, pairs, checkpoints, max_steps, model_dir):
+    """Calls `srn.training_run.train`; an image that cannot be decoded is named."""
+    from tensorflow import errors
+
+    from srn.data import pipeline
+    from srn.training_run import train
+
+    batches = pipeline.stream_crops(
+        pairs, _BATCH_SIZE.value, _CROP_SIZE.value, _SEED.value, checkpoints.step, model.config.channels
+    )
+    try:
+        return train(
+            model,
+            checkpoints.optimizer,
+            batches,
+            checkpoints,
+            max_steps,
+            clip_norm=_CLIP_NORM.value or None,
+            jit_compile=_JIT_COMPILE.value,
+            save_every=_SAVE_EVERY.value,
+            log_every=_LOG_EVERY.value,
+            pictures_every=_PICTURES_EVERY.value,
+            log_dir=model_dir / "logs",
+        )
+    except errors.InvalidArgumentError as error:
+        suspects = pipeline.pairs_of_step(pairs, _BATCH_SIZE.value, _SEED.value, checkpoints.step)
+        damaged = find_damage(suspects)
+        if not damaged:
+            raise
+        saved = (
+            f"step {checkpoints.step} is saved in {model_dir}; replace the files and give the same command"
+        )
+        raise WorkError("\n".join([*damaged, saved])) from error
 
 
 def _check_crop_size(config: ModelConfig) -> None:

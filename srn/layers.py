@@ -210,13 +210,17 @@ class _Bottleneck(tf.keras.layers.Layer):
         """Zeros, one tensor for each state, of the shape of `inputs`."""
         return [tf.zeros_like(inputs) for _ in range(self.num_states)]
 
-    def _convolution(self, name, filters, activation=None, initializer=None):
+    def _convolution(self, name, filters, activation=None, sees_state=True):
+        initializer = "glorot_uniform"
+        if sees_state:
+            # A copy, since one initializer gives the same values each time it is used.
+            initializer = type(self.kernel_initializer).from_config(self.kernel_initializer.get_config())
         return tf.keras.layers.Conv2D(
             filters,
             self.kernel_size,
             padding="same",
             activation=activation,
-            kernel_initializer=initializer or "glorot_uniform",
+            kernel_initializer=initializer,
             name=name,
             dtype=self.dtype_policy,
         )
@@ -248,7 +252,7 @@ class ConvLSTM2D(_Bottleneck):
 
     def __init__(self, filters, **kwargs):
         super().__init__(filters, **kwargs)
-        self.convolution = self._convolution("LSTM_conv", 4 * filters, initializer=self.kernel_initializer)
+        self.convolution = self._convolution("LSTM_conv", 4 * filters)
 
     def call(self, inputs, states):
         hidden, cell = states
@@ -273,8 +277,8 @@ class ConvRNN2D(_Bottleneck):
 
     def __init__(self, filters, **kwargs):
         super().__init__(filters, **kwargs)
-        self.convolution = self._convolution("RNN_conv", filters, "tanh", self.kernel_initializer)
-        self.output_convolution = self._convolution("RNN_out", filters, "relu")
+        self.convolution = self._convolution("RNN_conv", filters, "tanh")
+        self.output_convolution = self._convolution("RNN_out", filters, "relu", sees_state=False)
 
     def call(self, inputs, states):
         hidden = self.convolution(tf.concat([inputs, *states], axis=-1))
@@ -292,10 +296,8 @@ class ConvGRU2D(_Bottleneck):
 
     def __init__(self, filters, **kwargs):
         super().__init__(filters, **kwargs)
-        self.convolution = self._convolution("GRU_gates", 2 * filters, "sigmoid", self.kernel_initializer)
-        self.candidate_convolution = self._convolution(
-            "GRU_candidate", filters, "tanh", self.kernel_initializer
-        )
+        self.convolution = self._convolution("GRU_gates", 2 * filters, "sigmoid")
+        self.candidate_convolution = self._convolution("GRU_candidate", filters, "tanh")
 
     def call(self, inputs, states):
         (hidden,) = states
@@ -311,7 +313,7 @@ class ConvolutionBottleneck(_Bottleneck):
 
     def __init__(self, filters, **kwargs):
         super().__init__(filters, **kwargs)
-        self.convolution = self._convolution("conv", filters, "relu", self.kernel_initializer)
+        self.convolution = self._convolution("conv", filters, "relu", sees_state=False)
 
     def call(self, inputs, states):
         return self.convolution(inputs), states

@@ -38,7 +38,7 @@ class ScaleNetwork(tf.keras.layers.Layer):
     Args:
       config: `ModelConfig`, or its `to_dict()`.
 
-    Call: (blurry [B, h, w, C], estimate [B, h, w, C], states: list, or None for zeros)
+    Call: ((blurry [B, h, w, C], estimate [B, h, w, C]), states: list, or None for zeros)
       -> (restored [B, h, w, C] float32, states: list of [B, h/4, w/4, 4 * width]).
     """
 
@@ -78,9 +78,9 @@ class ScaleNetwork(tf.keras.layers.Layer):
             dtype=self.dtype_policy,
         )
 
-    def call(self, blurry, estimate, states=None):
+    def call(self, images, states=None):
         # Eq. 2, first line: f = Net_E(B, up(I))
-        features, skips = self._encode(tf.concat([blurry, estimate], axis=-1))
+        features, skips = self._encode(tf.concat(images, axis=-1))
         # second line: h, g = ConvLSTM(up(h), f)
         if self.bottleneck is not None:
             if states is None:
@@ -170,7 +170,7 @@ class ScaleRecurrentNetwork(tf.keras.Model):
     def call(self, blurry):
         return self.restore_scales(blurry)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def restore_scales(self, blurry) -> list:
         """Eq. 1: from the coarsest scale to the finest, each with the image and state of the one before."""
         size = pyramid.spatial_size(blurry)
@@ -184,7 +184,7 @@ class ScaleRecurrentNetwork(tf.keras.Model):
             else:
                 estimate = self._upsample_image(tf.stop_gradient(restored))  # up(I_{i+1})
                 states = self._upsample_states(states)  # up(h_{i+1})
-            restored, states = self._network_at(scale)(blurry_image, estimate, states)  # I_i, h_i
+            restored, states = self._network_at(scale)((blurry_image, estimate), states)  # I_i, h_i
             outputs.append(pyramid.crop_to(restored, pyramid.size_at_scale(size, scale)))
         return outputs[::-1]
 

@@ -54,6 +54,15 @@ class Checkpoints:
         """Writes a checkpoint of the present step, whole or not at all; returns its prefix."""
         return self._manager.save(checkpoint_number=self.step)
 
+    @contextlib.contextmanager
+    def save_on(self, error):
+        """Saves before an `error`, such as that of a damaged image, goes on to the caller."""
+        try:
+            yield
+        except error:
+            self.save()
+            raise
+
     @property
     def step(self) -> int:
         """How many updates the weights have seen."""
@@ -87,7 +96,8 @@ def train(
     Returns:
       None, or the name of the signal (SIGINT, SIGTERM) that ended the run early; its state is saved.
 
-    Raises `WorkError` if the loss is no number; the latest checkpoint is then from before.
+    Raises `WorkError` if the loss is no number; the latest checkpoint is then from before. Where a batch
+    cannot be read the state is saved and TensorFlow's `InvalidArgumentError` goes on.
     """
     step = make_training_step(model, optimizer, clip_norm, jit_compile)
     board = _Board(log_dir, model, optimizer)
@@ -98,21 +108,22 @@ def train(
         dynamic_ncols=True,
         mininterval=0.5 if sys.stderr.isatty() else 30,
     )
-    with board, bar, catch_signals() as caught:
+    with board, bar, catch_signals() as caught, checkpoints.save_on(tf.errors.InvalidArgumentError):
         # zip asks the range first, so that no batch is made that no step would see.
         for number, (blurry, sharp) in zip(range(checkpoints.step + 1, max_steps + 1), batches):
             results = step(blurry, sharp)
             bar.update()
-            if number % log_every == 0 or number == max_steps or number % save_every == 0 or caught:
+            is_last, is_saved = number == max_steps or bool(caught), number % save_every == 0
+            if number % log_every == 0 or is_saved or is_last:
                 results = {name: float(value) for name, value in results.items()}
                 _require_finite(results["loss"], number)
                 board.write_scalars(results, number, bar.format_dict["rate"])
                 bar.set_postfix(loss=f"{results['loss']:.5f}", psnr=f"{results['psnr']:.2f}")
-            if number % pictures_every == 0 or number == max_steps:
+            if number % pictures_every == 0 or is_last:
                 board.write_pictures(blurry, sharp, number)
-            if caught:
+            if is_last:
                 break
-            if number % save_every == 0 and number < max_steps:
+            if is_saved:
                 checkpoints.save()
     checkpoints.save()
     return caught[0] if caught else None

@@ -70,6 +70,11 @@ def find_pairs(
     return pairs
 
 
+def layout_of(pairs: list[Pair]) -> str:
+    """The layout, "gopro" or "pairs", that the pairs were found in."""
+    return "gopro" if any(pair.sequence for pair in pairs) else "pairs"
+
+
 def _sequence_folders(data_dir, dataset, split, blur_folder) -> list:
     """[(sequence, folder with `blur_folder` and `sharp`)] in the order of their names."""
     if not data_dir.is_dir():

@@ -1,0 +1,90 @@
+"""What the tests share: small images made here, and the references that may stand beside the repository."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of references and real images; its tests are skipped where it is not."""
+    if not SHARED.is_dir():
+        pytest.skip("the references in ../shared are not there")
+    return SHARED
+
+
+def draw(seed, height=64, width=64):
+    """A uint8 RGB image with edges: coloured rectangles on noise."""
+    generator = np.random.default_rng(seed)
+    image = generator.integers(90, 160, (height, width, 3)).astype(np.uint8)
+    for _ in range(6):
+        left, top = generator.integers(0, width), generator.integers(0, height)
+        colour = tuple(int(value) for value in generator.integers(0, 256, 3))
+        cv2.rectangle(
+            image, (int(left), int(top)), (int(left) + width // 3, int(top) + height // 4), colour, -1
+        )
+    return image
+
+
+def write_image(path, image):
+    """Writes RGB by the suffix of `path`, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+
+def write_pairs(folder, count=4, height=64, width=64, blur_folder="blur", suffix=".png"):
+    """`count` pairs in `folder/{BLUR_FOLDER,sharp}/0000.png`, ...; blurry is a mean over 5 columns."""
+    for number in range(count):
+        sharp = draw(number, height, width)
+        write_image(folder / "sharp" / f"{number:04d}{suffix}", sharp)
+        write_image(folder / blur_folder / f"{number:04d}{suffix}", cv2.blur(sharp, (5, 1)))
+    return folder
+
+
+@pytest.fixture
+def pairs_dir(tmp_path):
+    """A data set of the layout `pairs`: 4 pairs of 64x64."""
+    return write_pairs(tmp_path / "pairs")
+
+
+@pytest.fixture
+def gopro_dir(tmp_path):
+    """A data set of GOPRO's layout: two training sequences and one for tests, of 2 pairs each."""
+    for folder in ("train/GOPR0001", "train/GOPR0002", "test/GOPR0003"):
+        write_pairs(tmp_path / "gopro" / folder, count=2)
+    return tmp_path / "gopro"
+
+
+def run_command(*words, cwd=ROOT, timeout=300):
+    """Runs a Python script of the repository as a process of its own."""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+@pytest.fixture(scope="session")
+def command():
+    """`run_command`."""
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def make_pairs():
+    """`write_pairs`."""
+    return write_pairs

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import srn
+from srn import weights
+from srn.config import ModelConfig
+from srn.errors import InputError
+from srn.inference.restoring import restore_colour
+
+SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
+
+
+@pytest.fixture(scope="module")
+def ckpt(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "small.npz"
+    tf.keras.utils.set_random_seed(0)
+    weights.save_npz(srn.build_model(SMALL), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def restore(ckpt):
+    return srn.Deblurrer(ckpt)
+
+
+def colours(*shape, dtype=np.float32):
+    values = np.random.default_rng(0).random(shape, np.float32)
+    return (
+        values.astype(dtype)
+        if np.issubdtype(dtype, np.floating)
+        else (values * np.iinfo(dtype).max).astype(dtype)
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("shape", [(9, 14), (9, 14, 1), (9, 14, 3), (9, 14, 4), (1, 1), (1, 33, 3)])
+def test_what_comes_back_is_of_the_kind_that_went_in(restore, shape, dtype):
+    restored = restore(colours(*shape, dtype=dtype))
+
+    assert restored.shape == shape
+    assert restored.dtype == dtype
+
+
+def test_eight_bits_are_the_model_clipped_and_rounded(restore):
+    image = colours(20, 30, 3, dtype=np.uint8)
+
+    expected = np.asarray(restore.model(image[None].astype(np.float32) / 255)[0][0])
+
+    np.testing.assert_array_equal(restore(image), np.rint(np.clip(expected, 0, 1).astype(np.float64) * 255))
+
+
+def test_alpha_passes_through_and_colours_do_not_see_it(restore):
+    image = colours(16, 16, 4, dtype=np.uint8)
+
+    restored = restore(image)
+
+    np.testing.assert_array_equal(restored[..., 3], image[..., 3])
+    np.testing.assert_array_equal(restored[..., :3], restore(image[..., :3]))
+
+
+def test_gray_is_the_mean_of_three_equal_channels_restored(restore):
+    image = colours(16, 16)
+
+    np.testing.assert_allclose(restore(image), restore(np.stack([image] * 3, -1)).mean(-1), atol=1e-6)
+
+
+def test_a_one_channel_model_restores_each_colour_by_itself():
+    model = srn.build_model(SMALL.replace(channels=1))
+    images = tf.constant(colours(2, 12, 20, 3))
+
+    restored = restore_colour(model, images)
+
+    for channel in range(3):
+        plane = model(images[..., channel : channel + 1])[0][..., 0]
+        np.testing.assert_allclose(restored[..., channel], plane, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "image, part",
+    [
+        (np.zeros([4, 4, 3], np.int32), "not int32"),
+        (np.zeros([4, 4, 2], np.uint8), "not [4, 4, 2]"),
+        (np.zeros([1, 4, 4, 3], np.uint8), "not [1, 4, 4, 3]"),
+        (np.zeros([0, 4, 3], np.uint8), "no pixels"),
+    ],
+)
+def test_what_is_no_image_is_refused(restore, image, part):
+    with pytest.raises(ValueError) as error:
+        restore(image)
+
+    assert part in str(error.value)
+
+
+def test_the_model_may_be_insisted_on(ckpt):
+    with pytest.raises(InputError, match="not 'srn'"):
+        srn.Deblurrer(ckpt, model="srn")

@@ -1,0 +1,93 @@
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import srn
+from srn.config import ModelConfig
+from srn.errors import InputError
+from srn.inference.restoring import restore_colour
+from srn.serving.export import export_savedmodel
+
+SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
+
+
+@pytest.fixture(scope="module", params=[1, 3], ids=["gray", "colour"])
+def exported(request, tmp_path_factory):
+    """(model, its SavedModel, loaded again)."""
+    model = srn.build_model(SMALL.replace(channels=request.param))
+    folder = export_savedmodel(model, tmp_path_factory.mktemp("export"))
+    return model, tf.saved_model.load(str(folder))
+
+
+def pixels(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def encode(image, kind):
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 37, 53), (1, 64, 48)])
+def test_floats_are_the_model_clipped(exported, shape):
+    model, loaded = exported
+    images = tf.constant(np.random.default_rng(0).random((*shape, 3), np.float32))
+
+    restored = loaded.signatures["serving_default"](image=images)["restored"]
+
+    np.testing.assert_allclose(restored, np.clip(restore_colour(model, images), 0, 1), atol=1e-5)
+
+
+def test_encoded_images_of_several_sizes_in_one_request(exported):
+    _, loaded = exported
+    images = [pixels(20, 30), pixels(33, 17, seed=1)]
+    request = tf.constant([encode(image, kind) for image, kind in zip(images, ("PNG", "BMP"))])
+
+    answer = loaded.signatures["encoded"](image_bytes=request)["restored_bytes"]
+
+    for image, encoded in zip(images, answer.numpy()):
+        floats = tf.constant(image[None].astype(np.float32) / 255)
+        expected = loaded.signatures["serving_default"](image=floats)["restored"][0]
+        restored = np.asarray(Image.open(io.BytesIO(encoded)), np.float64)
+        np.testing.assert_allclose(restored, np.rint(expected * 255), atol=1)
+
+
+def test_jpeg_is_taken_too(exported):
+    _, loaded = exported
+
+    answer = loaded.signatures["encoded"](image_bytes=tf.constant([encode(pixels(16, 24), "JPEG")]))
+
+    assert Image.open(io.BytesIO(answer["restored_bytes"].numpy()[0])).size == (24, 16)
+
+
+@pytest.mark.parametrize(
+    "image, message",
+    [(np.zeros([1, 0, 4, 3], np.float32), "no pixels"), (np.full([1, 4, 4, 3], np.nan, np.float32), "NaN")],
+)
+def test_bad_floats_are_answered_with_a_message(exported, image, message):
+    _, loaded = exported
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        loaded.signatures["serving_default"](image=tf.constant(image))
+
+
+def test_versions_count_up_and_none_is_overwritten(tmp_path):
+    model = srn.build_model(SMALL)
+
+    assert export_savedmodel(model, tmp_path).name == "1"
+    assert export_savedmodel(model, tmp_path, version=7).name == "7"
+    assert export_savedmodel(model, tmp_path).name == "8"
+    with pytest.raises(InputError, match="--version"):
+        export_savedmodel(model, tmp_path, version=7)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "7", "8"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(InputError, match="file: cannot be written"):
+        export_savedmodel(srn.build_model(SMALL), tmp_path / "file")

@@ -1,0 +1,243 @@
+"""The commands as real processes: what they do, and what they say when they cannot."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TRAIN = ("train.py", "--model=sr_edrb1", "--crop_size=16", "--batch_size=2", "--epochs=10", "--log_every=1")
+
+
+def lines_of_mistake(result, code=2):
+    """The lines on stderr of a command that ended with `code`, all of them its own."""
+    lines = [line for line in result.stderr.splitlines() if line.strip() and "libpng" not in line]
+    assert result.returncode == code, result.stderr
+    assert lines
+    assert all(line.startswith(("train.py: ", "evaluate.py: ", "export_savedmodel.py: ")) for line in lines)
+    return lines
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, command, make_pairs):
+    """(model directory after 2 steps, folder of pairs)."""
+    folder = tmp_path_factory.mktemp("trained")
+    pairs = make_pairs(folder / "pairs", count=3, height=40, width=36)
+    result = command(*TRAIN, f"--data_dir={pairs}", f"--model_dir={folder / 'run'}", "--max_steps=2")
+    assert result.returncode == 0, result.stderr
+    return folder / "run", pairs
+
+
+def test_training_leaves_a_checkpoint_its_recipe_and_its_logs(trained):
+    run, pairs = trained
+
+    assert (run / "step-2.index").exists()
+    assert json.loads((run / "model.json").read_text())["model"] == "sr_edrb1"
+    recipe = (run / "flags.cfg").read_text().splitlines()
+    assert {"--model=sr_edrb1", "--crop_size=16", "--epochs=10", f"--data_dir={pairs}"} <= set(recipe)
+    assert list((run / "logs").iterdir())
+
+
+def test_a_run_goes_on_from_its_recipe(trained, command, tmp_path):
+    run, _ = trained
+
+    result = command("train.py", f"--flagfile={run / 'flags.cfg'}", "--max_steps=3")
+    again = command("train.py", f"--flagfile={run / 'flags.cfg'}", "--max_steps=3")
+
+    assert result.returncode == again.returncode == 0
+    assert "step 2 to 3" in result.stdout
+    assert "nothing left to do" in again.stdout
+
+
+def test_an_interrupted_run_saves_and_says_so(trained, tmp_path):
+    _, pairs = trained
+    words = [*TRAIN, f"--data_dir={pairs}", f"--model_dir={tmp_path / 'run'}", "--max_steps=100000"]
+    process = subprocess.Popen(
+        [sys.executable, *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "100"},
+    )
+    output = ""
+    while "loss=" not in output:  # the bar shows the loss of a first step
+        character = process.stdout.read(1)
+        assert character, output
+        output += character
+
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 130
+    assert "is saved in" in output and "Traceback" not in output
+    assert list((tmp_path / "run").glob("step-*.index"))
+
+
+def test_evaluation_writes_scores_pictures_and_a_sheet(trained, command, tmp_path):
+    run, pairs = trained
+
+    result = command("evaluate.py", f"--ckpt={run}", f"--data_dir={pairs}", f"--out_dir={tmp_path}")
+
+    assert result.returncode == 0, result.stderr
+    rows = list(csv.DictReader((tmp_path / "results.csv").open()))
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert [row["name"] for row in rows] == ["0000", "0001", "0002"]
+    assert (summary["images"], summary["identical"], summary["dataset"]) == (3, 0, "pairs")
+    assert summary["psnr"] == pytest.approx(np.mean([float(row["psnr"]) for row in rows]), abs=1e-5)
+    assert {"ssim_channel", "ssim_matlab", "ckpt", "precision"} <= set(summary)
+    restored = cv2.imread(str(tmp_path / "restored/0001.png"))
+    sharp = cv2.imread(str(pairs / "sharp/0001.png"))
+    error = np.mean((restored.astype(float) - sharp) ** 2)
+    assert float(rows[1]["psnr"]) == pytest.approx(10 * np.log10(255**2 / error), abs=1e-5)
+    assert cv2.imread(str(tmp_path / "sheet.png")) is not None
+
+
+def test_identity_scores_the_blurry_input(trained, command, tmp_path):
+    _, pairs = trained
+
+    result = command("evaluate.py", "--ckpt=identity", f"--data_dir={pairs}", f"--out_dir={tmp_path}")
+
+    assert result.returncode == 0, result.stderr
+    blurry, sharp = (cv2.imread(str(pairs / side / "0000.png")).astype(float) for side in ("blur", "sharp"))
+    expected = 10 * np.log10(255**2 / np.mean((blurry - sharp) ** 2))
+    first = next(csv.DictReader((tmp_path / "results.csv").open()))
+    assert float(first["psnr"]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_real_evaluation_pairs_score_as_they_should(shared, command, tmp_path):
+    pairs = shared / "data" / "gopro_eval"
+
+    result = command("evaluate.py", "--ckpt=identity", f"--data_dir={pairs}", f"--out_dir={tmp_path}")
+
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert result.returncode == 0, result.stderr
+    assert summary["images"] == 11
+    assert summary["psnr"] == pytest.approx(24.48, abs=0.005)
+    assert summary["ssim_channel"] == pytest.approx(0.7593, abs=5e-5)
+
+
+def test_a_savedmodel_answers_saved_model_cli(trained, command, tmp_path):
+    run, _ = trained
+    np.save(tmp_path / "image.npy", np.random.default_rng(0).random((1, 21, 30, 3), np.float32))
+
+    result = command("export_savedmodel.py", f"--ckpt={run}", f"--export_dir={tmp_path / 'served'}")
+    answer = command(
+        *("-m", "tensorflow.python.tools.saved_model_cli", "run", "--dir", tmp_path / "served/1"),
+        *("--tag_set", "serve", "--signature_def", "serving_default"),
+        *("--inputs", f"image={tmp_path / 'image.npy'}", "--outdir", tmp_path / "out"),
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert answer.returncode == 0, answer.stderr
+    restored = np.load(tmp_path / "out/restored.npy")
+    assert restored.shape == (1, 21, 30, 3)
+    assert 0 <= restored.min() <= restored.max() <= 1
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py", "export_savedmodel.py"])
+def test_help_shows_the_commands_own_flags(command, script):
+    result = command(script, "--help")
+
+    assert result.returncode == 0
+    assert "--precision" in result.stdout
+    assert "--alsologtostderr" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    "words, part",
+    [
+        (("train.py", "--learning_rat=1"), "learning_rat"),
+        (("train.py", "--batch_size=many"), "batch_size"),
+        (("train.py", "--batch_size=0"), "batch_size"),
+        (("train.py", "--model=srn2"), "srn|"),
+        (("train.py", "extra"), "what is 'extra'?"),
+        (("train.py", "--flagfile=nothing.cfg"), "nothing.cfg"),
+        (("train.py",), "--data_dir is needed"),
+        (("train.py", "--crop_size=250", "--data_dir=."), "nearest: 240 and 256"),
+        (("train.py", "--data_dir=nothing"), "nothing: there is no such folder"),
+        (("train.py", "--data_dir=flags"), "flags: no pairs there"),
+        (("evaluate.py", "--ckpt=identity"), "--data_dir is needed"),
+        (("evaluate.py", "--data_dir=."), "--ckpt is needed"),
+        (("export_savedmodel.py", "--ckpt=x"), "--export_dir is needed"),
+        (("export_savedmodel.py", "--ckpt=nothing", "--export_dir=/tmp/x"), "nothing: there is no such file"),
+    ],
+)
+def test_a_wrong_call_is_one_line(command, words, part):
+    (line,) = lines_of_mistake(command(*words))
+
+    assert part in line
+
+
+def test_a_stray_word_in_a_flagfile_is_one_line(command, tmp_path):
+    (tmp_path / "run.cfg").write_text("--batch_size=2\nlearning_rate=3\n")
+
+    (line,) = lines_of_mistake(command("train.py", f"--flagfile={tmp_path / 'run.cfg'}"))
+
+    assert "'learning_rate=3'" in line
+
+
+def test_bad_files_are_a_line_each_together(command, pairs_dir):
+    (pairs_dir / "blur/0000.png").write_text("no image")
+    (pairs_dir / "sharp/0002.png").unlink()
+
+    for script in (("train.py", "--crop_size=16"), ("evaluate.py", "--ckpt=identity")):
+        lines = lines_of_mistake(command(*script, f"--data_dir={pairs_dir}"))
+
+        assert len(lines) == 2
+        assert "0002.png: has no partner" in lines[0]
+        assert "0000.png: not an image" in lines[1]
+
+
+def test_a_checkpoint_of_another_model_is_one_line(trained, command, tmp_path):
+    run, pairs = trained
+
+    for words in (
+        ("evaluate.py", f"--ckpt={run}", "--model=srn", f"--data_dir={pairs}", f"--out_dir={tmp_path}"),
+        (
+            "train.py",
+            f"--init_from={run}",
+            "--crop_size=16",
+            f"--data_dir={pairs}",
+            f"--model_dir={tmp_path / 'a'}",
+        ),
+        ("train.py", "--model=ss", "--crop_size=16", f"--data_dir={pairs}", f"--model_dir={run}"),
+    ):
+        (line,) = lines_of_mistake(command(*words))
+        assert "model" in line
+
+
+def test_damage_inside_an_image_is_named_and_the_steps_before_are_saved(command, pairs_dir, tmp_path):
+    content = bytearray((pairs_dir / "blur/0003.png").read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (pairs_dir / "blur/0003.png").write_bytes(content)
+
+    result = command(*TRAIN, f"--data_dir={pairs_dir}", f"--model_dir={tmp_path / 'run'}", "--max_steps=9")
+
+    assert result.returncode == 1
+    lines = [line for line in result.stderr.splitlines() if line.startswith("train.py: ")]
+    assert "blur/0003.png: cannot be decoded" in lines[0]
+    assert "is saved in" in lines[1]
+    assert "Traceback" not in result.stderr
+    scores = command(
+        "evaluate.py", "--ckpt=identity", f"--data_dir={pairs_dir}", f"--out_dir={tmp_path / 'out'}"
+    )
+    assert lines_of_mistake(scores, code=1)[-1].endswith("1 of 4 pairs have no score")
+    assert json.loads((tmp_path / "out/summary.json").read_text())["images"] == 3
+
+
+def test_nothing_but_blur_synthesis_imports_tensorflow_addons(command):
+    code = (
+        "import sys, srn, srn.official, srn.weights, srn.training_run, srn.data.pipeline, srn.serving.export\n"
+        "import srn.inference.command, srn.inference.deblurrer, srn.evaluation.reports\n"
+        "print(any(name.startswith('tensorflow_addons') for name in sys.modules))"
+    )
+
+    assert command("-c", code).stdout == "False\n"

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import srn
+from srn.config import ModelConfig
+from srn.losses import multi_scale_loss
+from srn.training import clip_chosen, make_optimizer, make_training_step, polynomial_decay, psnr_of_batch
+
+SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
+
+
+def batch(seed=0, size=32):
+    generator = np.random.default_rng(seed)
+    return tuple(tf.constant(generator.random((2, size, size, 3), np.float32)) for _ in range(2))
+
+
+def test_the_schedule_is_the_papers():
+    schedule = polynomial_decay(1e-4, 262_000)
+
+    for step in (0, 1000, 131_000, 261_999):
+        expected = (1e-4 - 1e-6) * (1 - step / 262_000) ** 0.3 + 1e-6
+        np.testing.assert_allclose(schedule(step), expected, rtol=1e-3)
+    assert float(schedule(262_000)) == pytest.approx(1e-6)
+    assert float(schedule(500_000)) == pytest.approx(1e-6)
+
+
+def test_the_authors_schedule_ends_at_zero():
+    np.testing.assert_allclose(polynomial_decay(1e-4, 524_000, 0.0)(523_000), 1.53e-5, rtol=2e-3)
+
+
+def test_adam_is_the_papers():
+    optimizer = make_optimizer(1e-4)
+    weight = tf.Variable([0.0])
+
+    optimizer.apply_gradients([(tf.constant([1e-7]), weight)])
+
+    # The first step, rate * g / (|g| + epsilon / sqrt(1 - beta_2)), tells 1e-8 from Keras' own epsilon of 1e-7.
+    np.testing.assert_allclose(-weight.numpy(), 1e-4 * 1e-7 / (1e-7 + 1e-8 / np.sqrt(0.001)), rtol=1e-4)
+
+
+def test_the_clip_scales_the_chosen_together_and_leaves_the_rest_untouched():
+    variables = [tf.Variable([0.0, 0.0]), tf.Variable([0.0]), tf.Variable([0.0])]
+    gradients = [tf.constant([300.0, 400.0]), tf.constant([12.0]), tf.constant([9.0])]
+
+    clipped, norm = clip_chosen(gradients, variables, [variables[2], variables[1]], clip_norm=3.0)
+
+    assert float(norm) == 15.0
+    assert clipped[0] is gradients[0]
+    np.testing.assert_allclose(clipped[1], [12.0 * 3 / 15], rtol=1e-6)
+    np.testing.assert_allclose(clipped[2], [9.0 * 3 / 15], rtol=1e-6)
+
+
+def test_a_small_norm_is_not_stretched_and_no_choice_is_no_clip():
+    variables, gradients = [tf.Variable([0.0])], [tf.constant([2.0])]
+
+    assert clip_chosen(gradients, variables, variables, 3.0)[0][0].numpy().tolist() == [2.0]
+    assert clip_chosen(gradients, variables, [], 3.0)[0] is gradients
+
+
+def test_the_step_clips_the_cells_gradients_and_no_others():
+    clip_norm, rate = 1e-3, 0.5
+    model = srn.build_model(SMALL)
+    blurry, sharp = batch()
+    before = [variable.numpy() for variable in model.trainable_variables]
+    with tf.GradientTape() as tape:
+        loss = multi_scale_loss(model(blurry), sharp, model.config)
+    gradients = tape.gradient(loss, model.trainable_variables)
+
+    result = make_training_step(model, tf.keras.optimizers.SGD(rate), clip_norm)(blurry, sharp)
+
+    cell = {variable.ref() for variable in model.recurrent_variables}
+    norm = np.sqrt(
+        sum(np.sum(g.numpy() ** 2) for v, g in zip(model.trainable_variables, gradients) if v.ref() in cell)
+    )
+    assert norm > clip_norm
+    np.testing.assert_allclose(result["recurrent_gradient_norm"], norm, rtol=1e-3)
+    for old, variable, gradient in zip(before, model.trainable_variables, gradients):
+        scale = clip_norm / norm if variable.ref() in cell else 1.0
+        np.testing.assert_allclose(old - variable, rate * scale * gradient, rtol=1e-2, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_steps_lower_the_loss(precision):
+    tf.keras.utils.set_random_seed(0)
+    model = srn.build_model(SMALL, precision)
+    step = make_training_step(model, make_optimizer(3e-3))
+    blurry, sharp = batch()
+
+    losses = [float(step(blurry, sharp)["loss"]) for _ in range(12)]
+
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("precision, tolerance", [("float32", 1e-4), ("bfloat16", 2e-2)])
+def test_xla_takes_the_same_steps(precision, tolerance):
+    config = SMALL.replace(num_scales=2, width=2)  # XLA takes its time on a processor
+    blurry, sharp = batch(size=16)
+    losses, start = {}, srn.build_model(config).get_weights()
+    for jit_compile in (False, True):
+        model = srn.build_model(config, precision)
+        model.set_weights(start)
+        step = make_training_step(model, make_optimizer(1e-3), jit_compile=jit_compile)
+        losses[jit_compile] = [float(step(blurry, sharp)["loss"]) for _ in range(2)]
+
+    np.testing.assert_allclose(losses[True], losses[False], rtol=tolerance)
+
+
+def test_psnr_of_a_batch_by_hand():
+    sharp = tf.zeros([1, 2, 2, 3])
+
+    np.testing.assert_allclose(psnr_of_batch(sharp + 0.1, sharp), 20.0, rtol=1e-5)
+    np.testing.assert_allclose(psnr_of_batch(sharp - 5.0, sharp), 100.0, rtol=1e-5)  # clipped to equal

@@ -1,0 +1,151 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import srn
+from srn import official, weights
+from srn.config import ModelConfig
+from srn.errors import InputError
+from srn.training import make_optimizer
+from srn.training_run import Checkpoints
+
+SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
+
+
+def save_run(folder, config=SMALL):
+    """A model directory with one checkpoint, and the model in it."""
+    model = srn.build_model(config)
+    Checkpoints(model, make_optimizer(1e-4), folder).save()
+    return model
+
+
+def assert_equal(model, other):
+    assert model.config == other.config
+    for mine, theirs in zip(model.get_weights(), other.get_weights()):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_model_directory_a_prefix_and_an_index_file_are_the_same_weights(tmp_path):
+    model = save_run(tmp_path)
+
+    for ckpt in (tmp_path, tmp_path / "step-0", tmp_path / "step-0.index"):
+        assert_equal(weights.load_model(ckpt), model)
+
+
+def test_npz_parts_with_the_authors_names(tmp_path):
+    model = srn.build_model("sr_edrb1")
+    arrays = {name: variable.numpy() for name, variable in official.named_variables(model).items()}
+    names = list(arrays)
+    for number, part in enumerate((names[:10], names[10:])):
+        entries = {name: arrays[name] for name in part}
+        np.savez(tmp_path / f"weights_{number}.npz", model="sr_edrb1", resize="half_pixel", **entries)
+
+    for ckpt in (tmp_path, tmp_path / "weights_0.npz", tmp_path / "weights_1.npz"):
+        assert_equal(weights.load_model(ckpt), model)
+
+
+def test_the_resize_entry_decides_the_grid(tmp_path):
+    model = srn.build_model("sr_edrb1")
+    arrays = {name: variable.numpy() for name, variable in official.named_variables(model).items()}
+    np.savez(tmp_path / "legacy.npz", model="sr_edrb1", resize="legacy", **arrays)
+
+    assert weights.load_model(tmp_path / "legacy.npz").config == model.config.replace(resize_grid="legacy")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [SMALL, SMALL.replace(share_weights=False, image_upsampling="subpixel", kappa=(1, 2, 3))],
+    ids=str,
+)
+def test_what_is_saved_as_npz_comes_back(tmp_path, config):
+    model = srn.build_model(config)
+
+    weights.save_npz(model, tmp_path / "mine.npz")
+
+    assert_equal(weights.load_model(tmp_path / "mine.npz"), model)
+
+
+def test_half_precision_loads_as_float32(tmp_path):
+    model = srn.build_model("sr_edrb1")
+    arrays = {n: v.numpy().astype(np.float16) for n, v in official.named_variables(model).items()}
+    np.savez(tmp_path / "half.npz", model="sr_edrb1", **arrays)
+
+    loaded = weights.load_model(tmp_path / "half.npz")
+
+    assert loaded.variables[0].dtype == tf.float32
+    np.testing.assert_allclose(loaded.get_weights()[0], model.get_weights()[0], atol=1e-3)
+
+
+def expect_line(match, *arguments, **options):
+    with pytest.raises(InputError, match=match) as error:
+        weights.load_model(*arguments, **options)
+    return str(error.value)
+
+
+def test_what_is_not_there_says_what_can_be_given(tmp_path):
+    assert "checkpoint prefix" in expect_line("there is no such file", tmp_path / "nothing")
+    expect_line("holds no checkpoint", tmp_path)
+    expect_line("no released weights have this name", "srn_v9")
+    expect_line("there is no such file", tmp_path / "weights_0.npz")
+
+
+def test_another_model_than_asked_for_is_refused(tmp_path):
+    save_run(tmp_path)
+
+    expect_line("not 'srn' as asked for", tmp_path, model="srn")
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    save_run(tmp_path)
+    weights.write_model_file(tmp_path, SMALL.replace(width=8))
+
+    assert len(expect_line("does not hold the model", tmp_path).splitlines()) == 1
+
+
+def test_a_checkpoint_without_its_description_needs_a_name(tmp_path):
+    save_run(tmp_path)
+    (tmp_path / "model.json").unlink()
+
+    expect_line("name the model with --model", tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", json.dumps({"config": {"depth": 1}})])
+def test_a_damaged_description_is_named(tmp_path, content):
+    save_run(tmp_path)
+    (tmp_path / "model.json").write_text(content)
+
+    expect_line("model.json: not a description of a model", tmp_path)
+
+
+def test_npz_files_that_do_not_fit_are_named(tmp_path):
+    (tmp_path / "text.npz").write_text("no zip")
+    np.savez(tmp_path / "nameless.npz", a=np.zeros(1))
+    np.savez(tmp_path / "unknown.npz", model="srn2", a=np.zeros(1))
+    np.savez(tmp_path / "wrong.npz", model="sr_edrb1", a=np.zeros(1))
+
+    expect_line("text.npz: not an .npz file", tmp_path / "text.npz")
+    expect_line("nameless.npz: says of no model", tmp_path / "nameless.npz")
+    expect_line("unknown.npz: there is no model 'srn2'", tmp_path / "unknown.npz")
+    lines = expect_line("wrong.npz: does not fit the model 'sr_edrb1'", tmp_path / "wrong.npz").splitlines()
+    assert "  enc1_1/weights is missing" in lines
+    assert lines[-1] == "  a is not of this model"
+
+
+def test_weights_in_the_twins_form_are_the_twins_network(shared, tmp_path):
+    """Weights as `tools/torch_twin` writes them, against the outputs of the authors' code for them."""
+    reference = np.load(shared / "official_reference" / "lstm_color" / "reference.npz")
+    import importlib.util
+
+    path = shared / "official_reference" / "make_checkpoint.py"
+    spec = importlib.util.spec_from_file_location("make_checkpoint", path)
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    arrays = {name[len("g_net/") :]: value for name, value in maker.weights("lstm_color").items()}
+    np.savez(tmp_path / "weights_0.npz", model="srn", resize="legacy", **arrays)
+
+    outputs = weights.load_model(tmp_path)(reference["input_b"].astype(np.float32) / 255)
+
+    for scale, output in enumerate(reversed(outputs)):
+        np.testing.assert_allclose(output, reference[f"out_b_s{scale}"], atol=1e-5)
