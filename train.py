@@ -19,6 +19,12 @@ from srn.zoo import MODELS, PRECISIONS, get_config
 _MODEL = flags.DEFINE_enum("model", "srn", list(MODELS), "The network; `srn` is the paper's.")
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder of the run. Default: runs/MODEL.")
 _INIT_FROM = flags.DEFINE_string("init_from", None, "Weights to begin with, as --ckpt of evaluate.py.")
+_START = flags.DEFINE_enum(
+    "start",
+    "xavier",
+    ["xavier", "identity"],
+    "Start values: the paper's, or some that give the blurry image back.",
+)
 _PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the convolutions.")
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data set.")
@@ -139,12 +145,15 @@ def _check_crop_size(config: ModelConfig) -> None:
 
 
 def _start_model():
-    """The network with random weights, or with those of --init_from."""
-    from srn import weights, zoo
+    """The network with the weights of --init_from, or at its start values."""
+    from srn import initialisation, weights, zoo
 
-    if _INIT_FROM.value is None:
-        return zoo.build_model(_MODEL.value, _PRECISION.value)
-    return weights.load_model(_INIT_FROM.value, _MODEL.value, _PRECISION.value)
+    if _INIT_FROM.value is not None:
+        return weights.load_model(_INIT_FROM.value, _MODEL.value, _PRECISION.value)
+    model = zoo.build_model(_MODEL.value, _PRECISION.value)
+    if _START.value == "identity":
+        initialisation.start_at_identity(model)
+    return model
 
 
 def _say_goodbye(ended_by, step, model_dir) -> int:

@@ -2,13 +2,14 @@
 
     python benchmarks/inference_ceiling.py --precision bfloat16
 
-The ceiling is what the network's multiply-accumulates would take at the rate of one 128-channel 5x5 convolution
-(with bias and ReLU, its commonest layer) alone, in the same precision and the same run; both are timed in turn.
+The ceiling is what the network's multiply-accumulates would take at the rate of one 128-channel 5x5
+convolution (with bias and ReLU) alone, in the same precision and the same run; both are timed in turn.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import statistics
 import time
@@ -24,8 +25,10 @@ import tensorflow as tf  # noqa: E402
 import srn  # noqa: E402
 from srn.zoo import PRECISIONS  # noqa: E402
 
+MODELS = ("srn", "official_color", "official_lstm_color", "sr_edrb1", "sr_edrb2", "sr_edrb3")
 HEIGHT, WIDTH = 720, 1280
 CHANNELS, KERNEL = 128, 5
+CEILING_REPEATS = 5  # of the convolution in one timed call
 
 
 def main() -> None:
@@ -46,7 +49,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--model", default="srn", choices=srn.list_models())
+    parser.add_argument("--model", default="srn", choices=MODELS)
     parser.add_argument("--precision", default="bfloat16", choices=list(PRECISIONS))
     parser.add_argument("--runs", type=int, default=7, help="timed runs of each; medians are printed")
     return parser.parse_args()
@@ -82,9 +85,6 @@ def make_ceiling(precision: str):
     return run
 
 
-CEILING_REPEATS = 5
-
-
 def ceiling_flop() -> float:
     """Of one timed call of the ceiling: a multiplication and an addition for each kernel tap."""
     positions = HEIGHT // 4 * (WIDTH // 4)
@@ -92,7 +92,7 @@ def ceiling_flop() -> float:
 
 
 def count_flop(model, height: int, width: int) -> float:
-    """Of the network's convolutions at a size that needs no padding; border taps included, the rest left out."""
+    """Of the network's convolutions at a size that needs no padding, border taps included."""
     scales = range(model.config.num_scales)
     areas = {
         layer: sum(height * width / 4**scale for scale in scales) / step**2
@@ -102,7 +102,7 @@ def count_flop(model, height: int, width: int) -> float:
 
 
 def position_steps(model) -> dict:
-    """{convolution: pixels of the image between its positions}; a transposed one counts its input's positions."""
+    """{convolution: pixels of the image from one position to the next}; transposed ones: of their input."""
     steps = {}
     for name, layer in model.convolutions():
         stage = int(name[3]) if name[:3] in ("enc", "dec") else 3
@@ -121,9 +121,10 @@ def timed(call) -> float:
 def report(arguments, flop, seconds, rates) -> None:
     """Prints what was measured."""
     time_taken, rate = statistics.median(seconds), statistics.median(rates)
-    print(f"processor        {processor()}, {len(tf.config.list_logical_devices('CPU'))} device")
+    print(f"processor        {processor()}, {os.cpu_count()} cores")
     print(f"versions         TensorFlow {tf.__version__}, Python {platform.python_version()}")
-    print(f"model            {arguments.model}, {arguments.precision}, {WIDTH}x{HEIGHT}, {flop / 1e12:.3f} TFLOP")
+    print(f"model            {arguments.model}, {arguments.precision}")
+    print(f"one image        {WIDTH}x{HEIGHT}, {flop / 1e12:.3f} TFLOP")
     print(f"ceiling          {rate / 1e12:.3f} TFLOP/s ({min(rates) / 1e12:.3f} to {max(rates) / 1e12:.3f})")
     print(f"ceiling's time   {flop / rate:.2f} s")
     print(f"network's time   {time_taken:.2f} s ({min(seconds):.2f} to {max(seconds):.2f})")

@@ -235,7 +235,7 @@ def test_damage_inside_an_image_is_named_and_the_steps_before_are_saved(command,
 
 def test_nothing_but_blur_synthesis_imports_tensorflow_addons(command):
     code = (
-        "import sys, srn, srn.official, srn.weights, srn.training_run, srn.data.pipeline, srn.serving.export\n"
+        "import sys, srn.official, srn.weights, srn.training_run, srn.data.pipeline, srn.serving.export\n"
         "import srn.inference.command, srn.inference.deblurrer, srn.evaluation.reports\n"
         "print(any(name.startswith('tensorflow_addons') for name in sys.modules))"
     )

@@ -35,7 +35,7 @@ def test_adam_is_the_papers():
 
     optimizer.apply_gradients([(tf.constant([1e-7]), weight)])
 
-    # The first step, rate * g / (|g| + epsilon / sqrt(1 - beta_2)), tells 1e-8 from Keras' own epsilon of 1e-7.
+    # The first step is rate * g / (|g| + epsilon / sqrt(1 - beta_2)): it tells 1e-8 from Keras' own 1e-7.
     np.testing.assert_allclose(-weight.numpy(), 1e-4 * 1e-7 / (1e-7 + 1e-8 / np.sqrt(0.001)), rtol=1e-4)
 
 

@@ -25,7 +25,8 @@ def test_batches_are_float_crops_in_the_unit_range(gopro_dir):
 
     assert blurry.shape == sharp.shape == (3, 32, 32, 3)
     assert blurry.dtype == sharp.dtype == np.float32
-    assert 0 <= blurry.min() and 0.5 < blurry.max() <= 1
+    assert blurry.min() >= 0.0
+    assert 0.5 < blurry.max() <= 1.0
 
 
 def test_every_crop_is_a_window_of_its_pair_and_both_sides_are_aligned(pairs_dir):

@@ -89,7 +89,8 @@ def test_wrong_calls_are_a_line_and_two(tmp_path, ckpt, capsys):
 
 @pytest.mark.parametrize("flag, part", [("--version", srn.__version__), ("--help", "INPUT")])
 def test_help_and_version_do_not_wait_for_tensorflow(command, flag, part):
-    code = "import sys; from srn.inference.command import main\ntry: main(sys.argv[1:])\nfinally: print('tensorflow' in sys.modules)"
+    code = "import sys\nfrom srn.inference.command import main\n"
+    code += "try: main(sys.argv[1:])\nfinally: print('tensorflow' in sys.modules)"
 
     result = command("-c", code, flag, cwd=Path.cwd())
 

@@ -1,0 +1,93 @@
+"""The whole path on drawn scenes: pairs, training, scores, SavedModel, one picture.
+
+    python examples/demo.py --out demo
+
+Every step is one of the project's own commands, shown as it runs. The picture is OUT/demo.png: blurry
+input, what the SavedModel makes of it, and the truth, with their PSNR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from srn.command import quiet_tensorflow
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Runs the steps in a folder that is made anew, but for scenes that are whole."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything")
+    parser.add_argument("--flagfile", type=Path, default=ROOT / "flags" / "sample.cfg", help="how to train")
+    arguments = parser.parse_args()
+    out = arguments.out.resolve()
+    for old in ("run", "scores", "served"):
+        shutil.rmtree(out / old, ignore_errors=True)
+
+    run(
+        "1/4  Drawing scenes, sharp and as a shaken camera sees them",
+        "examples/drawn_scenes.py",
+        out / "scenes",
+    )
+    train, test = out / "scenes" / "train", out / "scenes" / "test"
+    run(
+        "2/4  Training a small network",
+        *(
+            "train.py",
+            f"--flagfile={arguments.flagfile}",
+            f"--data_dir={train}",
+            f"--model_dir={out / 'run'}",
+        ),
+    )
+    run(
+        "3/4  Scoring it on scenes that it has not seen",
+        *("evaluate.py", f"--ckpt={out / 'run'}", f"--data_dir={test}", f"--out_dir={out / 'scores'}"),
+    )
+    run(
+        "4/4  Exporting it, and restoring a scene through the SavedModel",
+        *("export_savedmodel.py", f"--ckpt={out / 'run'}", f"--export_dir={out / 'served'}"),
+    )
+    draw_picture(test, out / "served" / "1", out / "demo.png")
+    summary = json.loads((out / "scores" / "summary.json").read_text())
+    print(f"\n{summary['images']} unseen scenes: PSNR {summary['psnr']:.2f} dB. Look at {out / 'demo.png'}")
+
+
+def run(title: str, script: str, *words) -> None:
+    """Runs a script of the repository; its failure is this script's."""
+    print(f"\n{title}\n$ python {' '.join(map(str, (script, *words)))}", flush=True)
+    result = subprocess.run([sys.executable, ROOT / script, *map(str, words)], check=False, cwd=ROOT)
+    if result.returncode:
+        sys.exit(result.returncode)
+
+
+def draw_picture(pairs_dir: Path, savedmodel: Path, picture: Path) -> None:
+    """Restores the first pair through the signature `encoded` and draws it beside input and truth."""
+    quiet_tensorflow()
+    import tensorflow as tf
+
+    from srn.data.pairs import find_pairs
+    from srn.evaluation.reports import SheetRow, write_sheet
+    from srn.evaluation.scoring import restored_path, score_pairs
+
+    serve = tf.saved_model.load(str(savedmodel)).signatures["encoded"]
+
+    def restore(image):
+        answer = serve(image_bytes=[tf.io.encode_png(image)])["restored_bytes"]
+        return tf.io.decode_png(answer[0]).numpy()
+
+    pair = find_pairs(pairs_dir, "pairs")[0]
+    (score,) = score_pairs([pair], restore, picture.parent, progress=False).scores
+    row = SheetRow(
+        "through the SavedModel", score, pair.blurry, restored_path(picture.parent, pair.name), pair.sharp
+    )
+    write_sheet(picture, [row])
+
+
+if __name__ == "__main__":
+    main()

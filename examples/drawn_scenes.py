@@ -1,0 +1,130 @@
+"""Draws blurry/sharp training pairs, for a machine without any photograph.
+
+    python examples/drawn_scenes.py OUT --train 48 --test 4 --size 384x256 --seed 0
+
+writes OUT/{train,test}/{blur,sharp}/0000.png, ... and, as the last file, OUT/scenes.json with the numbers
+above. A set that is there already, whole and with the same numbers, is left alone.
+
+A scene is a background and one to three objects in front of it (`scenery.py`). While the shutter is open the
+camera shakes and each object moves on a path of its own. The sub-frames of this exposure are averaged for the
+blurry picture; the middle one is the sharp picture. Everything is drawn at twice the size and reduced by
+averaging areas, so that edges are as soft as a lens and a sensor make them. A scene is a function of
+(seed, split, index, size) and of nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import scenery
+from tqdm import tqdm
+
+from srn.command import quiet_tensorflow
+from srn.files import write_atomically
+
+SPLITS = ("train", "test")
+SUPERSAMPLING = 2  # drawn pixels for one pixel of the picture, each way
+
+# In pixels of the picture. Strokes that a small network learns to undo in minutes.
+SHORTEST, LONGEST = 3.0, 14.0
+LONGEST_OF_OBJECTS = 8.0  # on top of the camera's
+MARGIN = 24  # drawn around the picture and around objects: no path leads further than the two together
+
+SUB_FRAMES = (13, 15, 17)
+NOISE = 1.5 / 255  # standard deviation of the sensor's noise
+SMALLEST = 64  # side of a picture, in pixels
+
+
+def main() -> None:
+    """Writes the set that the command line asks for, unless it is there."""
+    arguments = parse()
+    numbers = {
+        "train": arguments.train,
+        "test": arguments.test,
+        "size": list(arguments.size),
+        "seed": arguments.seed,
+    }
+    note = arguments.out / "scenes.json"
+    if note.exists() and json.loads(note.read_text()) == numbers:
+        print(f"{arguments.out}: these scenes are drawn already")
+        return
+    quiet_tensorflow()
+    jobs = [(split, index) for split in SPLITS for index in range(numbers[split])]
+    for split, index in tqdm(jobs, unit="scene"):
+        blurry, sharp = draw_pair(arguments.seed, split, index, *arguments.size)
+        for side, picture in (("blur", blurry), ("sharp", sharp)):
+            write_picture(arguments.out / split / side / f"{index:04d}.png", picture)
+    write_atomically(note, (json.dumps(numbers) + "\n").encode())
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Draws blurry/sharp training pairs.")
+    parser.add_argument("out", type=Path, help="folder for the set")
+    parser.add_argument("--train", type=int, default=48, help="pairs to learn from")
+    parser.add_argument("--test", type=int, default=4, help="pairs to score")
+    parser.add_argument("--size", type=size, default=(384, 256), help="WIDTHxHEIGHT")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+def size(text: str) -> tuple[int, int]:
+    """`384x256` -> (384, 256)."""
+    width, height = (int(part) for part in text.split("x"))
+    if min(width, height) < SMALLEST:
+        raise argparse.ArgumentTypeError(f"{text}: each side must be at least {SMALLEST}")
+    return width, height
+
+
+def draw_pair(seed: int, split: str, index: int, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws one scene: (blurry, sharp), uint8 RGB [H, W, 3]."""
+    generator = np.random.default_rng((seed, SPLITS.index(split), index))
+    scene = scenery.SCENES[index % len(scenery.SCENES)]
+    frames = draw_frames(generator, scene, height, width)
+    pictures = (frames.mean(axis=0), frames[len(frames) // 2])
+    return tuple(_to_uint8(picture + generator.normal(0, NOISE, picture.shape)) for picture in pictures)
+
+
+def draw_frames(generator, scene, height, width) -> np.ndarray:
+    """Draws the sub-frames of one exposure: float32 [sub-frames, H, W, 3] in [0, 1], odd in number."""
+    # TensorFlow takes seconds to import, and neither --help nor a set that is there needs it.
+    from srn.data import blur
+
+    def look(image, path):
+        return blur.views(image, blur.projective_transforms(path, *image.shape[:2])).numpy()
+
+    count, margin = int(generator.choice(SUB_FRAMES)), SUPERSAMPLING * MARGIN
+    height, width = SUPERSAMPLING * height + 2 * margin, SUPERSAMPLING * width + 2 * margin
+    camera = blur.camera_path(generator, count, SUPERSAMPLING * LONGEST, SUPERSAMPLING * SHORTEST)
+    frames = look(scenery.draw_background(generator, scene, height, width), camera)
+    for _ in range(int(generator.integers(1, 4))):
+        high = int(generator.uniform(0.15, 0.4) * (height - 2 * margin)) + 2 * margin
+        wide = int(generator.uniform(0.2, 0.45) * (height - 2 * margin)) + 2 * margin
+        path = blur.camera_path(generator, count, SUPERSAMPLING * LONGEST_OF_OBJECTS, rotation=0, zoom=0)
+        layer = look(scenery.draw_object(generator, high, wide, margin), camera + path)
+        top, left = int(generator.integers(height - high)), int(generator.integers(width - wide))
+        behind = frames[:, top : top + high, left : left + wide]
+        behind *= 1 - layer[..., 3:]
+        behind += layer[..., :3]
+    inside = frames[:, margin:-margin, margin:-margin]
+    size = (inside.shape[2] // SUPERSAMPLING, inside.shape[1] // SUPERSAMPLING)
+    reduced = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in inside])
+    return np.clip(reduced, 0, 1)
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Writes uint8 RGB as PNG, whole or not at all."""
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    write_atomically(path, encoded.tobytes())
+
+
+def _to_uint8(picture):
+    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+
+
+if __name__ == "__main__":
+    main()
