@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import cv2
@@ -27,11 +28,13 @@ from srn.command import quiet_tensorflow
 from srn.files import write_atomically
 
 SPLITS = ("train", "test")
+SIDES = ("blur", "sharp")
 SUPERSAMPLING = 2  # drawn pixels for one pixel of the picture, each way
 
-# In pixels of the picture. Strokes that a small network learns to undo in minutes.
-SHORTEST, LONGEST = 3.0, 14.0
-LONGEST_OF_OBJECTS = 8.0  # on top of the camera's
+# In pixels of the picture. Strokes that a small network learns to undo in minutes: short, and sideways.
+SHORTEST, LONGEST = 4.0, 9.0
+HEADINGS = (-0.35, 0.35)  # in radians from the horizontal
+LONGEST_OF_OBJECTS = 5.0  # on top of the camera's
 MARGIN = 24  # drawn around the picture and around objects: no path leads further than the two together
 
 SUB_FRAMES = (13, 15, 17)
@@ -49,15 +52,21 @@ def main() -> None:
         "seed": arguments.seed,
     }
     note = arguments.out / "scenes.json"
-    if note.exists() and json.loads(note.read_text()) == numbers:
+    jobs = [(split, index) for split in SPLITS for index in range(numbers[split])]
+    wanted = {picture_path(arguments.out, side, *job) for job in jobs for side in SIDES}
+    there = {path for split in SPLITS for path in (arguments.out / split).glob("*/[!.]*.png")}
+    if note.exists() and json.loads(note.read_text()) == numbers and wanted <= there:
         print(f"{arguments.out}: these scenes are drawn already")
         return
+    if there - wanted:
+        print(f"{min(there - wanted)} is not of this set; draw it into another folder", file=sys.stderr)
+        sys.exit(2)
+    note.unlink(missing_ok=True)  # it vouches for the old pictures, which now give way one by one
     quiet_tensorflow()
-    jobs = [(split, index) for split in SPLITS for index in range(numbers[split])]
     for split, index in tqdm(jobs, unit="scene"):
         blurry, sharp = draw_pair(arguments.seed, split, index, *arguments.size)
-        for side, picture in (("blur", blurry), ("sharp", sharp)):
-            write_picture(arguments.out / split / side / f"{index:04d}.png", picture)
+        for side, picture in zip(SIDES, (blurry, sharp)):
+            write_picture(picture_path(arguments.out, side, split, index), picture)
     write_atomically(note, (json.dumps(numbers) + "\n").encode())
 
 
@@ -65,11 +74,19 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Draws blurry/sharp training pairs.")
     parser.add_argument("out", type=Path, help="folder for the set")
-    parser.add_argument("--train", type=int, default=48, help="pairs to learn from")
-    parser.add_argument("--test", type=int, default=4, help="pairs to score")
+    parser.add_argument("--train", type=pairs, default=48, help="pairs to learn from")
+    parser.add_argument("--test", type=pairs, default=4, help="pairs to score")
     parser.add_argument("--size", type=size, default=(384, 256), help="WIDTHxHEIGHT")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
+
+
+def pairs(text: str) -> int:
+    """`48` -> 48."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text}: a number of pairs is not negative")
+    return number
 
 
 def size(text: str) -> tuple[int, int]:
@@ -77,7 +94,14 @@ def size(text: str) -> tuple[int, int]:
     width, height = (int(part) for part in text.split("x"))
     if min(width, height) < SMALLEST:
         raise argparse.ArgumentTypeError(f"{text}: each side must be at least {SMALLEST}")
+    if height > 2 * width:
+        raise argparse.ArgumentTypeError(f"{text}: too narrow; at most twice as high as wide")
     return width, height
+
+
+def picture_path(folder: Path, side: str, split: str, index: int) -> Path:
+    """Where one picture of the set lies."""
+    return folder / split / side / f"{index:04d}.png"
 
 
 def draw_pair(seed: int, split: str, index: int, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +123,9 @@ def draw_frames(generator, scene, height, width) -> np.ndarray:
 
     count, margin = int(generator.choice(SUB_FRAMES)), SUPERSAMPLING * MARGIN
     height, width = SUPERSAMPLING * height + 2 * margin, SUPERSAMPLING * width + 2 * margin
-    camera = blur.camera_path(generator, count, SUPERSAMPLING * LONGEST, SUPERSAMPLING * SHORTEST)
+    camera = blur.camera_path(
+        generator, count, SUPERSAMPLING * LONGEST, SUPERSAMPLING * SHORTEST, headings=HEADINGS
+    )
     frames = look(scenery.draw_background(generator, scene, height, width), camera)
     for _ in range(int(generator.integers(1, 4))):
         high = int(generator.uniform(0.15, 0.4) * (height - 2 * margin)) + 2 * margin

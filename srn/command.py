@@ -4,7 +4,8 @@ absl's own `app.run` answers a wrong flag with a page of usage and a mistake wit
 
 * `--help` prints the command's own flags and exits with 0,
 * an unknown flag, a bad value, a stray word (on the command line or in a flagfile) is one line, exit code 2,
-* `srn.errors.InputError` is its lines, exit code 2; `srn.errors.WorkError` its lines, exit code 1.
+* `srn.errors.InputError` is its lines, exit code 2; `srn.errors.WorkError` its lines, exit code 1,
+* Ctrl-C is one line, exit code 130.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ def run(main, argv: list | None = None) -> None:
     except WorkError as error:
         _print_error(name, error)
         code = FAILED
+    except KeyboardInterrupt:
+        _print_error(name, "interrupted")
+        code = exit_code_of_signal("SIGINT")
     sys.exit(code)
 
 

@@ -38,11 +38,12 @@ def camera_path(
     shortest: float = 1.0,
     rotation: float = ROTATION,
     zoom: float = ZOOM,
+    headings: tuple[float, float] = (0.0, 2 * np.pi),
 ) -> np.ndarray:
     """Draws the movement of a hand-held camera during one exposure.
 
     The centre of the picture runs along one smooth stroke: its length is log-uniform, its direction
-    uniform, it is bent, run through at a changing speed, and trembles a little.
+    uniform in `headings`, it is bent, run through at a changing speed, and trembles a little.
 
     Args:
       generator: where all random numbers come from.
@@ -51,6 +52,7 @@ def camera_path(
       shortest: lower end, above 0.
       rotation: standard deviation of the angle at both ends, in radians.
       zoom: standard deviation of the logarithm of the zoom at both ends.
+      headings: range of the stroke's direction, in radians; 0 is to the right, pi / 2 is down.
 
     Returns:
       float32 [poses, 4]: dx and dy in pixels, angle in radians, log zoom; zero in the middle pose.
@@ -62,7 +64,7 @@ def camera_path(
     if not 0 < shortest <= longest:
         raise ValueError(f"A stroke of {shortest} to {longest} pixels: 0 < shortest <= longest is needed.")
     time = np.linspace(-1, 1, poses)
-    stroke = _stroke(generator, time)
+    stroke = _stroke(generator, time, generator.uniform(*headings))
     length = np.exp(generator.uniform(np.log(shortest), np.log(longest)))
     stroke *= length / np.hypot(*np.diff(stroke, axis=0).T).sum()
     angle = generator.normal(0, rotation) * time
@@ -71,14 +73,13 @@ def camera_path(
     return (path - path[poses // 2]).astype(np.float32)
 
 
-def _stroke(generator: np.random.Generator, time: np.ndarray) -> np.ndarray:
+def _stroke(generator: np.random.Generator, time: np.ndarray, heading: float) -> np.ndarray:
     """Draws the shape of a stroke, of length 2 or so: [T] in [-1, 1] -> [T, 2]."""
     along = time + generator.normal(0, 0.25) * time**2 + generator.normal(0, 0.15) * time**3
     across = generator.normal(0, 0.3) * time**2
     for axis in (along, across):
         cycles, phase = generator.uniform(1, 3), generator.uniform(0, 2 * np.pi)
         axis += generator.normal(0, 0.06) * np.sin(np.pi * cycles * time + phase)
-    heading = generator.uniform(0, 2 * np.pi)
     cosine, sine = np.cos(heading), np.sin(heading)
     return np.column_stack([cosine * along - sine * across, sine * along + cosine * across])
 
