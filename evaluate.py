@@ -2,7 +2,8 @@
 
     python evaluate.py --ckpt=runs/gopro --data_dir=GOPRO_Large --out_dir=results/gopro
 
-writes results.csv, summary.json, restored/ and sheet.png. `--ckpt identity` scores the blurry input itself.
+writes results.csv, summary.json, restored/ and sheet.png. `--ckpt identity` scores the blurry input itself
+(and writes the first two).
 """
 
 import sys
@@ -10,9 +11,11 @@ from pathlib import Path
 
 from absl import flags
 
-from srn import command
+from srn import command, metrics
 from srn.data.pairs import DATASETS, find_pairs, layout_of
 from srn.errors import InputError, WorkError
+from srn.evaluation import reports, scoring
+from srn.files import require_writable
 from srn.zoo import MODELS, PRECISIONS
 
 IDENTITY = "identity"
@@ -34,41 +37,43 @@ def main() -> int:
     for flag in (_CKPT, _DATA_DIR):
         if flag.value is None:
             raise InputError(f"--{flag.name} is needed")
-    pairs = find_pairs(_DATA_DIR.value, _DATASET.value, _SPLIT.value, _BLUR_FOLDER.value)
-    _require_writable(Path(_OUT_DIR.value))
+    pairs = find_pairs(
+        _DATA_DIR.value, _DATASET.value, _SPLIT.value, _BLUR_FOLDER.value, smallest=metrics.WINDOW_SIZE
+    )
+    restore = _load_restorer()
+    out_dir = Path(_OUT_DIR.value)
+    require_writable(out_dir)
+    for name in ("results.csv", "summary.json", "sheet.png"):
+        (out_dir / name).unlink(
+            missing_ok=True
+        )  # of an earlier evaluation: never beside the scores of this one
 
-    from srn.evaluation import scoring
-
-    restore = None
-    if _CKPT.value != IDENTITY:
-        from srn.inference.deblurrer import Deblurrer
-
-        restore = Deblurrer(_CKPT.value, _MODEL.value, _PRECISION.value)
-    result = scoring.score_pairs(pairs, restore, _OUT_DIR.value, progress=sys.stderr.isatty())
+    result = scoring.score_pairs(pairs, restore, out_dir, progress=sys.stderr.isatty())
     if result.scores:
-        _report(result.scores, pairs, restore)
+        _report(result.scores, pairs, restore, out_dir)
+    if result.interrupted:
+        command.print_error(
+            "evaluate.py", f"interrupted: {len(result.scores)} of {len(pairs)} pairs are scored"
+        )
+        return command.exit_code_of_signal("SIGINT")
     if result.failures:
         missing = f"{len(result.failures)} of {len(pairs)} pairs have no score"
         raise WorkError("\n".join([*result.failures, missing]))
     return command.DONE
 
 
-def _require_writable(folder):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"--out_dir={folder}: cannot be written ({error.strerror})") from error
+def _load_restorer():
+    """A `Deblurrer`, or None for `identity`."""
+    if _CKPT.value == IDENTITY:
+        return None
+    from srn.inference.deblurrer import Deblurrer  # not above: it loads TensorFlow
+
+    return Deblurrer(_CKPT.value, _MODEL.value, _PRECISION.value)
 
 
-def _report(scores, pairs, restore) -> None:
+def _report(scores, pairs, restore, out_dir) -> None:
     """Writes results.csv, summary.json and the sheet, and prints the table."""
-    from srn import metrics
-    from srn.evaluation import reports, scoring
-
-    out_dir, summary = Path(_OUT_DIR.value), scoring.summarise(scores)
+    summary = scoring.summarise(scores)
     reports.write_csv(out_dir / "results.csv", scores)
     reports.write_summary(
         out_dir / "summary.json",

@@ -12,7 +12,7 @@ from absl import flags
 from srn import command
 from srn.config import ModelConfig
 from srn.data.pairs import DATASETS, find_damage, find_pairs
-from srn.errors import InputError, WorkError
+from srn.errors import InputError, WorkError, first_line
 from srn.files import write_atomically
 from srn.zoo import MODELS, PRECISIONS, get_config
 
@@ -79,7 +79,7 @@ def main() -> int:
     from srn.training_run import Checkpoints
 
     tf.keras.utils.set_random_seed(_SEED.value)
-    model = _start_model()
+    model = _start_model(model_dir)
     decay_steps = _DECAY_STEPS.value or _EPOCHS.value * max(len(pairs) // _BATCH_SIZE.value, 1)
     schedule = polynomial_decay(
         _LEARNING_RATE.value, decay_steps, _END_LEARNING_RATE.value, _DECAY_POWER.value
@@ -122,15 +122,11 @@ def _train(model, pairs, checkpoints, max_steps, model_dir):
             pictures_every=_PICTURES_EVERY.value,
             log_dir=model_dir / "logs",
         )
-    except errors.InvalidArgumentError as error:
+    except errors.OpError as error:
         suspects = pipeline.pairs_of_step(pairs, _BATCH_SIZE.value, _SEED.value, checkpoints.step)
-        damaged = find_damage(suspects)
-        if not damaged:
-            raise
-        saved = (
-            f"step {checkpoints.step} is saved in {model_dir}; replace the files and give the same command"
-        )
-        raise WorkError("\n".join([*damaged, saved])) from error
+        reasons = find_damage(suspects) or [first_line(error)]
+        saved = f"step {checkpoints.step} is saved in {model_dir}; mend it and give the same command"
+        raise WorkError("\n".join([*reasons, saved])) from error
 
 
 def _check_crop_size(config: ModelConfig) -> None:
@@ -144,11 +140,11 @@ def _check_crop_size(config: ModelConfig) -> None:
         )
 
 
-def _start_model():
-    """The network with the weights of --init_from, or at its start values."""
+def _start_model(model_dir):
+    """The network with the weights of --init_from, or at its start values; a run to resume needs neither."""
     from srn import initialisation, weights, zoo
 
-    if _INIT_FROM.value is not None:
+    if _INIT_FROM.value is not None and not weights.has_checkpoint(model_dir):
         return weights.load_model(_INIT_FROM.value, _MODEL.value, _PRECISION.value)
     model = zoo.build_model(_MODEL.value, _PRECISION.value)
     if _START.value == "identity":

@@ -3,7 +3,8 @@
     python examples/demo.py --out demo
 
 Every step is one of the project's own commands, shown as it runs. The picture is OUT/demo.png: blurry
-input, what the SavedModel makes of it, and the truth, with their PSNR.
+input, what the SavedModel makes of it, and the truth, with their PSNR, of the scenes that gain least,
+middling and most.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything")
     parser.add_argument("--flagfile", type=Path, default=ROOT / "flags" / "sample.cfg", help="how to train")
     arguments = parser.parse_args()
-    out = arguments.out.resolve()
-    for old in ("run", "scores", "served"):
-        shutil.rmtree(out / old, ignore_errors=True)
+    out, flagfile = arguments.out.resolve(), arguments.flagfile.resolve()
+    if (out / "scenes" / "scenes.json").exists():  # an earlier demo
+        for old in ("run", "scores", "served", "restored"):
+            shutil.rmtree(out / old, ignore_errors=True)
 
     run(
         "1/4  Drawing scenes, sharp and as a shaken camera sees them",
@@ -40,7 +42,7 @@ def main() -> None:
         "2/4  Training a small network",
         *(
             "train.py",
-            f"--flagfile={arguments.flagfile}",
+            f"--flagfile={flagfile}",
             f"--data_dir={train}",
             f"--model_dir={out / 'run'}",
         ),
@@ -67,26 +69,22 @@ def run(title: str, script: str, *words) -> None:
 
 
 def draw_picture(pairs_dir: Path, savedmodel: Path, picture: Path) -> None:
-    """Restores the first pair through the signature `encoded` and draws it beside input and truth."""
+    """Restores unseen scenes through the signature `encoded`, and draws them beside input and truth."""
     quiet_tensorflow()
     import tensorflow as tf
 
     from srn.data.pairs import find_pairs
-    from srn.evaluation.reports import SheetRow, write_sheet
-    from srn.evaluation.scoring import restored_path, score_pairs
+    from srn.evaluation import reports, scoring
 
     serve = tf.saved_model.load(str(savedmodel)).signatures["encoded"]
 
     def restore(image):
-        answer = serve(image_bytes=[tf.io.encode_png(image)])["restored_bytes"]
+        answer = serve(image_bytes=tf.io.encode_png(image)[tf.newaxis])["restored_bytes"]
         return tf.io.decode_png(answer[0]).numpy()
 
-    pair = find_pairs(pairs_dir, "pairs")[0]
-    (score,) = score_pairs([pair], restore, picture.parent, progress=False).scores
-    row = SheetRow(
-        "through the SavedModel", score, pair.blurry, restored_path(picture.parent, pair.name), pair.sharp
-    )
-    write_sheet(picture, [row])
+    pairs = find_pairs(pairs_dir, "pairs")
+    scores = scoring.score_pairs(pairs, restore, picture.parent, progress=False).scores
+    reports.write_sheet(picture, reports.choose_rows(scores, pairs, picture.parent))
 
 
 if __name__ == "__main__":

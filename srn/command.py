@@ -22,36 +22,51 @@ DONE, FAILED, WRONG_CALL = 0, 1, 2
 
 
 def run(main, argv: list | None = None) -> None:
-    """Parses the flags, calls `main()` and exits with its result (None is 0)."""
+    """Parses the flags, calls `main()` and exits with its result."""
     argv = sys.argv if argv is None else argv
-    name = os.path.basename(argv[0])
     if any(word in ("--help", "-h", "-help", "--helpfull", "--helpshort") for word in argv[1:]):
-        print(f"{sys.modules['__main__'].__doc__}\nFlags:\n{flags.FLAGS.main_module_help()}")
+        print(f"{sys.modules['__main__'].__doc__}\nFlags, which may also stand in a file: --flagfile=FILE\n")
+        print(flags.FLAGS.main_module_help())
         sys.exit(DONE)
-    quiet_tensorflow()
-    try:
+
+    def parse_and_run():
         _parse(argv)
-        code = main()
+        return main()
+
+    quiet_tensorflow()
+    sys.exit(exit_code_of(parse_and_run, os.path.basename(argv[0])))
+
+
+def exit_code_of(call, name: str) -> int:
+    """What `call()` returns, or the code of its error, whose lines are printed as those of command `name`."""
+    try:
+        return call()
     except (flags.Error, InputError) as error:
-        _print_error(name, error)
-        code = WRONG_CALL
+        print_error(name, error)
+        return WRONG_CALL
     except WorkError as error:
-        _print_error(name, error)
-        code = FAILED
+        print_error(name, error)
+        return FAILED
+    except OSError as error:  # a full disk, a folder that may not be read
+        print_error(name, f"{error.filename or 'input or output'}: {error.strerror or error}")
+        return FAILED
     except KeyboardInterrupt:
-        _print_error(name, "interrupted")
-        code = exit_code_of_signal("SIGINT")
-    sys.exit(code)
+        print_error(name, "interrupted")
+        return exit_code_of_signal("SIGINT")
 
 
 def _parse(argv):
-    words = flags.FLAGS(argv)[1:]
+    try:
+        words = flags.FLAGS(argv)[1:]
+    except UnicodeDecodeError as error:
+        raise InputError("--flagfile: not a text file") from error
     if words:
         what = "a flag begins with --; in a flagfile each stands on a line of its own"
         raise InputError("\n".join(f"what is {word!r}? {what}" for word in words))
 
 
-def _print_error(name, error):
+def print_error(name: str, error) -> None:
+    """Prints each line of `error` on stderr, after the name of the command."""
     for line in str(error).splitlines():
         print(f"{name}: {line}", file=sys.stderr)
 

@@ -6,6 +6,7 @@ This module knows nothing of TensorFlow, so that a command can list models and c
 from __future__ import annotations
 
 import dataclasses
+import math
 
 BOTTLENECKS = ("convlstm", "convrnn", "convgru", "convolution", "none")
 RECURRENT_BOTTLENECKS = ("convlstm", "convrnn", "convgru")
@@ -61,14 +62,13 @@ class ModelConfig:
     cell_stddev: float | None = None
 
     def __post_init__(self):
-        kappa = tuple(float(weight) for weight in self.kappa) or (1.0,) * self.num_scales
-        object.__setattr__(self, "kappa", kappa)
         self._check_values()
+        self._fill_kappa()
         self._check_combinations()
 
     def _check_values(self):
-        _require(self.channels in (1, 3), "channels", self.channels, "1 or 3")
         for name, lowest, highest in (
+            ("channels", 1, 3),
             ("num_scales", 1, MAX_SCALES),
             ("width", 1, 1024),
             ("kernel_size", 1, 15),
@@ -76,7 +76,11 @@ class ModelConfig:
         ):
             value = getattr(self, name)
             _require(_is_whole(value, lowest, highest), name, value, f"a whole number, {lowest} to {highest}")
+        _require(self.channels != 2, "channels", self.channels, "1 or 3")
         _require(self.kernel_size % 2 == 1, "kernel_size", self.kernel_size, "an odd number")
+        for name in ("residual", "share_weights"):
+            value = getattr(self, name)
+            _require(isinstance(value, bool), name, value, "True or False")
         for name, choices in (
             ("layout", LAYOUTS),
             ("bottleneck", BOTTLENECKS),
@@ -87,11 +91,17 @@ class ModelConfig:
             value = getattr(self, name)
             _require(value in choices, name, value, "one of " + ", ".join(choices))
         stddev = self.cell_stddev
-        _require(stddev is None or stddev > 0, "cell_stddev", stddev, "None (Xavier) or a positive number")
-        fits = len(self.kappa) == self.num_scales and min(self.kappa) >= 0 and max(self.kappa) > 0
-        _require(
-            fits, "kappa", self.kappa, f"{self.num_scales} weights of at least 0, one a scale, not all 0"
-        )
+        is_deviation = _is_number(stddev) and stddev > 0
+        _require(stddev is None or is_deviation, "cell_stddev", stddev, "None (Xavier) or a positive number")
+
+    def _fill_kappa(self):
+        given, allowed = self.kappa, f"{self.num_scales} weights of at least 0, one a scale, not all 0"
+        is_list = isinstance(given, (tuple, list)) and all(_is_number(weight) for weight in given)
+        _require(is_list, "kappa", given, allowed)
+        kappa = tuple(float(weight) for weight in given) or (1.0,) * self.num_scales
+        fits = len(kappa) == self.num_scales and min(kappa) >= 0 and max(kappa) > 0
+        _require(fits, "kappa", given, allowed)
+        object.__setattr__(self, "kappa", kappa)
 
     def _check_combinations(self):
         if self.num_scales == 1:
@@ -123,6 +133,13 @@ class ModelConfig:
         """
         return self.strides**NUM_STRIDES * 2 ** (self.num_scales - 1)
 
+    def is_same_network(self, other: ModelConfig) -> bool:
+        """Whether weights of one fit the other: all is equal but what matters in training alone."""
+        return self._without_training() == other._without_training()
+
+    def _without_training(self):
+        return dataclasses.replace(self, kappa=(), cell_stddev=None)
+
     def replace(self, **changes) -> ModelConfig:
         """A copy with some fields changed; `kappa` starts anew where the number of scales changes."""
         if "num_scales" in changes and "kappa" not in changes:
@@ -144,6 +161,10 @@ class ModelConfig:
 
 def _is_whole(value, lowest, highest) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _require(holds, field, value, allowed):

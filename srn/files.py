@@ -1,10 +1,12 @@
-"""Writing a file so that it is either whole or not there."""
+"""Files: written so that they are either whole or not there, and what their headers say."""
 
 from __future__ import annotations
 
 import os
 import uuid
 from pathlib import Path
+
+from srn.errors import InputError
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -26,3 +28,23 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)  # already gone after a successful rename
+
+
+def require_writable(folder: str | os.PathLike[str]) -> None:
+    """Makes `folder` if need be. Raises InputError naming it where nothing can be written there."""
+    probe = Path(folder) / f".probe-{uuid.uuid4().hex}"
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
+
+
+def has_deep_channels(image) -> bool:
+    """Whether an image just opened by Pillow, not yet loaded, has more than 8 bits a channel in its file.
+
+    Pillow opens 16-bit colour as mode RGB; only how the file's pixels are stored tells.
+    """
+    stored_as = str([tile[3] for tile in image.tile])
+    return image.mode.startswith(("I", "F")) or ";16" in stored_as or ";32" in stored_as

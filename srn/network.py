@@ -168,9 +168,12 @@ class ScaleRecurrentNetwork(tf.keras.Model):
         super().build((None, None, None, self.config.channels))
 
     def call(self, blurry):
-        return self.restore_scales(blurry)
+        # Eager calls of all sizes share one graph; a caller's own graph keeps the sizes that it knows.
+        eager = tf.executing_eagerly()
+        return (self.restore_scales if eager else self.restore_scales.python_function)(blurry)
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    @tf.function(reduce_retracing=True)
+    @tf.autograph.experimental.do_not_convert
     def restore_scales(self, blurry) -> list:
         """Eq. 1: from the coarsest scale to the finest, each with the image and state of the one before."""
         size = pyramid.spatial_size(blurry)

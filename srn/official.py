@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import tensorflow as tf
 
-from srn.errors import InputError
+from srn.errors import InputError, first_line
 from srn.zoo import build_model
 
 SCOPE = "g_net/"
 # What a training run of theirs stores beside the weights: the unnamed step, Adam's slots and powers.
 _TRAINING_STATE = re.compile(r"^(Variable|global_step|beta[12]_power|.*/Adam(_1)?)$")
+# What TensorFlow raises for a checkpoint that is cut off or is none.
+UNREADABLE = (tf.errors.OpError, ValueError, IndexError, RuntimeError)
 _KINDS = {  # (channels, has a ConvLSTM) -> model
     (1, True): "official_lstm",
     (1, False): "official_gray",
@@ -26,8 +29,12 @@ _KINDS = {  # (channels, has a ConvLSTM) -> model
 
 
 def is_official(prefix: str) -> bool:
-    """Whether the checkpoint at `prefix` (its path without `.index`) has the authors' variable names."""
-    return any(name.startswith(SCOPE) for name, _ in tf.train.list_variables(prefix))
+    """Whether the checkpoint at `prefix` (its path without `.index`) has the authors' variable names.
+
+    Raises `InputError` if it cannot be read.
+    """
+    shapes, _ = _open(prefix)
+    return any(name.startswith(SCOPE) for name in shapes)
 
 
 def load_checkpoint(prefix: str, precision: str = "float32"):
@@ -45,18 +52,10 @@ def load_checkpoint(prefix: str, precision: str = "float32"):
     prefix = str(prefix)
     if prefix.endswith(".index"):
         prefix = prefix[: -len(".index")]
-    try:
-        reader = tf.train.load_checkpoint(prefix)
-    except (tf.errors.OpError, ValueError) as error:
-        raise InputError(f"{prefix}: not a checkpoint that can be read ({_first_line(error)})") from error
-    shapes = {
-        name: tuple(shape)
-        for name, shape in reader.get_variable_to_shape_map().items()
-        if not _TRAINING_STATE.match(name)
-    }
+    shapes, read = _open(prefix)
+    shapes = {name: shape for name, shape in shapes.items() if not _TRAINING_STATE.match(name)}
     model = build_model(_kind_of(shapes, prefix), precision)
-    arrays = {name: reader.get_tensor(name) for name in shapes}
-    assign(model, arrays, source=prefix, scope=SCOPE)
+    assign(model, {name: read(name) for name in shapes}, source=prefix, scope=SCOPE)
     return model
 
 
@@ -83,7 +82,7 @@ def assign(model, arrays: dict, source: str, scope: str = "") -> None:
         heading = f"{source}: does not fit the model {model.name!r}: {len(problems)} of its arrays differ"
         raise InputError("\n".join([heading, *(f"  {problem}" for problem in problems)]))
     for name, variable in variables.items():
-        variable.assign(arrays[name])
+        variable.assign(np.asarray(arrays[name], np.float32))
 
 
 def named_variables(model, scope: str = "") -> dict:
@@ -93,6 +92,27 @@ def named_variables(model, scope: str = "") -> dict:
         variables[f"{scope}{name}/weights"] = convolution.kernel
         variables[f"{scope}{name}/biases"] = convolution.bias
     return variables
+
+
+def _open(prefix):
+    """({variable: shape}, function that reads one by name) of a checkpoint; its errors are `InputError`."""
+
+    def told(error):
+        return InputError(f"{prefix}: not a checkpoint that can be read ({first_line(error)})")
+
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        shapes = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
+    except UNREADABLE as error:
+        raise told(error) from error
+
+    def read(name):
+        try:
+            return reader.get_tensor(name)
+        except UNREADABLE as error:
+            raise told(error) from error
+
+    return shapes, read
 
 
 def _kind_of(shapes, prefix):
@@ -107,7 +127,3 @@ def _kind_of(shapes, prefix):
             f"{prefix}: {first} has the shape {shapes[first]}, not (5, 5, 2, 32) or (5, 5, 6, 32) as theirs"
         )
     return _KINDS[channels, has_cell]
-
-
-def _first_line(error):
-    return str(error).strip().splitlines()[0]

@@ -51,6 +51,8 @@ def pad_to_multiple(images: tf.Tensor, multiple: int) -> tf.Tensor:
 def crop_to(images: tf.Tensor, size) -> tf.Tensor:
     """Keeps the first rows and columns: [B, >= height, >= width, C] -> [B, height, width, C]."""
     height, width = size
+    if images.shape[1:3].as_list() == [height, width]:
+        return images
     return images[:, :height, :width]
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from srn import weights
-from srn.errors import InputError, WorkError
+from srn.errors import InputError, WorkError, first_line
 from srn.training import make_training_step
 
 PICTURES = 4  # of a batch, in TensorBoard
@@ -30,10 +30,10 @@ class Checkpoints:
     """
 
     def __init__(self, model, optimizer, model_dir, keep: int = 5):
-        self.optimizer = optimizer
+        self.optimizer, self.model_dir = optimizer, Path(model_dir)
         self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
         known = weights.read_model_file(model_dir)
-        if known is not None and known != model.config:
+        if known is not None and not known.is_same_network(model.config):
             raise InputError(f"{model_dir}: holds the run of another model; choose another --model_dir")
         try:
             weights.write_model_file(model_dir, model.config)
@@ -51,12 +51,18 @@ class Checkpoints:
         return self.step
 
     def save(self) -> str:
-        """Writes a checkpoint of the present step, whole or not at all; returns its prefix."""
-        return self._manager.save(checkpoint_number=self.step)
+        """Writes a checkpoint of the present step, whole or not at all; returns its prefix.
+
+        Raises `WorkError` if it cannot be written.
+        """
+        try:
+            return self._manager.save(checkpoint_number=self.step)
+        except tf.errors.OpError as error:
+            raise WorkError(f"{self.model_dir}: cannot be saved ({first_line(error)})") from error
 
     @contextlib.contextmanager
     def save_on(self, error):
-        """Saves before an `error`, such as that of a damaged image, goes on to the caller."""
+        """Saves before an `error`, such as that of an image that cannot be read, goes on to the caller."""
         try:
             yield
         except error:
@@ -96,8 +102,8 @@ def train(
     Returns:
       None, or the name of the signal (SIGINT, SIGTERM) that ended the run early; its state is saved.
 
-    Raises `WorkError` if the loss is no number; the latest checkpoint is then from before. Where a batch
-    cannot be read the state is saved and TensorFlow's `InvalidArgumentError` goes on.
+    Raises `WorkError` if the loss is no number, or if a checkpoint cannot be written; the latest one is then
+    from before. Where a batch cannot be read the state is saved and TensorFlow's error goes on.
     """
     step = make_training_step(model, optimizer, clip_norm, jit_compile)
     board = _Board(log_dir, model, optimizer)
@@ -108,15 +114,15 @@ def train(
         dynamic_ncols=True,
         mininterval=0.5 if sys.stderr.isatty() else 30,
     )
-    with board, bar, catch_signals() as caught, checkpoints.save_on(tf.errors.InvalidArgumentError):
+    with board, bar, catch_signals() as caught, checkpoints.save_on(tf.errors.OpError):
         # zip asks the range first, so that no batch is made that no step would see.
         for number, (blurry, sharp) in zip(range(checkpoints.step + 1, max_steps + 1), batches):
             results = step(blurry, sharp)
+            _require_finite(float(results["loss"]), number)
             bar.update()
             is_last, is_saved = number == max_steps or bool(caught), number % save_every == 0
             if number % log_every == 0 or is_saved or is_last:
                 results = {name: float(value) for name, value in results.items()}
-                _require_finite(results["loss"], number)
                 board.write_scalars(results, number, bar.format_dict["rate"])
                 bar.set_postfix(loss=f"{results['loss']:.5f}", psnr=f"{results['psnr']:.2f}")
             if number % pictures_every == 0 or is_last:
@@ -125,7 +131,7 @@ def train(
                 break
             if is_saved:
                 checkpoints.save()
-    checkpoints.save()
+        checkpoints.save()
     return caught[0] if caught else None
 
 
@@ -150,7 +156,7 @@ def catch_signals():
 def _require_finite(loss, step):
     if not math.isfinite(loss):
         raise WorkError(
-            f"the loss is {loss} at step {step}; the latest checkpoint is from before. "
+            f"the loss is {loss} at step {step}, which is not saved; checkpoints from before stay. "
             "Try a lower --learning_rate or --clip_norm"
         )
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from srn import official
 from srn.config import ModelConfig
-from srn.errors import InputError
+from srn.errors import InputError, first_line
 from srn.files import write_atomically
 from srn.zoo import build_model, get_config, name_of
 
@@ -43,20 +43,15 @@ def load_model(ckpt: str, model: str | None = None, precision: str = "float32"):
 
     Raises `InputError` that names `ckpt` and what does not fit.
     """
-    network = _load(str(ckpt), model, precision)
-    if model is not None and get_config(model) != network.config:
-        raise InputError(f"{ckpt}: holds the model {network.name!r}, not {model!r} as asked for")
-    return network
-
-
-def _load(ckpt, model, precision):
-    path = Path(ckpt)
+    ckpt, path = str(ckpt), Path(ckpt)
     if path.suffix == ".npz":
         return _load_npz(_parts(path), model, precision)
     prefix = _prefix(path)
     if prefix is not None:
         if official.is_official(prefix):
-            return official.load_checkpoint(prefix, precision)
+            network = official.load_checkpoint(prefix, precision)
+            _agree(network.config, model, prefix)
+            return network
         return _load_own(prefix, model, precision)
     if path.is_dir():
         parts = sorted(path.glob("*.npz"))
@@ -66,6 +61,25 @@ def _load(ckpt, model, precision):
     raise InputError(f"{ckpt}: there is no such file, and no released weights have this name; give {KINDS}")
 
 
+def _agree(config: ModelConfig, model: str | None, source) -> ModelConfig:
+    """The configuration to build: that of the weights, or the one asked for if the weights fit it.
+
+    The two may differ in what matters in training alone. Raises `InputError` that says what else differs.
+    """
+    if model is None:
+        return config
+    wanted = get_config(model)
+    if not config.is_same_network(wanted):
+        have, want = config.to_dict(), wanted.to_dict()
+        differences = [
+            f"{name} is {have[name]!r}, not {want[name]!r}" for name in have if have[name] != want[name]
+        ]
+        raise InputError(
+            f"{source}: no weights of the model {model!r} as asked for: {', '.join(differences)}"
+        )
+    return wanted
+
+
 def _prefix(path: Path) -> str | None:
     """The checkpoint prefix that `path` stands for, None if it stands for none."""
     if path.suffix == ".index" and path.exists():
@@ -73,6 +87,11 @@ def _prefix(path: Path) -> str | None:
     if Path(f"{path}.index").exists():
         return str(path)
     return tf.train.latest_checkpoint(str(path)) if path.is_dir() else None
+
+
+def has_checkpoint(model_dir) -> bool:
+    """Whether a run in this folder can be resumed."""
+    return tf.train.latest_checkpoint(str(model_dir)) is not None
 
 
 # Own checkpoints: TensorFlow's format, with the model's configuration beside them.
@@ -99,7 +118,7 @@ def _load_own(prefix, model, precision):
     config = read_model_file(Path(prefix).parent)
     if config is None and model is None:
         raise InputError(f"{prefix}: {MODEL_FILE} is not beside it; name the model with --model")
-    network = build_model(config or model, precision)
+    network = build_model(_agree(config or get_config(model), model, prefix), precision)
     restore(tf.train.Checkpoint(model=network), prefix, f"the model {network.name!r}").expect_partial()
     return network
 
@@ -109,9 +128,8 @@ def restore(checkpoint: tf.train.Checkpoint, prefix: str, what: str):
     try:
         status = checkpoint.restore(prefix)
         status.assert_existing_objects_matched()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{prefix}: does not hold {what} ({reason[:200]})") from error
+    except (AssertionError, *official.UNREADABLE) as error:
+        raise InputError(f"{prefix}: does not hold {what} ({first_line(error)})") from error
     return status
 
 
@@ -147,12 +165,11 @@ def _load_npz(parts, model, precision):
         try:
             with np.load(part, allow_pickle=False) as file:
                 entries.update(file.items())
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{part}: not an .npz file that can be read ({error})") from error
-    config = _config_of(entries, model, parts[0])
-    arrays = {name: array.astype(np.float32) for name, array in entries.items()}
-    network = build_model(config, precision)
-    official.assign(network, arrays, source=", ".join(str(part) for part in parts))
+        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{part}: not an .npz file that can be read ({first_line(error)})") from error
+    source = ", ".join(str(part) for part in parts)
+    network = build_model(_agree(_config_of(entries, model, source), model, source), precision)
+    official.assign(network, entries, source)
     return network
 
 

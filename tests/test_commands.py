@@ -233,6 +233,68 @@ def test_damage_inside_an_image_is_named_and_the_steps_before_are_saved(command,
     assert json.loads((tmp_path / "out/summary.json").read_text())["images"] == 3
 
 
+def test_a_file_that_goes_away_is_named_and_the_steps_before_are_saved(command, pairs_dir, tmp_path):
+    """A link to nothing passes for a file that was there when the run began."""
+    code = (
+        "import os, sys; sys.argv = sys.argv[1:]\n"
+        "from srn.data import pairs\n"
+        "find = pairs.find_pairs\n"
+        "def find_and_lose(*arguments, **options):\n"
+        "    found = find(*arguments, **options)\n"
+        "    os.remove(found[1].sharp)\n"
+        "    return found\n"
+        "pairs.find_pairs = find_and_lose\n"
+        "import runpy; runpy.run_path('train.py', run_name='__main__')"
+    )
+    run = tmp_path / "run"
+
+    result = command("-c", code, *TRAIN, f"--data_dir={pairs_dir}", f"--model_dir={run}", "--max_steps=9")
+
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("train.py: ")]
+    assert "sharp/0001.png" in lines[0]
+    assert list(run.glob("step-*.index"))
+
+
+def test_a_flagfile_that_is_no_text_is_one_line(command, pairs_dir):
+    (line,) = lines_of_mistake(command("train.py", f"--flagfile={pairs_dir / 'blur/0000.png'}"))
+
+    assert "not a text file" in line
+
+
+def test_resuming_does_not_need_the_first_weights(trained, command, tmp_path):
+    run, pairs = trained
+    words = (*TRAIN, f"--data_dir={pairs}", f"--model_dir={tmp_path}", f"--init_from={tmp_path / 'w.npz'}")
+    code = "import sys; from srn.weights import *; save_npz(load_model(sys.argv[1]), sys.argv[2])"
+    assert command("-c", code, run, tmp_path / "w.npz").returncode == 0
+    first = command(*words, "--max_steps=1")
+    (tmp_path / "w.npz").unlink()
+
+    second = command(*words, "--max_steps=2")
+
+    assert first.returncode == second.returncode == 0, second.stderr
+    assert "step 1 to 2" in second.stdout
+
+
+def test_results_of_an_earlier_evaluation_do_not_stay_beside_new_ones(trained, command, tmp_path):
+    run, pairs = trained
+    for ckpt in (run, "identity"):
+        result = command("evaluate.py", f"--ckpt={ckpt}", f"--data_dir={pairs}", f"--out_dir={tmp_path}")
+        assert result.returncode == 0, result.stderr
+
+    assert not (tmp_path / "sheet.png").exists()
+    assert json.loads((tmp_path / "summary.json").read_text())["ckpt"] == "identity"
+
+
+def test_images_too_small_for_ssim_are_found_before_work_begins(command, tmp_path, make_pairs):
+    pairs = make_pairs(tmp_path / "pairs", count=1, height=10, width=30)
+
+    lines = lines_of_mistake(command("evaluate.py", "--ckpt=identity", f"--data_dir={pairs}"))
+
+    assert "30x10, smaller than the 11x11 needed" in lines[0]
+
+
 def test_nothing_but_blur_synthesis_imports_tensorflow_addons(command):
     code = (
         "import sys, srn.official, srn.weights, srn.training_run, srn.data.pipeline, srn.serving.export\n"

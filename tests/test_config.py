@@ -18,6 +18,13 @@ def test_the_default_is_the_network_of_the_paper():
     "changes, allowed",
     [
         ({"channels": 2}, "1 or 3"),
+        ({"channels": 3.0}, "1 to 3"),
+        ({"num_scales": "3"}, "1 to 4"),
+        ({"num_scales": 2.5}, "1 to 4"),
+        ({"residual": "no"}, "True or False"),
+        ({"kappa": 1.0}, "3 weights"),
+        ({"cell_stddev": float("inf")}, "positive"),
+        ({"cell_stddev": "small"}, "positive"),
         ({"num_scales": 5}, "1 to 4"),
         ({"num_scales": True}, "1 to 4"),
         ({"kernel_size": 4}, "odd"),
@@ -64,3 +71,10 @@ def test_replace_gives_every_scale_its_weight():
 )
 def test_sizes_are_multiples_of_every_halving(scales, layout, multiple):
     assert ModelConfig(num_scales=scales, layout=layout).size_multiple == multiple
+
+
+def test_what_matters_in_training_alone_does_not_make_another_network():
+    config = ModelConfig()
+
+    assert config.is_same_network(config.replace(kappa=(1, 0, 2), cell_stddev=0.001))
+    assert not config.is_same_network(config.replace(resize_grid="legacy"))

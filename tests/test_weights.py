@@ -91,10 +91,30 @@ def test_what_is_not_there_says_what_can_be_given(tmp_path):
     expect_line("there is no such file", tmp_path / "weights_0.npz")
 
 
+@pytest.mark.parametrize("suffix", ["index", "data-00000-of-00001"])
+def test_a_checkpoint_that_is_cut_off_is_one_line(tmp_path, suffix):
+    save_run(tmp_path)
+    path = tmp_path / f"step-0.{suffix}"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    assert len(expect_line("step-0", tmp_path).splitlines()) == 1
+
+
+def test_a_model_that_differs_in_training_alone_may_be_asked_for(tmp_path):
+    model = srn.build_model("sr_edrb1")
+    arrays = {name: variable.numpy() for name, variable in official.named_variables(model).items()}
+    config = json.dumps(model.config.replace(kappa=(1, 2, 4), cell_stddev=0.001).to_dict())
+    np.savez(tmp_path / "weights.npz", config=config, **arrays)
+
+    assert weights.load_model(tmp_path / "weights.npz").config.kappa == (1, 2, 4)
+    assert weights.load_model(tmp_path / "weights.npz", model="sr_edrb1").config == model.config
+
+
 def test_another_model_than_asked_for_is_refused(tmp_path):
     save_run(tmp_path)
 
-    expect_line("not 'srn' as asked for", tmp_path, model="srn")
+    line = expect_line("no weights of the model 'srn' as asked for", tmp_path, model="srn")
+    assert "width is 4, not 32" in line
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
@@ -126,6 +146,9 @@ def test_npz_files_that_do_not_fit_are_named(tmp_path):
     np.savez(tmp_path / "wrong.npz", model="sr_edrb1", a=np.zeros(1))
 
     expect_line("text.npz: not an .npz file", tmp_path / "text.npz")
+    with open(tmp_path / "array.npz", "wb") as file:
+        np.save(file, np.zeros(3))
+    expect_line("array.npz: not an .npz file", tmp_path / "array.npz")
     expect_line("nameless.npz: says of no model", tmp_path / "nameless.npz")
     expect_line("unknown.npz: there is no model 'srn2'", tmp_path / "unknown.npz")
     lines = expect_line("wrong.npz: does not fit the model 'sr_edrb1'", tmp_path / "wrong.npz").splitlines()

@@ -12,12 +12,13 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from srn.errors import InputError
+from srn.files import has_deep_channels
 
 DATASETS = ("auto", "gopro", "pairs")
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MOST_LINES = 50  # of problems in one message
 # The last bytes of a whole file, found near its end; what comes after them is tolerated by all decoders.
-_END_MARKS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}
+_END_MARKS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
 _TAIL = 4096
 
 
@@ -53,12 +54,15 @@ def find_pairs(
     Raises `InputError` with a line for each problem: a folder that is missing, a file without its partner,
     a size that differs or is too small, a file that is no image or ends too early.
     """
-    folders = _sequence_folders(Path(data_dir), dataset, split, blur_folder)
     pairs, problems = [], []
-    for sequence, folder in folders:
-        found, unpaired = _match(folder, blur_folder, sequence)
-        pairs += found
-        problems += unpaired
+    try:
+        folders = _sequence_folders(Path(data_dir), dataset, split, blur_folder)
+        for sequence, folder in folders:
+            found, unpaired = _match(folder, blur_folder, sequence)
+            pairs += found
+            problems += unpaired
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
     with ThreadPoolExecutor() as pool:
         for found in pool.map(lambda pair: _problems_of(pair, smallest), pairs):
             problems += found
@@ -101,25 +105,28 @@ def _holds_pairs(folder, blur_folder):
 
 def _match(folder, blur_folder, sequence):
     """-> (pairs by equal names, lines about files without a partner)."""
-    blurry, sharp = _images(folder / blur_folder), _images(folder / "sharp")
+    (blurry, doubles), (sharp, more_doubles) = _images(folder / blur_folder), _images(folder / "sharp")
     pairs = [
         Pair(blurry[stem], sharp[stem], f"{sequence}/{stem}" if sequence else stem, sequence)
         for stem in sorted(blurry.keys() & sharp.keys())
     ]
-    problems = [f"{blurry[stem]}: has no partner in sharp/" for stem in sorted(blurry.keys() - sharp.keys())]
+    problems = [f"{path}: another image there has the same name" for path in doubles + more_doubles]
+    problems += [f"{blurry[stem]}: has no partner in sharp/" for stem in sorted(blurry.keys() - sharp.keys())]
     problems += [
         f"{sharp[stem]}: has no partner in {blur_folder}/" for stem in sorted(sharp.keys() - blurry.keys())
     ]
     return pairs, problems
 
 
-def _images(folder) -> dict:
-    """{name without suffix: file} of the images in a folder."""
-    return {
-        path.stem: path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    }
+def _images(folder) -> tuple:
+    """({name without suffix: file}, [files whose name is taken already]) of the images in a folder."""
+    images, doubles = {}, []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            if path.stem in images:
+                doubles.append(path)
+            images.setdefault(path.stem, path)
+    return images, doubles
 
 
 def _problems_of(pair, smallest):
@@ -131,7 +138,7 @@ def _problems_of(pair, smallest):
             problems.append(str(error))
     for path, (width, height) in sizes.items():
         if min(width, height) < smallest:
-            problems.append(f"{path}: {width}x{height}, smaller than the crop of {smallest}x{smallest}")
+            problems.append(f"{path}: {width}x{height}, smaller than the {smallest}x{smallest} needed")
     if len(set(sizes.values())) == 2:
         blurry, sharp = ("{}x{}".format(*sizes[path]) for path in (pair.blurry, pair.sharp))
         problems.append(f"{pair.blurry}: {blurry}, but {pair.sharp} is {sharp}")
@@ -141,18 +148,20 @@ def _problems_of(pair, smallest):
 def image_size(path) -> tuple[int, int]:
     """(width, height) of an image file, from its header.
 
-    Raises `InputError` naming the file if it is no image, has more than 8 bits, or has no end.
+    Raises `InputError` naming the file if it is no PNG or JPEG, has more than 8 bits, or has no end.
     """
     try:
         with Image.open(path) as image:
-            size, mode, kind = image.size, image.mode, image.format
+            size, kind, deep = image.size, image.format, has_deep_channels(image)
     except UnidentifiedImageError:
         raise InputError(f"{path}: not an image") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: cannot be read as an image ({error})") from error
-    if mode.startswith(("I", "F")):
+    if kind not in _END_MARKS:
+        raise InputError(f"{path}: is {kind} inside, not PNG or JPEG; convert it")
+    if deep:
         raise InputError(f"{path}: has more than 8 bits a channel; convert it to 8 bits")
-    if kind in _END_MARKS and _END_MARKS[kind] not in _tail(path):
+    if _END_MARKS[kind] not in _tail(path):
         raise InputError(f"{path}: the file ends too early; copy it anew")
     return size
 

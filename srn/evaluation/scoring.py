@@ -57,12 +57,16 @@ class Score:
         return 0.0 if self.psnr == self.psnr_blurry else self.psnr - self.psnr_blurry
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scores:
-    """What came of a data set: the score of each pair that worked, one line on each that did not."""
+    """What came of a data set: the score of each pair that worked, one line on each that did not.
+
+    `interrupted` tells that Ctrl-C came before the last pair.
+    """
 
     scores: list[Score] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
 
 def score_pairs(
@@ -71,7 +75,7 @@ def score_pairs(
     out_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Scores:
-    """Restores and scores every pair; one that fails does not stop the others.
+    """Restores and scores every pair; one that fails does not stop the others, Ctrl-C keeps what is there.
 
     Args:
       pairs: what to score, in this order.
@@ -81,13 +85,12 @@ def score_pairs(
     """
     result = Scores()
     with tqdm(pairs, desc="scoring", unit="image", disable=not progress) as bar:
-        for pair in bar:
-            try:
-                result.scores.append(_score_pair(pair, restore, out_dir))
-            except Exception as error:  # whatever it is, the other pairs are still worth their scores
-                result.failures.append(_describe_failure(pair, error))
-            else:
+        try:
+            for pair in bar:
+                _add_score(result, pair, restore, out_dir)
                 bar.set_postfix_str(f"PSNR {_mean_psnr(result.scores):.2f} dB", refresh=False)
+        except KeyboardInterrupt:
+            result.interrupted = True
     return result
 
 
@@ -147,6 +150,13 @@ def summarise(scores: Iterable[Score]) -> dict:
         "sequences": {sequence: _means(members) for sequence, members in sequences.items()},
         "seconds_per_image": statistics.median(score.seconds for score in scores),
     }
+
+
+def _add_score(result: Scores, pair: Pair, restore: Restore | None, out_dir) -> None:
+    try:
+        result.scores.append(_score_pair(pair, restore, out_dir))
+    except Exception as error:  # whatever it is, the other pairs are still worth their scores
+        result.failures.append(_describe_failure(pair, error))
 
 
 def _score_pair(pair: Pair, restore: Restore | None, out_dir: str | os.PathLike[str] | None) -> Score:

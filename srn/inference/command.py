@@ -10,11 +10,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 import srn
-from srn.command import DONE, FAILED, WRONG_CALL, quiet_tensorflow
-from srn.errors import InputError, WorkError
+from srn.command import DONE, FAILED, WRONG_CALL, exit_code_of, quiet_tensorflow
+from srn.errors import InputError, WorkError, first_line
+from srn.files import require_writable
 from srn.inference.image_files import SUFFIXES, read_photograph, write_photograph
 from srn.zoo import PRECISIONS
 
+NAME = "srn-deblur"
 ENDING = "_deblurred"
 
 
@@ -22,17 +24,21 @@ def main(argv: list | None = None) -> int:
     """Restores the photographs that the command line names; returns the exit code."""
     arguments = _parser().parse_args(argv)
     quiet_tensorflow()
-    try:
-        jobs = plan(arguments.input, arguments.output)
-        waiting = [job for job in jobs if arguments.overwrite or not job[1].exists()]
-        for _, target in (job for job in jobs if job not in waiting):
+    return exit_code_of(lambda: _restore_all(arguments), NAME)
+
+
+def _restore_all(arguments) -> int:
+    waiting = []
+    for photograph, target in plan(arguments.input, arguments.output):
+        if target.exists() and not arguments.overwrite:
             print(f"{target} is there already; --overwrite makes it anew")
-        if not waiting:
-            return DONE
-        restore = srn.Deblurrer(arguments.ckpt, precision=arguments.precision)
-    except InputError as error:
-        _complain(error)
-        return WRONG_CALL
+        else:
+            waiting.append((photograph, target))
+    if not waiting:
+        return DONE
+    for folder in {target.parent for _, target in waiting}:
+        require_writable(folder)
+    restore = srn.Deblurrer(arguments.ckpt, precision=arguments.precision)
     with tqdm(waiting, unit="photo", disable=len(waiting) < 2) as bar:
         succeeded = [_restore(restore, photograph, target) for photograph, target in bar]
     return DONE if all(succeeded) else FAILED
@@ -62,20 +68,24 @@ def plan(inputs: list, output: str | None) -> list:
 
 
 def _photographs(path):
-    if path.is_dir():
-        found = [
-            photograph
-            for photograph in sorted(path.iterdir())
-            if photograph.suffix.lower() in SUFFIXES
-            and not photograph.name.startswith(".")
-            and not photograph.stem.endswith(ENDING)
-        ]
-        if not found:
-            raise InputError(f"{path}: no image in it ({', '.join(SUFFIXES)})")
-        return found
     if not path.exists():
         raise InputError(f"{path}: there is no such file")
-    return [path]
+    if not path.is_dir():
+        return [path]
+    try:
+        files = sorted(path.iterdir())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    found = [file for file in files if _is_photograph(file)]
+    if not found:
+        raise InputError(f"{path}: no image in it ({', '.join(SUFFIXES)})")
+    return found
+
+
+def _is_photograph(file):
+    """Whether a file of a folder is meant: an image, and none that this command has made."""
+    is_image = file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+    return is_image and not file.stem.endswith(ENDING)
 
 
 def _target(photograph, output, count):
@@ -83,28 +93,28 @@ def _target(photograph, output, count):
     if output is None:
         return photograph.with_name(name)
     output = Path(output)
-    if output.suffix.lower() in SUFFIXES and not output.is_dir():
-        if count > 1:
-            raise InputError(f"{output}: one file cannot take {count} photographs; give a folder to -o")
-        return output
-    return output / photograph.name
+    if output.is_dir() or not output.suffix:
+        return output / photograph.name
+    if output.suffix.lower() not in SUFFIXES:
+        raise InputError(f"-o {output}: neither a folder nor an image file ({', '.join(SUFFIXES)})")
+    if count > 1:
+        raise InputError(f"-o {output}: one file cannot take {count} photographs; give a folder")
+    return output
 
 
 def _restore(restore, photograph, target) -> bool:
-    """Restores one file; says so, or what went wrong."""
+    """Restores one file; says so, or in a line what went wrong."""
     try:
         original = read_photograph(photograph)
         write_photograph(target, dataclasses.replace(original, pixels=restore(original.pixels)))
     except WorkError as error:
-        _complain(error)
+        tqdm.write(f"{NAME}: {error}", file=sys.stderr)
+        return False
+    except Exception as error:  # too large for the memory, say: the other photographs are still worth it
+        tqdm.write(f"{NAME}: {photograph}: {type(error).__name__}: {first_line(error)}", file=sys.stderr)
         return False
     tqdm.write(f"{photograph} -> {target}")
     return True
-
-
-def _complain(error):
-    for line in str(error).splitlines():
-        tqdm.write(f"srn-deblur: {line}", file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -114,7 +124,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser():
-    parser = _Parser(prog="srn-deblur", description="Restores blurry photographs.")
+    parser = _Parser(prog=NAME, description="Restores blurry photographs.")
     parser.add_argument("input", nargs="+", metavar="INPUT", help="photograph, or folder of photographs")
     parser.add_argument(
         "-o", "--output", help="file, or folder; default: NAME_deblurred.EXT beside each original"

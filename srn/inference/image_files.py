@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from srn.errors import WorkError
-from srn.files import write_atomically
+from srn.files import has_deep_channels, write_atomically
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _JPEG_QUALITY = 95
@@ -25,6 +26,7 @@ _MODES = {
     "RGBA": "RGBA",
     "CMYK": "RGB",
 }
+_KEEP_PROFILE = ("L", "RGB", "RGBA", "P", "PA")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,24 +47,36 @@ class Photograph:
 def read_photograph(path) -> Photograph:
     """Reads an 8-bit image file and turns it upright.
 
-    Raises `WorkError` naming the file if it cannot be read, or is of a kind that would lose something.
+    Raises `WorkError` naming the file if it cannot be read, or is of a kind that would lose something: more
+    than 8 bits a channel, or several pictures.
     """
     try:
         with Image.open(path) as image:
+            _check(path, image)
+            colours = image.mode
             upright = ImageOps.exif_transpose(image)
-            if upright.mode not in _MODES:
-                raise WorkError(f"{path}: of mode {upright.mode}; convert it to 8-bit RGB first")
-            mode = _MODES[upright.mode]
+            mode = _MODES[colours]
             if mode == "RGB" and "transparency" in upright.info:
                 mode = "RGBA"
             exif = upright.getexif()
             return Photograph(
                 pixels=np.asarray(upright.convert(mode)),
                 exif=exif.tobytes() if len(exif) else b"",
-                icc_profile=image.info.get("icc_profile"),
+                # A profile describes the colours of the file: it is wrong for others.
+                icc_profile=image.info.get("icc_profile") if colours in _KEEP_PROFILE else None,
             )
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         raise WorkError(f"{path}: cannot be read as an image ({error})") from error
+
+
+def _check(path, image):
+    if image.mode not in _MODES or has_deep_channels(image):
+        raise WorkError(
+            f"{path}: {image.mode} with more than 8 bits a channel; convert it to 8-bit RGB first"
+        )
+    # An MPO is a JPEG with a second view for depth beside it.
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+        raise WorkError(f"{path}: holds {image.n_frames} pictures; give one file for each")
 
 
 def write_photograph(path, photograph: Photograph) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from srn.errors import InputError
+from srn.errors import InputError, WorkError, first_line
+from srn.files import require_writable
 from srn.inference.restoring import restore_colour
 
 
@@ -30,21 +31,22 @@ def export_savedmodel(model, export_dir, version: int | None = None) -> Path:
     Returns:
       The folder of the version.
 
-    Raises `InputError` if the version is there already or the folder cannot be written.
+    Raises `InputError` if the version is there already or the folder cannot be written, `WorkError` if
+    writing fails half-way.
     """
     export_dir = Path(export_dir)
+    require_writable(export_dir)
+    target = export_dir / str(version or _next_version(export_dir))
+    if target.exists():
+        raise InputError(f"{target}: is there already; choose another --version")
     # A server looks only at folders whose name is a number, so it never sees a half-written one.
     unfinished = export_dir / f".unfinished-{uuid.uuid4().hex}"
+    module, signatures = make_servable(model)
     try:
-        unfinished.mkdir(parents=True)
-        target = export_dir / str(version or _next_version(export_dir))
-        if target.exists():
-            raise InputError(f"{target}: is there already; choose another --version")
-        module, signatures = make_servable(model)
         tf.saved_model.save(module, str(unfinished), signatures=signatures)
         os.rename(unfinished, target)
-    except OSError as error:
-        raise InputError(f"{export_dir}: cannot be written ({error.strerror or error})") from error
+    except (OSError, tf.errors.OpError) as error:
+        raise WorkError(f"{target}: cannot be written ({first_line(error)})") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return target

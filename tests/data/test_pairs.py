@@ -1,5 +1,7 @@
 import shutil
 
+import cv2
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -75,13 +77,34 @@ def test_images_smaller_than_the_crop_are_named(pairs_dir):
     lines = lines_of(pairs_dir, smallest=65)
 
     assert len(lines) == 8
-    assert lines[0].endswith("blur/0000.png: 64x64, smaller than the crop of 65x65")
+    assert lines[0].endswith("blur/0000.png: 64x64, smaller than the 65x65 needed")
 
 
 def test_sixteen_bits_are_refused(pairs_dir):
     Image.new("I;16", (64, 64)).save(pairs_dir / "sharp/0000.png")
 
     assert "more than 8 bits" in lines_of(pairs_dir)[0]
+
+
+def test_sixteen_bits_of_colour_are_refused_too(pairs_dir):
+    cv2.imwrite(str(pairs_dir / "sharp/0000.png"), np.zeros([64, 64, 3], np.uint16))
+
+    (line,) = lines_of(pairs_dir)
+    assert "sharp/0000.png: has more than 8 bits" in line
+
+
+def test_another_format_under_the_name_of_this_one_is_refused(pairs_dir):
+    Image.new("RGB", (64, 64)).save(pairs_dir / "blur/0000.png", format="WEBP")
+
+    (line,) = lines_of(pairs_dir)
+    assert "blur/0000.png: is WEBP inside" in line
+
+
+def test_two_images_of_one_name_are_refused(pairs_dir):
+    Image.open(pairs_dir / "blur/0001.png").save(pairs_dir / "blur/0001.jpg")
+
+    (line,) = lines_of(pairs_dir)
+    assert line.endswith("blur/0001.png: another image there has the same name")
 
 
 def test_many_problems_are_counted_not_listed(tmp_path):

@@ -169,6 +169,22 @@ def test_a_pair_that_fails_is_named_and_the_others_go_on(tmp_path):
     assert written == ["good1.png", "good2.png"]
 
 
+def test_an_interruption_keeps_what_is_scored(tmp_path):
+    pairs = [make_pair(tmp_path, name, make_image()) for name in ("0", "1", "2")]
+    images = iter([make_image(), KeyboardInterrupt])
+
+    def restore(image):
+        if next(images) is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return image
+
+    result = scoring.score_pairs(pairs, restore, progress=False)
+
+    assert result.interrupted
+    assert [score.name for score in result.scores] == ["0"]
+    assert result.failures == []
+
+
 def test_progress_goes_to_stderr_with_the_running_mean(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     pairs = [make_pair(tmp_path, str(index), make_image(seed=index)) for index in range(2)]

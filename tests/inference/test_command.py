@@ -39,6 +39,60 @@ def test_results_stand_beside_the_originals_or_where_they_are_wanted(tmp_path):
     assert plan([one, two], tmp_path / "b") == [(one, tmp_path / "b/one.jpg"), (two, tmp_path / "b/two.png")]
 
 
+def test_an_output_that_is_neither_folder_nor_image_is_refused(tmp_path):
+    photograph = save(tmp_path / "photo.png")
+
+    for name in ("result.gif", "notes.txt"):
+        with pytest.raises(InputError, match="neither a folder nor an image file"):
+            plan([photograph], tmp_path / name)
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_work_begins(tmp_path, ckpt, capsys):
+    (tmp_path / "file").write_text("")
+
+    assert main([str(save(tmp_path / "photo.png")), "-o", str(tmp_path / "file"), "--ckpt", ckpt]) == 2
+
+    assert "file: cannot be written" in capsys.readouterr().err
+
+
+def test_what_goes_wrong_with_one_photograph_leaves_the_others(tmp_path, ckpt, capsys, monkeypatch):
+    save(tmp_path / "in/large.png", (64, 64))
+    save(tmp_path / "in/small.png")
+    original = srn.Deblurrer.__call__
+
+    def restore(self, image):
+        if len(image) == 64:
+            raise MemoryError("no room for 64 rows")
+        return original(self, image)
+
+    monkeypatch.setattr(srn.Deblurrer, "__call__", restore)
+
+    assert main([str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--ckpt", ckpt]) == 1
+
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["small.png"]
+    assert "large.png: MemoryError: no room" in capsys.readouterr().err
+
+
+def test_interruption_is_a_line(tmp_path, ckpt, capsys, monkeypatch):
+    def interrupt(self, image):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(srn.Deblurrer, "__call__", interrupt)
+
+    assert main([str(save(tmp_path / "photo.png")), "--ckpt", ckpt]) == 130
+
+    assert capsys.readouterr().err.splitlines()[-1] == "srn-deblur: interrupted"
+
+
+def test_the_command_as_a_process(tmp_path, ckpt, command):
+    photograph = save(tmp_path / "photo.jpg", (1, 1))
+
+    result = command("-m", "srn.inference.command", photograph, "--ckpt", ckpt)
+
+    assert result.returncode == 0, result.stderr
+    assert Image.open(tmp_path / "photo_deblurred.jpg").size == (1, 1)
+
+
 def test_no_plan_loses_an_image(tmp_path):
     one, other = save(tmp_path / "a/one.jpg"), save(tmp_path / "b/one.jpg")
 

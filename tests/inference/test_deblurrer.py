@@ -93,5 +93,5 @@ def test_what_is_no_image_is_refused(restore, image, part):
 
 
 def test_the_model_may_be_insisted_on(ckpt):
-    with pytest.raises(InputError, match="not 'srn'"):
+    with pytest.raises(InputError, match="no weights of the model 'srn'"):
         srn.Deblurrer(ckpt, model="srn")

@@ -1,5 +1,6 @@
 import io
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,6 +45,26 @@ def test_a_transparent_palette_keeps_its_alpha(tmp_path):
     picture("P").save(tmp_path / "image.png", transparency=0)
 
     assert read_photograph(tmp_path / "image.png").pixels.shape == (4, 6, 4)
+
+
+def test_what_would_lose_something_is_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "deep.png"), np.full([4, 4, 3], 300, np.uint16))
+    cv2.imwrite(str(tmp_path / "deep.tif"), np.full([4, 4, 3], 300, np.uint16))
+    frames = [picture("P"), picture("P").rotate(180)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+
+    for name, part in (("deep.png", "8 bits"), ("deep.tif", ""), ("moving.gif", "holds 2 pictures")):
+        with pytest.raises(WorkError, match=name) as error:
+            read_photograph(tmp_path / name)
+        assert part in str(error.value)
+
+
+def test_a_profile_of_other_colours_is_not_kept(tmp_path):
+    picture("CMYK").save(tmp_path / "print.jpg", icc_profile=b"profile of inks")
+    picture("RGB").save(tmp_path / "screen.jpg", icc_profile=b"profile of lights")
+
+    assert read_photograph(tmp_path / "print.jpg").icc_profile is None
+    assert read_photograph(tmp_path / "screen.jpg").icc_profile == b"profile of lights"
 
 
 def test_png_is_written_without_loss(tmp_path):
