@@ -6,7 +6,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: install demo test test-full lint bench lock clean
+.PHONY: install demo test test-full lint bench bench-data lock clean
 
 install: $(INSTALLED)
 
@@ -36,6 +36,11 @@ lint: install
 
 bench: install
 	$(BIN)/python benchmarks/inference_ceiling.py
+
+# Where GOPRO_Large (or any data set of PNG files) lies: make bench-data DATA_DIR=...
+DATA_DIR ?= ../shared/data/gopro_train
+bench-data: install
+	$(BIN)/python benchmarks/data_pipeline.py --data_dir $(DATA_DIR)
 
 # Resolves the newest versions that setup.cfg allows, for all Pythons at once.
 lock: install

@@ -11,6 +11,7 @@ from absl import flags
 
 from srn import command
 from srn.config import ModelConfig
+from srn.data.cache import PreparedCache
 from srn.data.pairs import DATASETS, find_damage, find_pairs
 from srn.errors import InputError, WorkError, first_line
 from srn.files import write_atomically
@@ -32,6 +33,8 @@ _DATASET = flags.DEFINE_enum("dataset", "auto", DATASETS, "Layout of the data se
 _BLUR_FOLDER = flags.DEFINE_string("blur_folder", "blur", "Of GOPRO: `blur` (the paper's) or `blur_gamma`.")
 _CROP_SIZE = flags.DEFINE_integer("crop_size", 256, "Side of the square crops, in pixels.", lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Crops in a step.", lower_bound=1)
+_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Prepared cache of these pairs; see data/prepare.py.")
+_AUGMENT = flags.DEFINE_boolean("augment", False, "Mirror and turn crops at random; not in the paper.")
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Of start values, order and crops.", lower_bound=0, upper_bound=2**31 - 1
 )
@@ -71,6 +74,7 @@ def main() -> int:
     if _DATA_DIR.value is None:
         raise InputError("--data_dir is needed: the folder that holds the data set")
     pairs = find_pairs(_DATA_DIR.value, _DATASET.value, "train", _BLUR_FOLDER.value, _CROP_SIZE.value)
+    cache = None if _CACHE_DIR.value is None else PreparedCache(_CACHE_DIR.value, pairs)
     model_dir = Path(_MODEL_DIR.value or f"runs/{_MODEL.value}")
 
     import tensorflow as tf  # after all that can be checked without it
@@ -94,11 +98,11 @@ def main() -> int:
     if first_step >= max_steps:
         print("nothing left to do; a larger --max_steps would go on")
         return command.DONE
-    ended_by = _train(model, pairs, checkpoints, max_steps, model_dir)
+    ended_by = _train(model, pairs, cache, checkpoints, max_steps, model_dir)
     return _say_goodbye(ended_by, checkpoints.step, model_dir)
 
 
-def _train(model, pairs, checkpoints, max_steps, model_dir):
+def _train(model, pairs, cache, checkpoints, max_steps, model_dir):
     """Calls `srn.training_run.train`; an image that cannot be decoded is named."""
     from tensorflow import errors
 
@@ -106,7 +110,14 @@ def _train(model, pairs, checkpoints, max_steps, model_dir):
     from srn.training_run import train
 
     batches = pipeline.stream_crops(
-        pairs, _BATCH_SIZE.value, _CROP_SIZE.value, _SEED.value, checkpoints.step, model.config.channels
+        pairs,
+        _BATCH_SIZE.value,
+        _CROP_SIZE.value,
+        _SEED.value,
+        checkpoints.step,
+        model.config.channels,
+        _AUGMENT.value,
+        cache,
     )
     try:
         return train(
