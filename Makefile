@@ -37,10 +37,11 @@ lint: install
 bench: install
 	$(BIN)/python benchmarks/inference_ceiling.py
 
-# Where GOPRO_Large (or any data set of PNG files) lies: make bench-data DATA_DIR=...
+# A data set of PNG files, and sharp photographs: make bench-data DATA_DIR=GOPRO_Large PHOTOS=pictures
 DATA_DIR ?= ../shared/data/gopro_train
+PHOTOS ?= ../shared/data/sharp_photos
 bench-data: install
-	$(BIN)/python benchmarks/data_pipeline.py --data_dir $(DATA_DIR)
+	$(BIN)/python benchmarks/data_pipeline.py --data_dir $(DATA_DIR) --photos $(PHOTOS)
 
 # Resolves the newest versions that setup.cfg allows, for all Pythons at once.
 lock: install

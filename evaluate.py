@@ -25,10 +25,12 @@ _CKPT = flags.DEFINE_string(
 )
 _MODEL = flags.DEFINE_enum("model", None, list(MODELS), "The network, where the weights do not say.")
 _PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the convolutions.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data set.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data set, or a list of pairs.")
 _DATASET = flags.DEFINE_enum("dataset", "auto", DATASETS, "Layout of the data set; see data/README.md.")
-_SPLIT = flags.DEFINE_enum("split", "test", ["test", "train"], "Of GOPRO.")
-_BLUR_FOLDER = flags.DEFINE_string("blur_folder", "blur", "Of GOPRO: `blur` (the paper's) or `blur_gamma`.")
+_SPLIT = flags.DEFINE_enum("split", "test", ["test", "train"], "Where the data set has splits.")
+_BLUR_FOLDER = flags.DEFINE_string(
+    "blur_folder", "blur", "Of GOPRO: `blur` (the paper's) or `blur_gamma`. Of REDS: `blur`, `blur_jpeg`, ..."
+)
 _OUT_DIR = flags.DEFINE_string("out_dir", "results", "Folder for scores and pictures.")
 
 

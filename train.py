@@ -11,8 +11,8 @@ from absl import flags
 
 from srn import command
 from srn.config import ModelConfig
-from srn.data.cache import PreparedCache
-from srn.data.pairs import DATASETS, find_damage, find_pairs
+from srn.data.mixture import KINDS, SYNTHETIC, Part, open_sources, parse_mix
+from srn.data.pairs import find_damage
 from srn.errors import InputError, WorkError, first_line
 from srn.files import write_atomically
 from srn.zoo import MODELS, PRECISIONS, get_config
@@ -28,11 +28,14 @@ _START = flags.DEFINE_enum(
 )
 _PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the convolutions.")
 
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data set.")
-_DATASET = flags.DEFINE_enum("dataset", "auto", DATASETS, "Layout of the data set; see data/README.md.")
-_BLUR_FOLDER = flags.DEFINE_string("blur_folder", "blur", "Of GOPRO: `blur` (the paper's) or `blur_gamma`.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data set, or a list of pairs.")
+_DATASET = flags.DEFINE_enum("dataset", "auto", KINDS, "Layout of the data set; see data/README.md.")
+_BLUR_FOLDER = flags.DEFINE_string(
+    "blur_folder", "blur", "Of GOPRO: `blur` (the paper's) or `blur_gamma`. Of REDS: `blur`, `blur_jpeg`, ..."
+)
 _CROP_SIZE = flags.DEFINE_integer("crop_size", 256, "Side of the square crops, in pixels.", lower_bound=1)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Crops in a step.", lower_bound=1)
+_MIX = flags.DEFINE_string("mix", None, "In place of --data_dir: KIND:DIR:SHARE,... for several data sets.")
 _CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Prepared cache of these pairs; see data/prepare.py.")
 _AUGMENT = flags.DEFINE_boolean("augment", False, "Mirror and turn crops at random; not in the paper.")
 _SEED = flags.DEFINE_integer(
@@ -71,10 +74,9 @@ def main() -> int:
     """Runs or resumes the training that the flags describe; returns the exit code."""
     config = get_config(_MODEL.value)
     _check_crop_size(config)
-    if _DATA_DIR.value is None:
-        raise InputError("--data_dir is needed: the folder that holds the data set")
-    pairs = find_pairs(_DATA_DIR.value, _DATASET.value, "train", _BLUR_FOLDER.value, _CROP_SIZE.value)
-    cache = None if _CACHE_DIR.value is None else PreparedCache(_CACHE_DIR.value, pairs)
+    parts = _mixture()
+    sources = open_sources(parts, _CROP_SIZE.value, _BLUR_FOLDER.value, _CACHE_DIR.value)
+    num_parts = sum(len(source) for source in sources)
     model_dir = Path(_MODEL_DIR.value or f"runs/{_MODEL.value}")
 
     import tensorflow as tf  # after all that can be checked without it
@@ -84,7 +86,7 @@ def main() -> int:
 
     tf.keras.utils.set_random_seed(_SEED.value)
     model = _start_model(model_dir)
-    decay_steps = _DECAY_STEPS.value or _EPOCHS.value * max(len(pairs) // _BATCH_SIZE.value, 1)
+    decay_steps = _DECAY_STEPS.value or _EPOCHS.value * max(num_parts // _BATCH_SIZE.value, 1)
     schedule = polynomial_decay(
         _LEARNING_RATE.value, decay_steps, _END_LEARNING_RATE.value, _DECAY_POWER.value
     )
@@ -92,17 +94,32 @@ def main() -> int:
     first_step, max_steps = checkpoints.resume(), _MAX_STEPS.value or decay_steps
     write_atomically(model_dir / "flags.cfg", command.own_flags_as_flagfile().encode())
     print(
-        f"{_MODEL.value}: {model.count_params():,} parameters; {len(pairs)} pairs; "
+        f"{_MODEL.value}: {model.count_params():,} parameters; {_describe(parts, sources)}; "
         f"step {first_step} to {max_steps} in {model_dir}"
     )
     if first_step >= max_steps:
         print("nothing left to do; a larger --max_steps would go on")
         return command.DONE
-    ended_by = _train(model, pairs, cache, checkpoints, max_steps, model_dir)
+    ended_by = _train(model, sources, [part.share for part in parts], checkpoints, max_steps, model_dir)
     return _say_goodbye(ended_by, checkpoints.step, model_dir)
 
 
-def _train(model, pairs, cache, checkpoints, max_steps, model_dir):
+def _mixture() -> list:
+    """The parts of --mix, or the one that --dataset and --data_dir name."""
+    if (_MIX.value is None) == (_DATA_DIR.value is None):
+        raise InputError(
+            "--data_dir is needed: the folder that holds the data set; or --mix, which names several"
+        )
+    return parse_mix(_MIX.value) if _MIX.value else [Part(_DATASET.value, _DATA_DIR.value)]
+
+
+def _describe(parts, sources) -> str:
+    """`30 pairs`, or `30 pairs and 208 photos`."""
+    units = [part.kind if part.kind in SYNTHETIC else "pairs" for part in parts]
+    return " and ".join(f"{len(source)} {unit}" for source, unit in zip(sources, units))
+
+
+def _train(model, sources, shares, checkpoints, max_steps, model_dir):
     """Calls `srn.training_run.train`; an image that cannot be decoded is named."""
     from tensorflow import errors
 
@@ -110,14 +127,14 @@ def _train(model, pairs, cache, checkpoints, max_steps, model_dir):
     from srn.training_run import train
 
     batches = pipeline.stream_crops(
-        pairs,
+        sources,
         _BATCH_SIZE.value,
         _CROP_SIZE.value,
         _SEED.value,
         checkpoints.step,
         model.config.channels,
         _AUGMENT.value,
-        cache,
+        shares,
     )
     try:
         return train(
@@ -134,10 +151,18 @@ def _train(model, pairs, cache, checkpoints, max_steps, model_dir):
             log_dir=model_dir / "logs",
         )
     except errors.OpError as error:
-        suspects = pipeline.pairs_of_step(pairs, _BATCH_SIZE.value, _SEED.value, checkpoints.step)
-        reasons = find_damage(suspects) or [first_line(error)]
+        reasons = _find_damage(sources, checkpoints.step) or [first_line(error)]
         saved = f"step {checkpoints.step} is saved in {model_dir}; mend it and give the same command"
         raise WorkError("\n".join([*reasons, saved])) from error
+
+
+def _find_damage(sources, step) -> list:
+    """A line for each file of this step's pairs that cannot be decoded, where they are the only source."""
+    from srn.data.pipeline import pairs_of_step
+
+    if len(sources) > 1 or not hasattr(sources[0], "pairs"):
+        return []
+    return find_damage(pairs_of_step(sources[0].pairs, _BATCH_SIZE.value, _SEED.value, step))
 
 
 def _check_crop_size(config: ModelConfig) -> None:

@@ -17,7 +17,7 @@ from srn.files import require_writable
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data set.")
 _DATASET = flags.DEFINE_enum("dataset", "auto", DATASETS, "Layout of the data set; see data/README.md.")
-_SPLIT = flags.DEFINE_enum("split", "train", ["train", "test"], "Of GOPRO.")
+_SPLIT = flags.DEFINE_enum("split", "train", ["train", "test"], "Where the data set has splits.")
 _BLUR_FOLDER = flags.DEFINE_string("blur_folder", "blur", "Of GOPRO: `blur` (the paper's) or `blur_gamma`.")
 _CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Folder for the cache, of its own.")
 _VERIFY = flags.DEFINE_boolean("verify", False, "Read the cache whole and compare its checksums.")

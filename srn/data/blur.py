@@ -111,19 +111,22 @@ def projective_transforms(path: np.ndarray | tf.Tensor, height: int, width: int)
     return tf.stack(rows, axis=1)
 
 
-def views(image: np.ndarray | tf.Tensor, transforms: tf.Tensor) -> tf.Tensor:
+def views(
+    image: np.ndarray | tf.Tensor, transforms: tf.Tensor, size: tf.Tensor | tuple[int, int] | None = None
+) -> tf.Tensor:
     """Looks at `image` through each transform: bilinear, and mirrored beyond its edges.
 
     Args:
       image: float32 [H, W, C], any range.
       transforms: float32 [poses, 8], from `projective_transforms` for the same H and W.
+      size: height and width of a view; None for those of the image.
 
     Returns:
       float32 [poses, H, W, C].
     """
     image = tf.convert_to_tensor(image, tf.float32)
     copies = tf.broadcast_to(image, tf.concat([tf.shape(transforms)[:1], tf.shape(image)], axis=0))
-    return tfa.image.transform(copies, transforms, interpolation="bilinear", fill_mode="reflect")
+    return tfa.image.transform(copies, transforms, "bilinear", "reflect", output_shape=size)
 
 
 def average(frames: np.ndarray | tf.Tensor, gamma: float = 1.0) -> tf.Tensor:

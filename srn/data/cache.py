@@ -166,7 +166,7 @@ def _decode_all(pairs):
     """Yields uint8 [2, H, W, 3] of each pair, decoded in parallel as the pipeline decodes."""
     import tensorflow as tf
 
-    from srn.data.pipeline import decode
+    from srn.data.sources import decode
 
     files = [[str(pair.blurry), str(pair.sharp)] for pair in pairs]
     decoded = tf.data.Dataset.from_tensor_slices(files).map(

@@ -10,6 +10,7 @@ from srn.data import cache as cache_module
 from srn.data.cache import PreparedCache, prepare, verify_checksums
 from srn.data.pairs import find_pairs
 from srn.data.pipeline import stream_crops
+from srn.data.sources import PairSource
 from srn.errors import InputError, WorkError
 
 
@@ -21,10 +22,9 @@ def prepared(gopro_dir, tmp_path):
     return pairs, tmp_path / "cache"
 
 
-def take(count, *arguments, **options):
-    return [
-        batch for batch in itertools.islice(stream_crops(*arguments, **options).as_numpy_iterator(), count)
-    ]
+def take(count, pairs, *arguments, cache=None, **options):
+    stream = stream_crops([PairSource(pairs, cache)], *arguments, **options)
+    return list(itertools.islice(stream.as_numpy_iterator(), count))
 
 
 def assert_same(batches, others):

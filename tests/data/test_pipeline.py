@@ -6,7 +6,9 @@ import pytest
 import tensorflow as tf
 
 from srn.data.pairs import Pair, find_pairs
-from srn.data.pipeline import pairs_of_step, sample_order, stream_crops
+from srn.data.pipeline import PATTERN, pairs_of_step, pattern_counts, sample_order, stream_crops
+from srn.data.sources import FrameSource, PairSource, PhotoSource
+from srn.errors import InputError
 
 
 def take(dataset, count):
@@ -21,7 +23,7 @@ def assert_same(batches, others):
 
 
 def test_batches_are_float_crops_in_the_unit_range(gopro_dir):
-    ((blurry, sharp),) = take(stream_crops(find_pairs(gopro_dir), 3, 32), 1)
+    ((blurry, sharp),) = take(stream_crops([PairSource(find_pairs(gopro_dir))], 3, 32), 1)
 
     assert blurry.shape == sharp.shape == (3, 32, 32, 3)
     assert blurry.dtype == sharp.dtype == np.float32
@@ -32,7 +34,7 @@ def test_batches_are_float_crops_in_the_unit_range(gopro_dir):
 def test_every_crop_is_a_window_of_its_pair_and_both_sides_are_aligned(pairs_dir):
     pairs = find_pairs(pairs_dir)
 
-    for step, (blurry, sharp) in enumerate(take(stream_crops(pairs, 2, 16, seed=3), 4)):
+    for step, (blurry, sharp) in enumerate(take(stream_crops([PairSource(pairs)], 2, 16, seed=3), 4)):
         for place, pair in enumerate(pairs_of_step(pairs, 2, 3, step)):
             images = [cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB) for f in (pair.blurry, pair.sharp)]
             crop = np.rint(sharp[place] * 255).astype(np.uint8)
@@ -46,7 +48,7 @@ def test_every_crop_is_a_window_of_its_pair_and_both_sides_are_aligned(pairs_dir
 def test_the_same_folder_as_both_sides_gives_equal_crops(pairs_dir):
     pairs = [Pair(pair.sharp, pair.sharp, pair.name) for pair in find_pairs(pairs_dir)]
 
-    for blurry, sharp in take(stream_crops(pairs, 2, 24), 6):
+    for blurry, sharp in take(stream_crops([PairSource(pairs)], 2, 24), 6):
         np.testing.assert_array_equal(blurry, sharp)
 
 
@@ -54,8 +56,8 @@ def test_the_same_folder_as_both_sides_gives_equal_crops(pairs_dir):
 def test_a_run_from_a_step_on_sees_what_a_run_from_the_start_sees_there(gopro_dir, first_step):
     pairs = find_pairs(gopro_dir)
 
-    whole = take(stream_crops(pairs, 3, 16, seed=7), first_step + 3)
-    later = take(stream_crops(pairs, 3, 16, seed=7, first_step=first_step), 3)
+    whole = take(stream_crops([PairSource(pairs)], 3, 16, seed=7), first_step + 3)
+    later = take(stream_crops([PairSource(pairs)], 3, 16, seed=7, first_step=first_step), 3)
 
     assert_same(whole[first_step:], later)
 
@@ -65,13 +67,14 @@ def test_threads_change_nothing(gopro_dir):
     options.threading.private_threadpool_size = 1
 
     assert_same(
-        take(stream_crops(pairs, 2, 16).with_options(options), 4), take(stream_crops(pairs, 2, 16), 4)
+        take(stream_crops([PairSource(pairs)], 2, 16).with_options(options), 4),
+        take(stream_crops([PairSource(pairs)], 2, 16), 4),
     )
 
 
 def test_seeds_differ_in_order_and_window(gopro_dir):
     pairs = find_pairs(gopro_dir)
-    first, second = (take(stream_crops(pairs[:1], 1, 16, seed=seed), 8) for seed in (0, 1))
+    first, second = (take(stream_crops([PairSource(pairs[:1])], 1, 16, seed=seed), 8) for seed in (0, 1))
 
     assert not any(np.array_equal(one[0], two[0]) for one, two in zip(first, second))
     orders = [[place for _, place in sample_order(50, seed).take(50).as_numpy_iterator()] for seed in (0, 1)]
@@ -93,7 +96,7 @@ def test_windows_reach_every_corner(pairs_dir):
     image = cv2.cvtColor(cv2.imread(str(pairs[0].sharp)), cv2.COLOR_BGR2RGB) / np.float32(255)
 
     seen = set()
-    for _, sharp in take(stream_crops(pairs, 1, 63), 24):
+    for _, sharp in take(stream_crops([PairSource(pairs)], 1, 63), 24):
         for top, left in itertools.product((0, 1), repeat=2):
             if np.allclose(sharp[0], image[top : top + 63, left : left + 63], atol=1e-6):
                 seen.add((top, left))
@@ -103,8 +106,109 @@ def test_windows_reach_every_corner(pairs_dir):
 def test_one_channel_is_luma(pairs_dir):
     pairs = find_pairs(pairs_dir)
 
-    ((_, colour),) = take(stream_crops(pairs, 2, 16), 1)
-    ((_, luma),) = take(stream_crops(pairs, 2, 16, channels=1), 1)
+    ((_, colour),) = take(stream_crops([PairSource(pairs)], 2, 16), 1)
+    ((_, luma),) = take(stream_crops([PairSource(pairs)], 2, 16, channels=1), 1)
 
     assert luma.shape == (2, 16, 16, 1)
     np.testing.assert_allclose(luma[..., 0], colour @ [0.2989, 0.5870, 0.1140], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "shares, counts",
+    [
+        ([1.0], [100]),
+        ([0.5, 0.3, 0.2], [50, 30, 20]),
+        ([1, 1, 1], [34, 33, 33]),
+        ([1000, 1], [99, 1]),
+        ([2, 6], [25, 75]),
+    ],
+)
+def test_a_pattern_is_as_near_to_the_shares_as_can_be(shares, counts):
+    assert pattern_counts(shares) == counts
+
+
+class Numbered:
+    """A source whose crops show its own mark and the number of the sample and the part."""
+
+    def __init__(self, mark, parts):
+        self.mark, self.parts = mark, parts
+
+    def __len__(self):
+        return self.parts
+
+    def reader(self, crop_size, seed):
+        def read(sample, place):
+            numbers = tf.cast(tf.stack([tf.constant(self.mark, tf.int64), sample % 256, place]), tf.uint8)
+            return tf.broadcast_to(numbers, [2, crop_size, crop_size, 3])
+
+        return read
+
+
+def marks(count, **options):
+    sources = [Numbered(10, 3), Numbered(20, 50), Numbered(30, 7)]
+    stream = stream_crops(sources, 10, 1, shares=[0.5, 0.3, 0.2], **options)
+    batches = [blurry for blurry, _ in take(stream, count)]
+    return np.rint(np.concatenate(batches)[:, 0, 0] * 255).astype(int)
+
+
+def test_a_mixture_has_its_shares_and_every_source_its_own_order():
+    seen = marks(2 * PATTERN // 10)
+
+    for start in (0, PATTERN):
+        values, counts = np.unique(seen[start : start + PATTERN, 0], return_counts=True)
+        assert dict(zip(values, counts)) == {10: 50, 20: 30, 30: 20}
+    for mark, parts in ((10, 3), (20, 50), (30, 7)):
+        _, samples, places = seen[seen[:, 0] == mark].T
+        np.testing.assert_array_equal(samples, np.arange(len(samples)))
+        assert sorted(places[:parts]) == list(range(parts))
+    assert seen[:PATTERN, 0].tolist() != seen[PATTERN:, 0].tolist()
+
+
+@pytest.mark.parametrize("first_step", [1, 7, 10, 13])
+def test_a_mixture_goes_on_where_it_was(first_step):
+    np.testing.assert_array_equal(marks(16)[10 * first_step :], marks(16 - first_step, first_step=first_step))
+
+
+def test_pairs_photographs_and_frames_together(pairs_dir, tmp_path):
+    for number in range(14):
+        write(tmp_path / "frames/one" / f"{number:03d}.png", np.full([40, 50, 3], 10 * number, np.uint8))
+    sources = [
+        PairSource(find_pairs(pairs_dir)),
+        PhotoSource(pairs_dir / "sharp"),
+        FrameSource(tmp_path / "frames"),
+    ]
+
+    whole = take(stream_crops(sources, 4, 24, seed=3, augment=True), 3)
+    later = take(stream_crops(sources, 4, 24, seed=3, augment=True, first_step=1, parallelism=1), 2)
+
+    assert_same(whole[1:], later)
+    assert np.mean([np.abs(blurry - sharp).mean() for blurry, sharp in whole]) > 0.001
+
+
+def write(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), image)
+
+
+def test_frames_are_averaged_about_their_middle(tmp_path):
+    for number in range(14):
+        write(tmp_path / f"{number:03d}.png", np.full([30, 30, 3], 10 * number, np.uint8))
+
+    for blurry, sharp in take(stream_crops([FrameSource(tmp_path)], 4, 16), 4):
+        # Levels rise evenly, so their plain mean is the middle one; in linear light it is brighter.
+        assert (blurry >= sharp - 1e-6).all()
+        assert (blurry - sharp).max() < 0.08
+
+
+@pytest.mark.parametrize("make, part", [(PhotoSource, "no image"), (FrameSource, "no image")])
+def test_sources_without_images_say_so(tmp_path, make, part):
+    with pytest.raises(InputError, match=part):
+        make(tmp_path)
+
+
+def test_a_folder_with_fewer_frames_than_a_window_says_so(tmp_path):
+    for number in range(12):
+        write(tmp_path / f"{number:03d}.png", np.zeros([30, 30, 3], np.uint8))
+
+    with pytest.raises(InputError, match="12 frames, fewer than the 13"):
+        FrameSource(tmp_path)

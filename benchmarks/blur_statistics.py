@@ -1,0 +1,126 @@
+"""How near synthetic blur is to real blur: strength, length of motion and gradients of pairs, side by side.
+
+    python benchmarks/blur_statistics.py real=GOPRO_Large made=OUT ...
+
+Each argument is a label and a data set: a folder with blur/ and sharp/, or another layout's training split.
+
+* PSNR of the blurry picture against its truth.
+* Length of motion: in each textured patch of PATCH pixels the kernel that makes blurry out of sharp is found
+  by regularised division of their spectra. Its length is sqrt(12) standard deviations along its longer axis,
+  which is L for a straight stroke of L pixels. `--check` measures strokes of known length.
+* Gradients: shares of the blurry pictures' pixels whose gradient is below 4, 16, 64 grey levels.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import cv2
+import numpy as np
+
+from srn import metrics
+from srn.data.pairs import find_pairs
+from srn.evaluation.scoring import read_image
+
+PATCH, REACH = 128, 32  # side of a patch; the kernel is looked for within this many pixels of its centre
+TEXTURE = 12.0  # least standard deviation of the sharp patch, in grey levels
+REGULARISATION = 1e-2  # of the spectrum's mean power
+FLOOR = 0.15  # what is below this part of the kernel's peak is noise of the division
+GRADIENT_BOUNDS = (4, 16, 64)
+MOST_PAIRS = 60
+
+
+def main() -> None:
+    """Prints a table, or the check of the lengths."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("sets", nargs="*", metavar="LABEL=FOLDER")
+    parser.add_argument(
+        "--check", metavar="FOLDER", help="measure strokes of known length on its sharp pictures"
+    )
+    arguments = parser.parse_args()
+    if arguments.check:
+        check_lengths(arguments.check)
+    if arguments.sets:
+        print("| pairs | n | PSNR (dB) | length of motion (10 / 50 / 90 %) | gradients < 4 / 16 / 64 |")
+        print("| --- | --- | --- | --- | --- |")
+    for text in arguments.sets:
+        label, _, folder = text.partition("=")
+        print(describe(label, folder), flush=True)
+
+
+def describe(label: str, folder: str) -> str:
+    """One row of the table."""
+    pairs = find_pairs(folder)
+    pairs = pairs[:: max(len(pairs) // MOST_PAIRS, 1)]
+    scores, lengths, gradients = [], [], []
+    for pair in pairs:
+        blurry, sharp = read_image(pair.blurry), read_image(pair.sharp)
+        scores.append(metrics.psnr(blurry, sharp, data_range=255))
+        lengths += motion_lengths(gray(blurry), gray(sharp))
+        gradients.append(gradient_shares(gray(blurry)))
+    low, middle, high = np.percentile(lengths, (10, 50, 90))
+    shares = " / ".join(f"{100 * share:.0f}%" for share in np.mean(gradients, axis=0))
+    return (
+        f"| {label} | {len(pairs)} | {np.mean(scores):.2f} ({min(scores):.2f} to {max(scores):.2f}) "
+        f"| {low:.1f} / {middle:.1f} / {high:.1f} | {shares} |"
+    )
+
+
+def gray(image: np.ndarray) -> np.ndarray:
+    """uint8 RGB -> float64 luma, 0 to 255."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64)
+
+
+def motion_lengths(blurry: np.ndarray, sharp: np.ndarray) -> list[float]:
+    """Lengths in pixels, one for each textured patch."""
+    lengths = []
+    for top in range(0, sharp.shape[0] - PATCH + 1, PATCH):
+        for left in range(0, sharp.shape[1] - PATCH + 1, PATCH):
+            window = np.s_[top : top + PATCH, left : left + PATCH]
+            if sharp[window].std() >= TEXTURE:
+                lengths.append(kernel_length(find_kernel(blurry[window], sharp[window])))
+    return lengths
+
+
+def find_kernel(blurry: np.ndarray, sharp: np.ndarray) -> np.ndarray:
+    """The kernel k that makes sharp * k nearest to blurry: [2 * REACH + 1, 2 * REACH + 1], not negative."""
+    taper = np.outer(*[np.hanning(PATCH)] * 2)
+    sharp_spectrum, blurry_spectrum = (np.fft.fft2((side - side.mean()) * taper) for side in (sharp, blurry))
+    power = np.abs(sharp_spectrum) ** 2
+    quotient = np.conj(sharp_spectrum) * blurry_spectrum / (power + REGULARISATION * power.mean())
+    kernel = np.fft.fftshift(np.fft.ifft2(quotient).real)
+    centre = PATCH // 2
+    kernel = kernel[centre - REACH : centre + REACH + 1, centre - REACH : centre + REACH + 1]
+    return np.where(kernel > FLOOR * kernel.max(), kernel, 0.0)
+
+
+def kernel_length(kernel: np.ndarray) -> float:
+    """sqrt(12) standard deviations along the longer axis."""
+    y, x = np.mgrid[: kernel.shape[0], : kernel.shape[1]]
+    covariance = np.cov(np.stack([y.ravel(), x.ravel()]), aweights=kernel.ravel(), bias=True)
+    return float(np.sqrt(12 * np.linalg.eigvalsh(covariance)[-1]))
+
+
+def gradient_shares(image: np.ndarray) -> list[float]:
+    """Shares of the pixels whose gradient is below each of GRADIENT_BOUNDS, in grey levels a pixel."""
+    size = np.hypot(np.diff(image, axis=0)[:, :-1], np.diff(image, axis=1)[:-1])
+    return [float(np.mean(size < bound)) for bound in GRADIENT_BOUNDS]
+
+
+def check_lengths(folder: str) -> None:
+    """Blurs sharp pictures by straight strokes and prints the length that is found."""
+    pictures = [gray(read_image(pair.sharp)) for pair in find_pairs(folder)[:4]]
+    for length in (5, 9, 15, 25, 35):
+        for name, kernel in (
+            ("level", np.ones((1, length))),
+            ("slanted", np.eye(round(length / np.sqrt(2)))),
+        ):
+            found = []
+            for picture in pictures:
+                blurred = np.rint(cv2.filter2D(picture, -1, kernel / kernel.sum()))
+                found += motion_lengths(blurred, picture)
+            print(f"{name} stroke of {length}: {np.median(found):.1f}")
+
+
+if __name__ == "__main__":
+    main()

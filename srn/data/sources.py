@@ -1,0 +1,177 @@
+"""Where training crops come from: pairs of images, photographs that are shaken, frames that are averaged.
+
+A source has a length, the number of its parts (pairs, photographs, windows of frames), and a reader:
+
+    reader(crop_size, seed) -> function (sample, place) -> uint8 [2, crop_size, crop_size, 3]
+
+gives blurry and sharp of one crop; `place` is the number of the part, and everything random is drawn from
+(seed, sample).
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from srn.data.frames import LONGEST, SHORTEST, average_window, read_picture
+from srn.data.pairs import SUFFIXES, image_size
+from srn.errors import InputError
+
+ALGORITHM = "philox"  # of random numbers; named, so that every device draws the same
+MEMORY = 128  # frames that are kept decoded
+LINEAR_LIGHT = 0.35  # part of the windows that is averaged in linear light
+
+
+class PairSource:
+    """Blurry and sharp images of equal size.
+
+    Args:
+      pairs: `srn.data.pairs.Pair`s whose images are at least as large as the crop.
+      cache: a `srn.data.cache.PreparedCache` of them, or None to decode their files.
+    """
+
+    def __init__(self, pairs: list, cache=None):
+        self.pairs, self.cache = pairs, cache
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def reader(self, crop_size: int, seed: int):
+        """See the module."""
+        read_window = self._window_of_files() if self.cache is None else self._window_of_cache()
+
+        def read(sample, place):
+            draws = tf.random.stateless_uniform([2], seed=tf.stack([seed, sample]), alg=ALGORITHM)
+            return read_window(place, draws, crop_size)
+
+        return read
+
+    def _window_of_files(self):
+        blurry_files = tf.constant([str(pair.blurry) for pair in self.pairs])
+        sharp_files = tf.constant([str(pair.sharp) for pair in self.pairs])
+
+        def read_window(place, draws, crop_size):
+            both = tf.stack([decode(blurry_files[place]), decode(sharp_files[place])])
+            top, left = tf.unstack(_corner(tf.shape(both)[1:3], crop_size, draws))
+            return both[:, top : top + crop_size, left : left + crop_size]
+
+        return read_window
+
+    def _window_of_cache(self):
+        sizes, read = tf.constant(self.cache.sizes), self.cache.read_window
+
+        def read_window(place, draws, crop_size):
+            top, left = tf.unstack(_corner(sizes[place], crop_size, draws))
+            return tf.numpy_function(read, [place, top, left, crop_size], tf.uint8, stateful=False)
+
+        return read_window
+
+
+class PhotoSource:
+    """Sharp photographs, each crop of which is shaken anew (`srn.data.shake`).
+
+    Args:
+      folder: of images, searched to its depth; those smaller than the crop are mirrored at their edges.
+      settings: a `srn.data.shake.ShakeSettings`; None for its defaults.
+
+    Raises `InputError` for a folder without images.
+    """
+
+    def __init__(self, folder, settings=None):
+        # Not above: tensorflow-addons is loaded only where blur is made.
+        from srn.data import shake
+
+        self._shake, self._settings = shake.shake_crop, settings or shake.ShakeSettings()
+        self.files = _images_below(Path(folder))
+
+    def __len__(self):
+        return len(self.files)
+
+    def reader(self, crop_size: int, seed: int):
+        """See the module."""
+        return _numpy_reader(functools.partial(self._make, crop_size, seed))
+
+    def _make(self, crop_size, seed, sample, place):
+        generator = np.random.default_rng((seed, sample))
+        other = read_picture(self.files[generator.integers(len(self.files))])
+        pair = self._shake(read_picture(self.files[place]), crop_size, generator, self._settings, other)
+        return np.stack([np.rint(side * 255).astype(np.uint8) for side in pair])
+
+
+class FrameSource:
+    """Frames of high-speed video, of which a few that follow each other are averaged (`srn.data.frames`).
+
+    Args:
+      folder: of frames, or of folders of frames; those of one folder have one size.
+      smallest: height and width that each frame must have at least.
+      shortest, longest: odd numbers of frames that are averaged; 7 to 13 as GOPRO.
+
+    Raises `InputError` for a folder without frames, or with fewer than a window has.
+    """
+
+    def __init__(self, folder, smallest: int = 1, shortest: int = SHORTEST, longest: int = LONGEST):
+        self._lengths = range(shortest, longest + 1, 2)
+        self._sequences, self._starts = [], []
+        by_folder = {}
+        for file in _images_below(Path(folder)):
+            by_folder.setdefault(file.parent, []).append(file)
+        for sequence, files in by_folder.items():
+            if len(files) < longest:
+                raise InputError(f"{sequence}: {len(files)} frames, fewer than the {longest} of a window")
+            sizes = {image_size(file) for file in files}
+            if len(sizes) > 1 or min(sizes.pop()) < smallest:
+                raise InputError(f"{sequence}: its frames differ in size, or are smaller than {smallest}")
+            self._starts += [(len(self._sequences), start) for start in range(len(files) - longest + 1)]
+            self._sequences.append(files)
+        # Neighbouring windows share their frames: a decoded frame is soon needed again.
+        self._read = functools.lru_cache(maxsize=MEMORY)(read_picture)
+
+    def __len__(self):
+        return len(self._starts)
+
+    def reader(self, crop_size: int, seed: int):
+        """See the module."""
+        return _numpy_reader(functools.partial(self._make, crop_size, seed))
+
+    def _make(self, crop_size, seed, sample, place):
+        generator = np.random.default_rng((seed, sample))
+        sequence, start = self._starts[place]
+        length = int(generator.choice(self._lengths))
+        frames = [self._read(file) for file in self._sequences[sequence][start : start + length]]
+        top, left = (int(generator.integers(side - crop_size + 1)) for side in frames[0].shape[:2])
+        crops = np.stack([frame[top : top + crop_size, left : left + crop_size] for frame in frames])
+        gamma = 2.2 if generator.random() < LINEAR_LIGHT else 1.0
+        return np.stack([average_window(crops, gamma), crops[length // 2]])
+
+
+def decode(file) -> tf.Tensor:
+    """Reads an image file as uint8 [H, W, 3]."""
+    image = tf.io.decode_image(tf.io.read_file(file), channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def _corner(size, crop_size, draws):
+    """The window's first row and column: `draws` in [0, 1) spread over the places that there are."""
+    places = tf.cast(size - crop_size + 1, tf.float32)
+    return tf.cast(draws * places, tf.int32)
+
+
+def _numpy_reader(make):
+    return lambda sample, place: tf.numpy_function(make, [sample, place], tf.uint8, stateful=False)
+
+
+def _images_below(folder) -> list:
+    """All images in `folder` and the folders in it, in the order of their paths, headers read."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder")
+    files = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    ]
+    if not files:
+        raise InputError(f"{folder}: no image ({', '.join(SUFFIXES)}) in it")
+    return files

@@ -1,0 +1,260 @@
+"""Is a copy of a data set whole and sound? Counts, official counts, and every file decoded.
+
+The official numbers of GOPRO_Large were counted from the training list of SRN-DeblurNet's authors and from
+two published lists of the test set, which agree; its files are numbered without gaps. Those of HIDE stand in
+its README, those of RealBlur are of its lists, those of REDS of BasicSR's.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from srn.data.layouts import LayoutNotFoundError, Pair, list_data_set
+from srn.data.pairs import decode, image_size, problems_of
+from srn.errors import InputError
+
+SPLITS = ("train", "test")
+# First and last number of the files of each sequence.
+GOPRO_FILES = {
+    "train": {
+        "GOPR0372_07_00": (47, 146),
+        "GOPR0372_07_01": (601, 675),
+        "GOPR0374_11_00": (1, 150),
+        "GOPR0374_11_01": (203, 282),
+        "GOPR0374_11_02": (541, 640),
+        "GOPR0374_11_03": (2481, 2528),
+        "GOPR0378_13_00": (41, 150),
+        "GOPR0379_11_00": (188, 287),
+        "GOPR0380_11_00": (134, 193),
+        "GOPR0384_11_01": (951, 1050),
+        "GOPR0384_11_02": (1301, 1400),
+        "GOPR0384_11_03": (2101, 2200),
+        "GOPR0384_11_04": (2801, 2900),
+        "GOPR0385_11_00": (101, 200),
+        "GOPR0386_11_00": (247, 346),
+        "GOPR0477_11_00": (1, 80),
+        "GOPR0857_11_00": (1, 100),
+        "GOPR0868_11_01": (221, 320),
+        "GOPR0868_11_02": (681, 780),
+        "GOPR0871_11_01": (181, 280),
+        "GOPR0881_11_00": (1, 100),
+        "GOPR0884_11_00": (186, 285),
+    },
+    "test": {
+        "GOPR0384_11_00": (1, 100),
+        "GOPR0384_11_05": (4001, 4100),
+        "GOPR0385_11_01": (3011, 3110),
+        "GOPR0396_11_00": (1, 100),
+        "GOPR0410_11_00": (101, 234),
+        "GOPR0854_11_00": (1, 100),
+        "GOPR0862_11_00": (1, 77),
+        "GOPR0868_11_00": (1, 100),
+        "GOPR0869_11_00": (1, 100),
+        "GOPR0871_11_00": (1, 100),
+        "GOPR0881_11_01": (201, 300),
+    },
+}
+# Pairs, and sequences where HIDE has none; "all" where there are no lists to tell RealBlur's splits apart.
+OFFICIAL_COUNTS = {
+    "gopro": {"train": (2103, 22), "test": (1111, 11)},
+    "reds": {"train": (24000, 240), "test": (3000, 30)},
+    "hide": {"train": (6397, None), "test": (2025, None)},
+    "realblur": {"train": (3758, 182), "test": (980, 50), "all": (4738, 232)},
+}
+OFFICIAL_SIZES = {"gopro": (1280, 720), "reds": (1280, 720)}
+# A blurry image is taken for the sharp one when its sharpness is this many times the other's. Over 68 real
+# pairs of GOPRO and REDS blurry over sharp is 0.07 to 0.52, so 1.9 or more when exchanged; 0.63 at most when
+# the blurry image is a JPEG of quality 25, and 1.21 when it alone has noise of 5 grey levels.
+EXCHANGED = 1.5
+_NAMES_SHOWN = 10
+
+
+@dataclasses.dataclass
+class Verification:
+    """What was found.
+
+    Attributes:
+      layout: the layout, a key of `srn.data.layouts.LAYOUTS`.
+      counts: {split: {sequence: pairs}}; the split is "all" where the layout knows none.
+      compared: whether the data set was held against its official counts.
+      problems: a line for each thing that is wrong.
+    """
+
+    layout: str
+    counts: dict[str, dict[str, int]]
+    compared: bool = False
+    problems: list[str] = dataclasses.field(default_factory=list)
+
+
+def verify(
+    data_dir,
+    dataset: str = "auto",
+    splits=SPLITS,
+    blur_folder: str = "blur",
+    official: bool = True,
+    progress: bool = False,
+) -> Verification:
+    """Lists a data set, compares it with what is official, and decodes each of its files.
+
+    Args:
+      data_dir, dataset, blur_folder: as of `srn.data.pairs.find_pairs`.
+      splits: some of `SPLITS`.
+      official: compare with the official counts and sizes. A folder in GOPRO's tree without a single
+        sequence of GOPRO is somebody's own, and is not compared.
+      progress: whether to show a bar on stderr.
+
+    Raises `InputError` if there is no data set, or none of its splits.
+    """
+    listings = _list_splits(data_dir, dataset, splits, blur_folder)
+    layout = next(iter(listings.values())).layout
+    pairs = {split: listing.pairs for split, listing in listings.items()}
+    counts = {split: collections.Counter(pair.sequence for pair in found) for split, found in pairs.items()}
+    compared = official and layout in OFFICIAL_COUNTS and (layout != "gopro" or _is_gopro(pairs))
+    result = Verification(layout, counts, compared)
+    for listing in listings.values():
+        result.problems += listing.problems
+        if not listing.pairs:
+            result.problems.append(f"{', '.join(map(str, listing.places))}: no pairs")
+    for split in splits if "all" not in listings else ("all",):
+        if compared:
+            result.problems += compare_with_official(layout, split, pairs.get(split, []))
+    size = OFFICIAL_SIZES.get(layout) if compared else None
+    result.problems += check_pairs([pair for found in pairs.values() for pair in found], size, progress)
+    return result
+
+
+def _list_splits(data_dir, dataset, splits, blur_folder):
+    """{split: `Listing`} of the splits that are there; {"all": `Listing`} where the layout knows none."""
+    listings, absent = {}, []
+    for split in splits:
+        try:
+            listing = list_data_set(data_dir, dataset, split, blur_folder)
+        except LayoutNotFoundError as error:
+            absent.append(error)
+            continue
+        if not listing.has_splits:
+            return {"all": listing}
+        listings[split] = listing
+    if not listings:
+        raise absent[0]
+    return listings
+
+
+def _is_gopro(pairs):
+    official = {sequence for files in GOPRO_FILES.values() for sequence in files}
+    return any(pair.sequence in official for found in pairs.values() for pair in found)
+
+
+def compare_with_official(layout: str, split: str, pairs: list[Pair]) -> list[str]:
+    """A line for each difference from the official data set; GOPRO's names each missing file."""
+    if layout == "gopro":
+        return _compare_with_gopro(split, pairs)
+    official, official_sequences = OFFICIAL_COUNTS[layout][split]
+    lines, sequences = [], {pair.sequence for pair in pairs}
+    if official_sequences and len(sequences) < official_sequences:
+        lines.append(f"{split}: {len(sequences)} sequences; the official data set has {official_sequences}")
+    if len(pairs) < official:
+        lines.append(f"{split}: {len(pairs)} pairs; the official data set has {official}")
+    return lines
+
+
+def _compare_with_gopro(split, pairs):
+    found = collections.defaultdict(set)
+    for pair in pairs:
+        found[pair.sequence].add(pair.blurry.stem)
+    lines = []
+    for sequence, (first, last) in GOPRO_FILES[split].items():
+        expected = {f"{number:06d}" for number in range(first, last + 1)}
+        missing, surplus = expected - found[sequence], found[sequence] - expected
+        if missing == expected:
+            lines.append(f"{split}/{sequence}: missing, {len(missing)} pairs")
+        elif missing:
+            lines.append(
+                f"{split}/{sequence}: {len(missing)} of {len(expected)} missing: {_some_of(missing)}"
+            )
+        if surplus:
+            lines.append(f"{split}/{sequence}: {len(surplus)} not of GOPRO_Large: {_some_of(surplus)}")
+    other = "test" if split == "train" else "train"
+    for sequence in sorted(found.keys() - GOPRO_FILES[split].keys()):
+        what = f"belongs to {other}/" if sequence in GOPRO_FILES[other] else "is not of GOPRO_Large"
+        lines.append(f"{split}/{sequence}: {what}")
+    return lines
+
+
+def _some_of(names):
+    shown = ", ".join(sorted(names)[:_NAMES_SHOWN])
+    return f"{shown}, ..." if len(names) > _NAMES_SHOWN else shown
+
+
+def check_pairs(pairs: list[Pair], size=None, progress: bool = False) -> list[str]:
+    """`check_pair` of each, by as many threads as there are processors; lines in the order of the pairs."""
+    # Threads suffice: both the decoders and OpenCV let the others run meanwhile.
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        checks = pool.map(lambda pair: check_pair(pair, size), pairs)
+        bar = tqdm(checks, desc="decoding", total=len(pairs), unit="pair", disable=not progress)
+        return [line for lines in bar for line in lines]
+    finally:
+        pool.shutdown(cancel_futures=True)  # so that Ctrl-C need not wait for the rest
+
+
+def check_pair(pair: Pair, size: tuple[int, int] | None = None) -> list[str]:
+    """Decodes both files of a pair whole.
+
+    Args:
+      pair: the pair.
+      size: (width, height) that both must have.
+
+    Returns a line for each file that is missing, truncated, undecodable or mis-sized, and one if blurry and
+    sharp seem exchanged.
+    """
+    sharpness, wrong_sizes = {}, []
+
+    def measure(path: Path) -> tuple[int, int]:
+        if not path.exists():
+            raise InputError(f"{path}: is not there")
+        found = image_size(path)
+        if size is not None and found != size:
+            wrong_sizes.append("{}: {}x{}, officially {}x{}".format(path, *found, *size))
+        sharpness[path] = measure_sharpness(np.asarray(decode(path).convert("L")))
+        return found
+
+    problems = problems_of(pair, measure=measure) + wrong_sizes
+    if not problems and sharpness[pair.blurry] > EXCHANGED * sharpness[pair.sharp]:
+        problems.append(f"{pair.blurry}: sharper than {pair.sharp}; they seem exchanged")
+    return problems
+
+
+def measure_sharpness(image: np.ndarray) -> float:
+    """Mean squared Laplacian of an image at half its size, where noise and JPEG's blocks count for less.
+
+    Args:
+      image: uint8 [H, W], H and W at least 2.
+    """
+    height, width = image.shape
+    half = cv2.resize(image, (max(width // 2, 1), max(height // 2, 1)), interpolation=cv2.INTER_AREA)
+    return float(np.mean(np.square(cv2.Laplacian(half, cv2.CV_32F))))
+
+
+def format_counts(result: Verification) -> str:
+    """A table of pairs per sequence, the official numbers beside those of each split."""
+    lines = []
+    for split, counts in result.counts.items():
+        official, official_sequences = OFFICIAL_COUNTS.get(result.layout, {}).get(split, (None, None))
+        total = f"{split}: {sum(counts.values())} pairs"
+        if result.compared:
+            total += f" (official: {official})"
+        if any(counts):
+            total += f", {len(counts)} sequences"
+            total += f" (official: {official_sequences})" if result.compared and official_sequences else ""
+            lines += [f"{count:7d}  {split}/{sequence}" for sequence, count in sorted(counts.items())]
+        lines.append(total)
+    return "\n".join(lines)
