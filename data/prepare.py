@@ -4,6 +4,7 @@
     python train.py --flagfile=flags/gopro.cfg --data_dir=GOPRO_Large --cache_dir=GOPRO_cache
 
 GOPRO's 2103 training pairs of 1280x720 take 11 GiB. An interrupted call goes on when it is given again.
+With --record_dir in place of --cache_dir the pairs are written as TFRecord files, to be carried elsewhere.
 """
 
 import sys
@@ -20,17 +21,28 @@ _DATASET = flags.DEFINE_enum("dataset", "auto", DATASETS, "Layout of the data se
 _SPLIT = flags.DEFINE_enum("split", "train", ["train", "test"], "Where the data set has splits.")
 _BLUR_FOLDER = flags.DEFINE_string("blur_folder", "blur", "Of GOPRO: `blur` (the paper's) or `blur_gamma`.")
 _CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Folder for the cache, of its own.")
+_RECORD_DIR = flags.DEFINE_string("record_dir", None, "Folder for TFRecord files, in place of a cache.")
 _VERIFY = flags.DEFINE_boolean("verify", False, "Read the cache whole and compare its checksums.")
 
 
 def main() -> int:
     """Makes or completes the cache; returns the exit code."""
-    for flag in (_DATA_DIR, _CACHE_DIR):
-        if flag.value is None:
-            raise InputError(f"--{flag.name} is needed")
+    if _DATA_DIR.value is None or (_CACHE_DIR.value is None) == (_RECORD_DIR.value is None):
+        raise InputError("--data_dir is needed, and either --cache_dir or --record_dir")
     pairs = find_pairs(_DATA_DIR.value, _DATASET.value, _SPLIT.value, _BLUR_FOLDER.value)
-    require_writable(_CACHE_DIR.value)
+    require_writable(_CACHE_DIR.value or _RECORD_DIR.value)
+    return _write_records(pairs) if _CACHE_DIR.value is None else _write_cache(pairs)
 
+
+def _write_records(pairs) -> int:
+    from srn.data.records import write_records
+
+    files = write_records(pairs, _RECORD_DIR.value, _SPLIT.value)
+    print(f"{len(pairs)} pairs in {len(files)} files, {files[0]} the first")
+    return command.DONE
+
+
+def _write_cache(pairs) -> int:
     from srn.data import cache
 
     decoded = cache.prepare(pairs, _CACHE_DIR.value, progress=sys.stderr.isatty())

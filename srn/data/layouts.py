@@ -1,7 +1,7 @@
 """Layouts: where each data set keeps its blurry and its sharp images, and how to list them.
 
-Each layout is one function in `LAYOUTS`. It looks at names only: no file is opened but lists. data/README.md
-draws the trees and says where they come from.
+Each layout is one function in `LAYOUTS`. It looks at names only: no file is opened but lists and records.
+data/README.md draws the trees and says where they come from.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from srn.data import records
 from srn.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -254,6 +255,16 @@ def _pair_of_line(folder, words):
     return Pair(files[1], files[0], f"{sequence}/{stem}" if sequence else stem, sequence)
 
 
+def list_tfrecord(data_dir: Path, split: str, blur_folder: str) -> Listing | None:
+    """Lists TFRecord files, `SPLIT*.tfrecord`, unpacked by `srn.data.records`. None without any."""
+    files = records.find_records(data_dir, split) if data_dir.is_dir() else []
+    if not files:
+        return None
+    listing = Listing()
+    listing.add_folder(records.unpack(files, split), "blur", "sharp")
+    return listing
+
+
 def _folders_in(folder):
     return [path for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
 
@@ -281,6 +292,7 @@ LAYOUTS = {
     "reds": Layout(list_reds, "train/train_{BLUR,sharp}/CLIP/ (val for the test split)"),
     "hide": Layout(list_hide, "train/, test/{test-close-ups,test-long-shot}/ and GT/"),
     "realblur": Layout(list_realblur, "sceneNNN/{blur,gt}/"),
+    "tfrecord": Layout(list_tfrecord, "SPLIT*.tfrecord"),
     "datalist": Layout(list_datalist, "a text file of lines `SHARP BLURRY`"),
 }
 DATASETS = ("auto", *LAYOUTS)

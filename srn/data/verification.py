@@ -2,7 +2,7 @@
 
 The official numbers of GOPRO_Large were counted from the training list of SRN-DeblurNet's authors and from
 two published lists of the test set, which agree; its files are numbered without gaps. Those of HIDE stand in
-its README, those of RealBlur are of its lists, those of REDS of BasicSR's.
+its README, those of RealBlur are of its lists, those of REDS of BasicSR's; Köhler's: `srn.data.kohler`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from srn.data.kohler import check_kohler, find_kohler
 from srn.data.layouts import LayoutNotFoundError, Pair, list_data_set
 from srn.data.pairs import decode, image_size, problems_of
 from srn.errors import InputError
@@ -68,6 +69,7 @@ OFFICIAL_COUNTS = {
     "reds": {"train": (24000, 240), "test": (3000, 30)},
     "hide": {"train": (6397, None), "test": (2025, None)},
     "realblur": {"train": (3758, 182), "test": (980, 50), "all": (4738, 232)},
+    "kohler": {"test": (48, 4)},
 }
 OFFICIAL_SIZES = {"gopro": (1280, 720), "reds": (1280, 720)}
 # A blurry image is taken for the sharp one when its sharpness is this many times the other's. Over 68 real
@@ -82,16 +84,18 @@ class Verification:
     """What was found.
 
     Attributes:
-      layout: the layout, a key of `srn.data.layouts.LAYOUTS`.
+      layout: the layout, a key of `srn.data.layouts.LAYOUTS`, or "kohler".
       counts: {split: {sequence: pairs}}; the split is "all" where the layout knows none.
       compared: whether the data set was held against its official counts.
       problems: a line for each thing that is wrong.
+      extent: what holds of the files where there are no problems.
     """
 
     layout: str
     counts: dict[str, dict[str, int]]
     compared: bool = False
     problems: list[str] = dataclasses.field(default_factory=list)
+    extent: str = "every file is whole"
 
 
 def verify(
@@ -105,7 +109,8 @@ def verify(
     """Lists a data set, compares it with what is official, and decodes each of its files.
 
     Args:
-      data_dir, dataset, blur_folder: as of `srn.data.pairs.find_pairs`.
+      data_dir, dataset, blur_folder: as of `srn.data.pairs.find_pairs`; `dataset` may also be "kohler", which
+        has neither splits nor a blur folder.
       splits: some of `SPLITS`.
       official: compare with the official counts and sizes. A folder in GOPRO's tree without a single
         sequence of GOPRO is somebody's own, and is not compared.
@@ -113,6 +118,8 @@ def verify(
 
     Raises `InputError` if there is no data set, or none of its splits.
     """
+    if dataset == "kohler":
+        return _verify_kohler(data_dir, official, progress)
     listings = _list_splits(data_dir, dataset, splits, blur_folder)
     layout = next(iter(listings.values())).layout
     pairs = {split: listing.pairs for split, listing in listings.items()}
@@ -129,6 +136,14 @@ def verify(
     size = OFFICIAL_SIZES.get(layout) if compared else None
     result.problems += check_pairs([pair for found in pairs.values() for pair in found], size, progress)
     return result
+
+
+def _verify_kohler(data_dir, official, progress):
+    images = find_kohler(data_dir)
+    counts = {"test": collections.Counter(f"Image{image.image}" for image in images)}
+    problems = check_kohler(images, progress, official)
+    extent = "blurry images are whole; of truths, PNG headers were read and .mat files are not empty"
+    return Verification("kohler", counts, official, problems, extent)
 
 
 def _list_splits(data_dir, dataset, splits, blur_folder):

@@ -1,0 +1,149 @@
+"""The data set of Köhler et al. (ECCV 2012): 48 blurry images, each with the frames of its trajectory.
+
+4 images times 12 trajectories ("kernels") of a real camera; `Blurry{image}_{kernel}.png`. The truth of each
+is not one image but some 199 frames, kept as `GroundTruth{image}_{kernel}.mat` or as
+`Image{image}/Kernel{kernel}/GroundTruth{image}_{kernel}_{number}.png`, numbered from 1. The numbers of frames
+are those of deepinv's loader, for the PNG frames; whether the .mat files hold as many is not known.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from srn.data.pairs import decode, image_size
+from srn.errors import InputError
+
+IMAGES, KERNELS = range(1, 5), range(1, 13)
+_OTHER_FRAMES = {(2, 11): 200, **dict.fromkeys([(1, 10), (1, 12), (2, 10), (3, 7), (3, 12), (4, 12)], 198)}
+# The official script passes over frame 30 of image 1, kernel 3, which it calls missing: none need have it.
+_UNUSED_FRAMES = {(1, 3): {30}}
+_BLURRY = re.compile(r"Blurry([1-4])_([1-9]|1[0-2])\.png")
+_TRUTH = re.compile(r"GroundTruth([1-4])_([1-9]|1[0-2])(?:\.mat|_([0-9]{1,4})\.png)")
+_MOST_SHOWN = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class KohlerImage:
+    """One blurry image and its truths.
+
+    Attributes:
+      name: `1_12`: image and kernel, as in the names of the files.
+      image, kernel: 1 to 4 and 1 to 12.
+      blurry: the file; None where only truths were found.
+      truths: one .mat file, or the PNG frames in the order of their numbers; empty where there are none.
+    """
+
+    name: str
+    image: int
+    kernel: int
+    blurry: Path | None
+    truths: tuple[Path, ...]
+
+
+def official_frames(image: int, kernel: int) -> int:
+    """The number of frames of a trajectory in the official data set; 9547 in all."""
+    return _OTHER_FRAMES.get((image, kernel), 199)
+
+
+def find_kohler(data_dir) -> list[KohlerImage]:
+    """Lists the images in a folder and all below it, by image and kernel; there may be fewer than 48.
+
+    Files are known by their names. Where there are both PNG frames and a .mat file, the frames count.
+    Raises `InputError` if there are none, or two files of one name: one could be somebody's result.
+    """
+    data_dir, blurry, frames, arrays = Path(data_dir), {}, {}, {}
+    for path in sorted(data_dir.rglob("*")):
+        if match := _BLURRY.fullmatch(path.name):
+            key, files = (int(match[1]), int(match[2])), blurry
+        elif match := _TRUTH.fullmatch(path.name):
+            key, files = (int(match[1]), int(match[2])), arrays
+            if match[3]:
+                key, files = int(match[3]), frames.setdefault(key, {})
+        else:
+            continue
+        if key in files:
+            raise InputError(f"{path}: is there twice, also as {files[key]}; leave one of them in the folder")
+        files[key] = path
+    images = []
+    for key in sorted({*blurry, *frames, *arrays}):
+        truths = tuple(path for _, path in sorted(frames.get(key, {}).items()))
+        truths = truths or ((arrays[key],) if key in arrays else ())
+        images.append(KohlerImage("{}_{}".format(*key), *key, blurry.get(key), truths))
+    if not images:
+        looked_for = "Blurry1_1.png to Blurry4_12.png and GroundTruth1_1.mat or GroundTruth1_1_1.png, ..."
+        raise InputError(f"{data_dir}: no images of Köhler et al. in it or below; looked for {looked_for}")
+    return images
+
+
+def check_kohler(images: list[KohlerImage], progress: bool = False, official: bool = True) -> list[str]:
+    """A line for each thing that is wrong with what `find_kohler` found.
+
+    Blurry images are decoded whole. Of PNG frames only the header and the end are read; of a .mat file, only
+    whether it is there and not empty.
+
+    Args:
+      images, progress: the images; whether to show a bar on stderr.
+      official: whether what the official data set has more is named too.
+    """
+    found, lines = {(image.image, image.kernel) for image in images}, []
+    missing = [f"{image}_{kernel}" for image in IMAGES for kernel in KERNELS if (image, kernel) not in found]
+    if official and missing:
+        lines.append(f"{len(missing)} of 48 images are missing: {_some_of(missing)}")
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        checks = pool.map(lambda image: _check_image(image, official), images)
+        bar = tqdm(checks, desc="checking", total=len(images), unit="image", disable=not progress)
+        return lines + [line for found in bar for line in found]
+    finally:
+        pool.shutdown(cancel_futures=True)  # so that Ctrl-C need not wait for the rest
+
+
+def _check_image(image, official):
+    lines, size = [], None
+    if image.blurry is None:
+        lines.append(f"{image.name}: has truths, but no Blurry{image.name}.png")
+    else:
+        try:
+            size = image_size(image.blurry)
+            decode(image.blurry)
+        except InputError as error:
+            lines.append(str(error))
+    if not image.truths:
+        return [*lines, f"{image.blurry}: has no truths, GroundTruth{image.name}.mat or PNG frames"]
+    if (path := image.truths[0]).suffix == ".mat":
+        return lines if path.is_file() and path.stat().st_size else [*lines, f"{path}: is missing or empty"]
+    return lines + _check_numbers(image, official) + _check_frames(image, size)
+
+
+def _check_numbers(image, official):
+    lines, expected = [], official_frames(image.image, image.kernel)
+    numbers = {int(path.stem.split("_")[-1]) for path in image.truths}
+    excused = numbers | _UNUSED_FRAMES.get((image.image, image.kernel), set())
+    if official and len(excused) < expected:
+        lines.append(f"{image.name}: {len(image.truths)} frames; the official data set has {expected}")
+    if gaps := [str(number) for number in range(1, max(numbers)) if number not in excused]:
+        lines.append(f"{image.name}: frames are missing between the others: {_some_of(gaps)}")
+    return lines
+
+
+def _check_frames(image, size):
+    lines, others = [], []
+    for path in image.truths:
+        try:
+            if (found := image_size(path)) != (size := size or found):  # the first's, without a blurry one
+                others.append("{} is {}x{}".format(path, *found))
+        except InputError as error:
+            lines.append(str(error))
+    if others:
+        lines.append("{}: {}x{}, but {}".format(image.blurry or image.name, *size, _some_of(others)))
+    return lines
+
+
+def _some_of(words):
+    return ", ".join(words[:_MOST_SHOWN]) + (", ..." if len(words) > _MOST_SHOWN else "")

@@ -1,0 +1,125 @@
+"""Pairs in TFRecord files: written, and unpacked for reading.
+
+A record is a `tf.train.Example` with the features
+
+    blurry, sharp   the two images as encoded files (PNG or JPEG), byte for byte
+    name            unique in the data set, such as GOPR0384_11_00/000001
+
+TFRecord is read from front to back, while training wants any crop of any pair at any step. So records are
+unpacked once, into UNPACKED beside them, as files of the layout `pairs`, and read from there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from srn.errors import InputError, first_line
+from srn.files import write_atomically
+
+SUFFIX = ".tfrecord"
+UNPACKED = "unpacked"
+PAIRS_IN_A_FILE = 128
+_NOTE = "records.json"  # in the unpacked folder: what it was unpacked from; written last
+_KINDS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg"}  # how a file begins -> its suffix
+
+
+def write_records(pairs: list, out_dir, split: str = "train") -> list[Path]:
+    """Writes pairs as `SPLIT-00000.tfrecord`, ..., PAIRS_IN_A_FILE in each.
+
+    Args:
+      pairs: `srn.data.pairs.Pair`s.
+      out_dir: the folder, made if need be. Files of these names are replaced, each whole or not at all.
+      split: "train" or "test".
+
+    Returns:
+      The files.
+    """
+    import tensorflow as tf  # records are for those who have it; listing other layouts must not wait for it
+
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    written = []
+    for number, start in enumerate(range(0, len(pairs), PAIRS_IN_A_FILE)):
+        path = out_dir / f"{split}-{number:05d}{SUFFIX}"
+        temporary = out_dir / f".partial-{uuid.uuid4().hex}"
+        try:
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                for pair in pairs[start : start + PAIRS_IN_A_FILE]:
+                    writer.write(_encode(pair))
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        written.append(path)
+    return written
+
+
+def find_records(data_dir: Path, split: str) -> list[Path]:
+    """The record files of a split: those named after it, or all where none is named after a split."""
+    files = sorted(Path(data_dir).glob(f"*{SUFFIX}"))
+    if any(file.name.startswith(("train", "test")) for file in files):
+        return [file for file in files if file.name.startswith(split)]
+    return files
+
+
+def unpack(files: list[Path], split: str) -> Path:
+    """Unpacks records into `UNPACKED/SPLIT/{blur,sharp}/NAME` beside them, unless that is done already.
+
+    Returns the folder that holds `blur` and `sharp`; slashes in names become "__".
+
+    Raises `InputError` naming the file that is cut short, damaged, or of other features, or a folder that
+    cannot be written.
+    """
+    target = files[0].parent / UNPACKED / split
+    note = target / _NOTE
+    facts = {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
+    if note.exists() and json.loads(note.read_text()) == facts:
+        return target
+    try:
+        shutil.rmtree(target, ignore_errors=True)
+        for file in files:
+            _unpack_file(file, target)
+        write_atomically(note, json.dumps(facts).encode())
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror or error})") from error
+    return target
+
+
+def _unpack_file(file, target):
+    import tensorflow as tf
+
+    features = {key: tf.io.FixedLenFeature([], tf.string) for key in ("blurry", "sharp", "name")}
+    try:
+        for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+            images = {
+                key: value.numpy() for key, value in tf.io.parse_single_example(record, features).items()
+            }
+            name = images["name"].decode().replace("/", "__")
+            for key, folder in (("blurry", "blur"), ("sharp", "sharp")):
+                write_atomically(target / folder / f"{name}{_suffix_of(images[key], file)}", images[key])
+    except tf.errors.OpError as error:
+        raise InputError(f"{file}: damaged, or not records of pairs ({first_line(error)})") from error
+
+
+def _suffix_of(encoded, file) -> str:
+    for beginning, suffix in _KINDS.items():
+        if encoded.startswith(beginning):
+            return suffix
+    raise InputError(f"{file}: holds an image that is neither PNG nor JPEG")
+
+
+def _encode(pair) -> bytes:
+    import tensorflow as tf
+
+    values = {
+        "blurry": pair.blurry.read_bytes(),
+        "sharp": pair.sharp.read_bytes(),
+        "name": pair.name.encode(),
+    }
+    features = {
+        key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for key, value in values.items()
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
