@@ -77,7 +77,7 @@ class PhotoSource:
       folder: of images, searched to its depth; those smaller than the crop are mirrored at their edges.
       settings: a `srn.data.shake.ShakeSettings`; None for its defaults.
 
-    Raises `InputError` for a folder without images.
+    Raises `InputError` for a folder without images, and naming files that are none.
     """
 
     def __init__(self, folder, settings=None):
@@ -85,7 +85,7 @@ class PhotoSource:
         from srn.data import shake
 
         self._shake, self._settings = shake.shake_crop, settings or shake.ShakeSettings()
-        self.files = _images_below(Path(folder))
+        self.files = list(_images_below(Path(folder)))
 
     def __len__(self):
         return len(self.files)
@@ -116,16 +116,17 @@ class FrameSource:
         self._lengths = range(shortest, longest + 1, 2)
         self._sequences, self._starts = [], []
         by_folder = {}
-        for file in _images_below(Path(folder)):
-            by_folder.setdefault(file.parent, []).append(file)
-        for sequence, files in by_folder.items():
-            if len(files) < longest:
-                raise InputError(f"{sequence}: {len(files)} frames, fewer than the {longest} of a window")
-            sizes = {image_size(file) for file in files}
-            if len(sizes) > 1 or min(sizes.pop()) < smallest:
-                raise InputError(f"{sequence}: its frames differ in size, or are smaller than {smallest}")
-            self._starts += [(len(self._sequences), start) for start in range(len(files) - longest + 1)]
-            self._sequences.append(files)
+        for file, size in _images_below(Path(folder)).items():
+            by_folder.setdefault(file.parent, {})[file] = size
+        for sequence, sizes in by_folder.items():
+            if len(sizes) < longest:
+                raise InputError(f"{sequence}: {len(sizes)} frames, fewer than the {longest} of a window")
+            if len(set(sizes.values())) > 1:
+                raise InputError(f"{sequence}: its frames differ in size")
+            if min(next(iter(sizes.values()))) < smallest:
+                raise InputError(f"{sequence}: its frames are smaller than the {smallest}x{smallest} needed")
+            self._starts += [(len(self._sequences), start) for start in range(len(sizes) - longest + 1)]
+            self._sequences.append(list(sizes))
         # Neighbouring windows share their frames: a decoded frame is soon needed again.
         self._read = functools.lru_cache(maxsize=MEMORY)(read_picture)
 
@@ -163,15 +164,22 @@ def _numpy_reader(make):
     return lambda sample, place: tf.numpy_function(make, [sample, place], tf.uint8, stateful=False)
 
 
-def _images_below(folder) -> list:
-    """All images in `folder` and the folders in it, in the order of their paths, headers read."""
+def _images_below(folder) -> dict:
+    """{file: (width, height)} of all images in `folder` and the folders in it, in the order of their paths.
+
+    Raises `InputError` with a line for each that is no image, as its header tells.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder")
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    ]
-    if not files:
+    sizes, problems = {}, []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            try:
+                sizes[path] = image_size(path)
+            except InputError as error:
+                problems.append(str(error))
+    if problems:
+        raise InputError("\n".join(problems))
+    if not sizes:
         raise InputError(f"{folder}: no image ({', '.join(SUFFIXES)}) in it")
-    return files
+    return sizes

@@ -212,3 +212,16 @@ def test_a_folder_with_fewer_frames_than_a_window_says_so(tmp_path):
 
     with pytest.raises(InputError, match="12 frames, fewer than the 13"):
         FrameSource(tmp_path)
+
+
+def test_photographs_that_are_none_are_named_together_before_work_begins(tmp_path):
+    for name in ("a.png", "b.jpg"):
+        (tmp_path / name).write_text("no image")
+
+    with pytest.raises(InputError) as error:
+        PhotoSource(tmp_path)
+
+    assert [name in line for name, line in zip(("a.png", "b.jpg"), str(error.value).splitlines())] == [
+        True,
+        True,
+    ]
