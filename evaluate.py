@@ -45,18 +45,16 @@ def main() -> int:
     restore = _load_restorer()
     out_dir = Path(_OUT_DIR.value)
     require_writable(out_dir)
+    # Those of an earlier evaluation must not stand beside the scores of this one.
     for name in ("results.csv", "summary.json", "sheet.png"):
-        (out_dir / name).unlink(
-            missing_ok=True
-        )  # of an earlier evaluation: never beside the scores of this one
+        (out_dir / name).unlink(missing_ok=True)
 
     result = scoring.score_pairs(pairs, restore, out_dir, progress=sys.stderr.isatty())
     if result.scores:
         _report(result.scores, pairs, restore, out_dir)
     if result.interrupted:
-        command.print_error(
-            "evaluate.py", f"interrupted: {len(result.scores)} of {len(pairs)} pairs are scored"
-        )
+        scored = f"{len(result.scores)} of {len(pairs)} pairs are scored"
+        command.print_error("evaluate.py", f"interrupted: {scored}")
         return command.exit_code_of_signal("SIGINT")
     if result.failures:
         missing = f"{len(result.failures)} of {len(pairs)} pairs have no score"

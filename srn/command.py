@@ -1,11 +1,13 @@
-"""What the three commands share: flags in, one call, one line for each mistake.
+"""What the commands share: flags in, one call, one line for each mistake.
 
 absl's own `app.run` answers a wrong flag with a page of usage and a mistake with a traceback. Here
 
 * `--help` prints the command's own flags and exits with 0,
 * an unknown flag, a bad value, a stray word (on the command line or in a flagfile) is one line, exit code 2,
 * `srn.errors.InputError` is its lines, exit code 2; `srn.errors.WorkError` its lines, exit code 1,
-* Ctrl-C is one line, exit code 130.
+* a file or disk that fails (`OSError`) is one line, exit code 1; Ctrl-C is one line, exit code 130.
+
+`srn-deblur`, which has an argument parser of its own, shares the last three by `exit_code_of`.
 """
 
 from __future__ import annotations

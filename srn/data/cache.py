@@ -48,7 +48,7 @@ class PreparedCache:
     def __init__(self, cache_dir, pairs: list):
         cache_dir = Path(cache_dir)
         entries, self._pairs = [], []
-        for shard in _read_json(cache_dir / INDEX).get("shards", []):
+        for shard in _read_json(cache_dir / INDEX)["shards"]:
             description = _read_json(cache_dir / f"{shard}.json")
             pixels = cache_dir / f"{shard}.pixels"
             _check_length(pixels, description["bytes"])
