@@ -63,6 +63,17 @@ _CLIP_NORM = flags.DEFINE_float(
     lower_bound=0.0,
 )
 
+_WARMUP_STEPS = flags.DEFINE_integer(
+    "warmup_steps", 0, "Steps in which the learning rate rises from 0; not in the paper.", lower_bound=0
+)
+_EMA_DECAY = flags.DEFINE_float(
+    "ema_decay",
+    0.0,
+    "Of an average of the weights, which other commands then use; 0: none, as in the paper.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+
 _SAVE_EVERY = flags.DEFINE_integer("save_every", 1000, "Steps between checkpoints.", lower_bound=1)
 _KEEP = flags.DEFINE_integer("keep", 5, "How many of the newest checkpoints stay.", lower_bound=1)
 _LOG_EVERY = flags.DEFINE_integer("log_every", 20, "Steps between scalars for TensorBoard.", lower_bound=1)
@@ -81,16 +92,12 @@ def main() -> int:
 
     import tensorflow as tf  # after all that can be checked without it
 
-    from srn.training import make_optimizer, polynomial_decay
     from srn.training_run import Checkpoints
 
     tf.keras.utils.set_random_seed(_SEED.value)
     model = _start_model(model_dir)
     decay_steps = _DECAY_STEPS.value or _EPOCHS.value * max(num_parts // _BATCH_SIZE.value, 1)
-    schedule = polynomial_decay(
-        _LEARNING_RATE.value, decay_steps, _END_LEARNING_RATE.value, _DECAY_POWER.value
-    )
-    checkpoints = Checkpoints(model, make_optimizer(schedule), model_dir, _KEEP.value)
+    checkpoints = Checkpoints(model, _optimizer(decay_steps), model_dir, _KEEP.value, _average(model))
     first_step, max_steps = checkpoints.resume(), _MAX_STEPS.value or decay_steps
     write_atomically(model_dir / "flags.cfg", command.own_flags_as_flagfile().encode())
     print(
@@ -102,6 +109,21 @@ def main() -> int:
         return command.DONE
     ended_by = _train(model, sources, [part.share for part in parts], checkpoints, max_steps, model_dir)
     return _say_goodbye(ended_by, checkpoints.step, model_dir)
+
+
+def _optimizer(decay_steps):
+    from srn.training import Warmup, make_optimizer, polynomial_decay
+
+    schedule = polynomial_decay(
+        _LEARNING_RATE.value, decay_steps, _END_LEARNING_RATE.value, _DECAY_POWER.value
+    )
+    return make_optimizer(Warmup(schedule, _WARMUP_STEPS.value) if _WARMUP_STEPS.value else schedule)
+
+
+def _average(model):
+    from srn.training import WeightAverage
+
+    return WeightAverage(model.trainable_variables, _EMA_DECAY.value) if _EMA_DECAY.value else None
 
 
 def _mixture() -> list:

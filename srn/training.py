@@ -22,9 +22,55 @@ def polynomial_decay(
     )
 
 
+class Warmup(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """`schedule`, raised in a straight line over the first `steps` steps: step n gets (n + 1) / steps of it.
+
+    Not in the paper. For high rates from a start at the identity, before Adam has seen many gradients.
+    """
+
+    def __init__(self, schedule, steps):
+        self.schedule, self.steps = schedule, steps
+
+    def __call__(self, step):
+        risen = tf.cast(step + 1, tf.float32) / tf.maximum(tf.cast(self.steps, tf.float32), 1.0)
+        return self.schedule(step) * tf.minimum(risen, 1.0)
+
+
 def make_optimizer(learning_rate) -> tf.keras.optimizers.Optimizer:
     """Adam as in Sec. 4: beta 0.9 and 0.999, epsilon 1e-8. `learning_rate`: a number or a schedule."""
     return tf.keras.optimizers.Adam(learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8, jit_compile=False)
+
+
+class WeightAverage:
+    """Exponential moving average of weights over the steps; not in the paper.
+
+    After step n (from 1) each average moves by 1 - min(decay, n / (n + 9)) of the way to its weight, so that
+    the first steps do not weigh more than later ones.
+
+    Args:
+      variables: the weights, where the average begins.
+      decay: in [0, 1).
+
+    Attributes:
+      values: the averages, in the order of the weights.
+      decay: a variable, so that a compiled step can be given another.
+    """
+
+    def __init__(self, variables: list, decay: float):
+        self.values = [tf.Variable(variable, trainable=False) for variable in variables]
+        self.decay = tf.Variable(decay, trainable=False, dtype=tf.float32, name="ema_decay")
+
+    def begin(self, variables: list) -> None:
+        """Makes `variables` the average."""
+        for value, variable in zip(self.values, variables):
+            value.assign(variable)
+
+    def update(self, variables: list, steps_done) -> None:
+        """Moves the averages towards `variables`, in their order, after `steps_done` steps."""
+        number = tf.cast(steps_done, tf.float32)
+        share = 1.0 - tf.minimum(self.decay, number / (number + 9.0))
+        for value, variable in zip(self.values, variables):
+            value.assign_add(share * (variable - value))
 
 
 def clip_chosen(gradients: list, variables: list, chosen: list, clip_norm: float) -> tuple:
@@ -49,7 +95,13 @@ def clip_chosen(gradients: list, variables: list, chosen: list, clip_norm: float
     return gradients, norm
 
 
-def make_training_step(model, optimizer, clip_norm: float | None = CLIP_NORM, jit_compile: bool = False):
+def make_training_step(
+    model,
+    optimizer,
+    clip_norm: float | None = CLIP_NORM,
+    jit_compile: bool = False,
+    average: WeightAverage | None = None,
+):
     """Returns `step(blurry, sharp) -> dict of float32 scalars`, a `tf.function` that updates `model` once.
 
     The gradients of the recurrent cells alone are clipped, "to stabilise the training" (Sec. 4).
@@ -59,6 +111,7 @@ def make_training_step(model, optimizer, clip_norm: float | None = CLIP_NORM, ji
       optimizer: a Keras optimizer; its slots are made here if they are not yet.
       clip_norm: global norm for the cells' gradients; None clips nothing, as the authors' code in fact does.
       jit_compile: whether XLA compiles the step; images must then have static shapes.
+      average: of the model's trainable variables, to be kept by the step; None for none.
 
     The step's images are [B, H, W, C] in [0, 1]. It returns `loss`, `psnr` of the finest scale in dB (of the
     clipped float images, over the batch), `recurrent_gradient_norm` before the clip.
@@ -76,6 +129,8 @@ def make_training_step(model, optimizer, clip_norm: float | None = CLIP_NORM, ji
         if clip_norm is not None:
             gradients, norm = clip_chosen(gradients, variables, model.recurrent_variables, clip_norm)
         optimizer.apply_gradients(zip(gradients, variables))
+        if average is not None:
+            average.update(variables, optimizer.iterations)
         return {
             "loss": loss,
             "psnr": psnr_of_batch(outputs[0], sharp),

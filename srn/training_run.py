@@ -25,13 +25,15 @@ class Checkpoints:
       model, optimizer: what is saved and restored.
       model_dir: the folder of the run; made if it is not there.
       keep: how many of the newest checkpoints stay.
+      average: a `srn.training.WeightAverage` of the model, saved and restored with it; None for none. A run
+        that had none so far begins it at the weights it has.
 
     Raises `InputError` if the folder holds the run of another model, or cannot be written.
     """
 
-    def __init__(self, model, optimizer, model_dir, keep: int = 5):
-        self.optimizer, self.model_dir = optimizer, Path(model_dir)
-        self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
+    def __init__(self, model, optimizer, model_dir, keep: int = 5, average=None):
+        self.optimizer, self.average, self.model_dir = optimizer, average, Path(model_dir)
+        self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **_tracked(average))
         known = weights.read_model_file(model_dir)
         if known is not None and not known.is_same_network(model.config):
             raise InputError(f"{model_dir}: holds the run of another model; choose another --model_dir")
@@ -46,9 +48,18 @@ class Checkpoints:
     def resume(self) -> int:
         """Restores the latest checkpoint if there is one; returns the number of steps done."""
         if self._manager.latest_checkpoint is not None:
-            self.optimizer.build(self._checkpoint.model.trainable_variables)
-            weights.restore(self._checkpoint, self._manager.latest_checkpoint, "a run of this model")
+            self._restore(self._manager.latest_checkpoint)
         return self.step
+
+    def _restore(self, prefix):
+        model = self._checkpoint.model
+        self.optimizer.build(model.trainable_variables)
+        begins = self.average is not None and not weights.has_average(prefix)
+        average = {} if begins else _tracked(self.average)
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=self.optimizer, **average)
+        weights.restore(checkpoint, prefix, "a run of this model").expect_partial()
+        if begins:
+            self.average.begin(model.trainable_variables)
 
     def save(self) -> str:
         """Writes a checkpoint of the present step, whole or not at all; returns its prefix.
@@ -73,6 +84,10 @@ class Checkpoints:
     def step(self) -> int:
         """How many updates the weights have seen."""
         return int(self.optimizer.iterations)
+
+
+def _tracked(average) -> dict:
+    return {} if average is None else {weights.AVERAGE: average.values}
 
 
 def train(
@@ -105,7 +120,7 @@ def train(
     Raises `WorkError` if the loss is no number, or if a checkpoint cannot be written; the latest one is then
     from before. Where a batch cannot be read the state is saved and TensorFlow's error goes on.
     """
-    step = make_training_step(model, optimizer, clip_norm, jit_compile)
+    step = make_training_step(model, optimizer, clip_norm, jit_compile, checkpoints.average)
     board = _Board(log_dir, model, optimizer)
     bar = tqdm(
         total=max_steps,

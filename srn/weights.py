@@ -21,6 +21,7 @@ from srn.files import write_atomically
 from srn.zoo import build_model, get_config, name_of
 
 MODEL_FILE = "model.json"
+AVERAGE = "average"  # of own checkpoints: what `srn.training.WeightAverage` keeps
 KINDS = (
     "a model directory, a checkpoint prefix (own or the authors'), weights as .npz, "
     "or the name of released weights"
@@ -32,8 +33,8 @@ def load_model(ckpt: str, model: str | None = None, precision: str = "float32"):
     """Builds the network that `ckpt` belongs to, and fills it. Everything must fit; nothing is guessed.
 
     Args:
-      ckpt: a directory written by train.py (its latest checkpoint), a checkpoint prefix, a prefix of the
-        authors' checkpoints, an `.npz` file (all its parts where it is one of `NAME_0.npz`, `NAME_1.npz`,
+      ckpt: a directory written by train.py (its latest checkpoint), a checkpoint prefix (in both, the
+        averaged weights where there are such), a prefix of the authors' checkpoints, an `.npz` file (all its parts where it is one of `NAME_0.npz`, `NAME_1.npz`,
         ...), or a folder of such parts.
       model: the name of the model, where the caller insists on one.
       precision: see `srn.build_model`.
@@ -120,7 +121,15 @@ def _load_own(prefix, model, precision):
         raise InputError(f"{prefix}: {MODEL_FILE} is not beside it; name the model with --model")
     network = build_model(_agree(config or get_config(model), model, prefix), precision)
     restore(tf.train.Checkpoint(model=network), prefix, f"the model {network.name!r}").expect_partial()
+    if has_average(prefix):
+        averaged = {AVERAGE: network.trainable_variables}
+        restore(tf.train.Checkpoint(**averaged), prefix, "an average of the weights").expect_partial()
     return network
+
+
+def has_average(prefix: str) -> bool:
+    """Whether an own checkpoint holds averaged weights beside the latest ones."""
+    return tf.train.load_checkpoint(prefix).has_tensor(f"{AVERAGE}/0/.ATTRIBUTES/VARIABLE_VALUE")
 
 
 def restore(checkpoint: tf.train.Checkpoint, prefix: str, what: str):

@@ -5,7 +5,15 @@ import tensorflow as tf
 import srn
 from srn.config import ModelConfig
 from srn.losses import multi_scale_loss
-from srn.training import clip_chosen, make_optimizer, make_training_step, polynomial_decay, psnr_of_batch
+from srn.training import (
+    Warmup,
+    WeightAverage,
+    clip_chosen,
+    make_optimizer,
+    make_training_step,
+    polynomial_decay,
+    psnr_of_batch,
+)
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 
@@ -27,6 +35,38 @@ def test_the_schedule_is_the_papers():
 
 def test_the_authors_schedule_ends_at_zero():
     np.testing.assert_allclose(polynomial_decay(1e-4, 524_000, 0.0)(523_000), 1.53e-5, rtol=2e-3)
+
+
+def test_warmup_rises_in_a_straight_line_to_the_schedule():
+    schedule = polynomial_decay(0.8, 8, 0.0, power=1.0)  # 0.8, 0.7, 0.6, 0.5, 0.4
+
+    rates = [float(Warmup(schedule, 4)(step)) for step in range(5)]
+
+    np.testing.assert_allclose(rates, [0.8 / 4, 0.7 * 2 / 4, 0.6 * 3 / 4, 0.5, 0.4], rtol=1e-6)
+
+
+def test_the_average_moves_by_its_share():
+    weight = tf.Variable([1.0])
+    average = WeightAverage([weight], decay=0.75)
+
+    weight.assign([2.0])
+    average.update([weight], steps_done=1)  # 1 / 10 stays
+    assert average.values[0].numpy().tolist() == pytest.approx([1.9])
+
+    weight.assign([10.0])
+    average.update([weight], steps_done=1000)  # 0.75 stays, not 1000 / 1009
+    assert average.values[0].numpy().tolist() == pytest.approx([0.75 * 1.9 + 0.25 * 10])
+
+
+def test_the_step_keeps_the_average_after_its_update():
+    model = srn.build_model(SMALL)
+    average = WeightAverage(model.trainable_variables, decay=0.5)
+    start = [variable.numpy() for variable in model.trainable_variables]
+
+    make_training_step(model, make_optimizer(1e-2), average=average)(*batch())
+
+    for value, begin, variable in zip(average.values, start, model.trainable_variables):
+        np.testing.assert_allclose(value, 0.1 * begin + 0.9 * variable.numpy(), atol=1e-6)
 
 
 def test_adam_is_the_papers():

@@ -9,8 +9,9 @@ import tensorflow as tf
 import srn
 from srn.config import ModelConfig
 from srn.errors import InputError, WorkError
-from srn.training import make_optimizer, polynomial_decay
+from srn.training import WeightAverage, make_optimizer, polynomial_decay
 from srn.training_run import Checkpoints, catch_signals, train
+from srn.weights import load_model
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 
@@ -24,11 +25,12 @@ def batches(first_step=0):
         step += 1
 
 
-def run(folder, max_steps, start=None, keep=5, **options):
+def run(folder, max_steps, start=None, keep=5, ema_decay=None, **options):
     model = srn.build_model(SMALL)
     if start is not None:
         model.set_weights(start)
-    checkpoints = Checkpoints(model, make_optimizer(polynomial_decay(1e-3, 6)), folder, keep)
+    average = None if ema_decay is None else WeightAverage(model.trainable_variables, ema_decay)
+    checkpoints = Checkpoints(model, make_optimizer(polynomial_decay(1e-3, 6)), folder, keep, average)
     first_step = checkpoints.resume()
     options = {"clip_norm": 3.0, "log_every": 1, **options}
     ended_by = train(model, checkpoints.optimizer, batches(first_step), checkpoints, max_steps, **options)
@@ -44,6 +46,32 @@ def test_three_steps_and_three_more_are_six(tmp_path):
 
     assert checkpoints.step == 6
     for one, other in zip(straight.get_weights(), resumed.get_weights()):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_average_is_resumed_and_is_what_others_load(tmp_path):
+    start = srn.build_model(SMALL).get_weights()
+
+    _, straight, _ = run(tmp_path / "straight", 6, start, ema_decay=0.5)
+    run(tmp_path / "halves", 3, start, ema_decay=0.5)
+    latest, resumed, _ = run(tmp_path / "halves", 6, ema_decay=0.5)
+
+    loaded = load_model(tmp_path / "halves").get_weights()
+    for one, other, used in zip(straight.average.values, resumed.average.values, loaded):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(other, used)
+    assert any((one != other).any() for one, other in zip(loaded, latest.get_weights()))
+
+
+def test_a_run_may_begin_an_average_later_or_drop_it(tmp_path):
+    model, _, _ = run(tmp_path, 2)
+    _, checkpoints, _ = run(tmp_path, 2, ema_decay=0.9)
+    for value, weight in zip(checkpoints.average.values, model.get_weights()):
+        np.testing.assert_array_equal(value, weight)
+
+    run(tmp_path, 4, ema_decay=0.9)
+    latest, _, _ = run(tmp_path, 5)
+    for one, other in zip(load_model(tmp_path).get_weights(), latest.get_weights()):
         np.testing.assert_array_equal(one, other)
 
 
