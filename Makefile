@@ -6,7 +6,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: install demo test test-full lint bench bench-data lock clean
+.PHONY: install demo test test-full lint bench bench-data rehearse lock clean
 
 install: $(INSTALLED)
 
@@ -43,10 +43,20 @@ PHOTOS ?= ../shared/data/sharp_photos
 bench-data: install
 	$(BIN)/python benchmarks/data_pipeline.py --data_dir $(DATA_DIR) --photos $(PHOTOS)
 
+# A training run on a machine without TensorFlow, end to end on this one; see tools/stablehlo.
+VENV_JAX = .venv-jax
+rehearse: install $(VENV_JAX)/.installed
+	$(BIN)/python tools/stablehlo/rehearse.py --jax_python $(VENV_JAX)/bin/python --full
+
+$(VENV_JAX)/.installed: tools/stablehlo/requirements.txt
+	$(PYTHON) -m venv $(VENV_JAX)
+	$(VENV_JAX)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/stablehlo/requirements.txt
+	@touch $@
+
 # Resolves the newest versions that setup.cfg allows, for all Pythons at once.
 lock: install
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.9 --extra test --no-emit-index-url --no-header --no-annotate --upgrade setup.cfg -o requirements.lock
 
 clean:
-	rm -rf $(VENV) demo *.egg-info
+	rm -rf $(VENV) $(VENV_JAX) demo *.egg-info

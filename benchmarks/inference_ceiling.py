@@ -23,6 +23,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 import srn  # noqa: E402
+from srn.cost import count_multiply_accumulates  # noqa: E402
 from srn.zoo import PRECISIONS  # noqa: E402
 
 MODELS = ("srn", "official_color", "official_lstm_color", "sr_edrb1", "sr_edrb2", "sr_edrb3")
@@ -35,7 +36,7 @@ def main() -> None:
     """Measures and prints a table."""
     arguments = parse()
     network, ceiling = make_network(arguments.model, arguments.precision), make_ceiling(arguments.precision)
-    flop = count_flop(srn.build_model(arguments.model), HEIGHT, WIDTH)
+    flop = 2.0 * count_multiply_accumulates(srn.build_model(arguments.model), HEIGHT, WIDTH)
     for run in (network, ceiling):  # tracing, and oneDNN's own first run
         run(), run()
     seconds, rates = [], []
@@ -89,26 +90,6 @@ def ceiling_flop() -> float:
     """Of one timed call of the ceiling: a multiplication and an addition for each kernel tap."""
     positions = HEIGHT // 4 * (WIDTH // 4)
     return 2.0 * CEILING_REPEATS * positions * KERNEL**2 * CHANNELS**2
-
-
-def count_flop(model, height: int, width: int) -> float:
-    """Of the network's convolutions at a size that needs no padding, border taps included."""
-    scales = range(model.config.num_scales)
-    areas = {
-        layer: sum(height * width / 4**scale for scale in scales) / step**2
-        for layer, step in position_steps(model).items()
-    }
-    return sum(2.0 * np.prod(layer.kernel.shape) * area for layer, area in areas.items())
-
-
-def position_steps(model) -> dict:
-    """{convolution: pixels of the image from one position to the next}; transposed ones: of their input."""
-    steps = {}
-    for name, layer in model.convolutions():
-        stage = int(name[3]) if name[:3] in ("enc", "dec") else 3
-        transposed = isinstance(layer, tf.keras.layers.Conv2DTranspose)
-        steps[layer] = 2 ** (stage - 1 + transposed)
-    return steps
 
 
 def timed(call) -> float:

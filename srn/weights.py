@@ -34,8 +34,8 @@ def load_model(ckpt: str, model: str | None = None, precision: str = "float32"):
 
     Args:
       ckpt: a directory written by train.py (its latest checkpoint), a checkpoint prefix (in both, the
-        averaged weights where there are such), a prefix of the authors' checkpoints, an `.npz` file (all its parts where it is one of `NAME_0.npz`, `NAME_1.npz`,
-        ...), or a folder of such parts.
+        averaged weights where there are such), a prefix of the authors' checkpoints, an `.npz` file (all its
+        parts where it is one of `NAME_0.npz`, `NAME_1.npz`, ...), or a folder of such parts.
       model: the name of the model, where the caller insists on one.
       precision: see `srn.build_model`.
 

@@ -1,0 +1,113 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+PACK = Path(__file__).resolve().parents[2] / "tools" / "stablehlo" / "pack.py"
+
+
+def write(path, seed, height=48, width=64):
+    """A smooth picture, of which JPEG keeps all but little; RGB."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3)).astype(np.uint8)
+    picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), picture[..., ::-1])
+    return picture
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Photographs of two sizes, a sequence of 15 frames, 3 pairs."""
+    for number, (height, width) in enumerate([(48, 64), (80, 56)]):
+        write(tmp_path / "photos" / f"{number}.jpg", number, height, width)
+    for number in range(15):
+        write(tmp_path / "video" / "walk" / f"{number:03d}.png", 10 + number)
+    for number in range(3):
+        for side in ("blur", "sharp"):
+            write(tmp_path / "pairs" / side / f"{number}.png", 30 + number + 10 * (side == "sharp"))
+    return tmp_path
+
+
+def pack(sources, *more):
+    words = [
+        f"--out_dir={sources / 'packed'}",
+        f"--photos={sources / 'photos'}",
+        f"--frames={sources / 'video'}",
+    ]
+    words += [f"--pairs={sources / 'pairs'}", *more]
+    return subprocess.run([sys.executable, str(PACK), *words], capture_output=True, text=True)
+
+
+def unite(sources):
+    for piece in sorted((sources / "packed").glob("piece_*")):
+        for file in piece.rglob("*.jpg"):
+            target = sources / "archive" / file.relative_to(piece)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes())
+    return sources / "archive"
+
+
+def picture_at(archive, place):
+    first, height, width = place
+    return archive.pixels[first : first + height * width].reshape(height, width, 3)
+
+
+def test_what_was_packed_is_there_again(sources, stablehlo):
+    assert pack(sources, "--hold_out=2").returncode == 0
+    archive = stablehlo("archive").open_archive(unite(sources))
+
+    # 2 photographs, the sharp side of 2 pairs, frames 0 and 8.
+    assert len(archive.photos) == 2 + 2 + 2
+    assert len(archive.frames) == 15
+    assert archive.windows.tolist() == [0, 1, 2]
+    assert len(archive.pairs) == 2
+    assert len(archive.held_out) == 1
+    original = cv2.imread(str(sources / "photos" / "1.jpg"))[..., ::-1]
+    np.testing.assert_array_equal(picture_at(archive, archive.photos[1]), original)
+    for number in range(2):
+        for side, place in zip(("blur", "sharp"), archive.pairs[number]):
+            original = cv2.imread(str(sources / "pairs" / side / f"{number}.png"))[..., ::-1]
+            assert np.mean(np.abs(picture_at(archive, place).astype(int) - original)) < 1.5
+    np.testing.assert_array_equal(archive.photos[2], archive.pairs[0, 1])
+    np.testing.assert_array_equal(archive.photos[5], archive.frames[8])
+
+
+def test_pieces_keep_to_their_size_and_pairs_stay_together(sources):
+    for number in range(40):
+        noise = np.random.default_rng(number).integers(0, 256, (256, 256, 3)).astype(np.uint8)
+        for side in ("blur", "sharp"):
+            cv2.imwrite(str(sources / "pairs" / side / f"{number:02d}.png"), noise)
+    assert pack(sources, "--piece_mib=1").returncode == 0
+
+    pieces = sorted((sources / "packed").glob("piece_*"))
+    sizes = [sum(file.stat().st_size for file in piece.rglob("*.jpg")) for piece in pieces]
+    assert len(pieces) > 3
+    assert max(sizes) <= 2**20
+    for piece in pieces:
+        sides = [{file.name for file in (piece / "pairs" / side).glob("*")} for side in ("blur", "sharp")]
+        assert sides[0] == sides[1]
+
+
+def test_wrong_calls_are_told_in_a_line(sources):
+    assert pack(sources).returncode == 0
+    again = pack(sources)
+    assert again.returncode == 2
+    assert "holds pieces already" in again.stderr
+    other = pack(sources, f"--out_dir={sources / 'other'}", f"--photos={sources / 'nowhere'}")
+    assert other.returncode == 2
+    assert "nowhere: there is no such folder" in other.stderr
+
+
+def test_an_archive_without_images_or_with_a_broken_one_is_refused(sources, stablehlo):
+    archive, error = stablehlo("archive"), stablehlo("state").UserError
+    with pytest.raises(error, match="no photos, frames or pairs"):
+        archive.open_archive(sources / "video")
+    assert pack(sources).returncode == 0
+    folder = unite(sources)
+    broken = next((folder / "photos").glob("*.jpg"))
+    broken.write_bytes(b"no image")
+    with pytest.raises(error, match=broken.name):
+        archive.open_archive(folder)

@@ -1,0 +1,124 @@
+"""The images of a run: packed here as JPEG in pieces to be carried one by one, decoded there.
+
+An archive is a folder; the pieces of one, copied over one another, make it:
+
+    photos/NAME.jpg                   sharp, of any size
+    frames/SEQUENCE/NAME.jpg          consecutive frames of one size
+    pairs/{blur,sharp}/NAME.jpg       real pairs
+    held_out/{blur,sharp}/NAME.jpg    real pairs for validation alone
+
+Needs NumPy and OpenCV.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+from pathlib import Path
+
+import cv2
+import numpy as np
+from state import UserError
+
+LONGEST_WINDOW = 13  # frames averaged for one blurry image at most, as in GOPRO
+PHOTO_EVERY = 8  # of a sequence, every so many frames serve as sharp photographs too
+# Of the JPEG that stands for a lossless file: some 45 dB from it, colour at full resolution.
+JPEG = [
+    *(cv2.IMWRITE_JPEG_QUALITY, 97),
+    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+]
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """Decoded images of a run, as tables into one row of pixels.
+
+    Attributes:
+      pixels: uint8 [N, 3], RGB: all images, row after row, one after the other.
+      photos: int64 [n, 3], each (first pixel, height, width). Sharp images of pairs and every eighth frame
+      count. frames: int64 [n, 3], likewise, the sequences one after the other.
+      windows: int64 [n], the frames at which LONGEST_WINDOW frames of one sequence begin.
+      pairs: int64 [n, 2, 3], blurry and sharp.
+      held_out: list of (blurry, sharp), uint8 [H, W, 3].
+    """
+
+    pixels: np.ndarray
+    photos: np.ndarray
+    frames: np.ndarray
+    windows: np.ndarray
+    pairs: np.ndarray
+    held_out: list
+
+    def tables(self) -> dict:
+        """What a sampler needs on the device."""
+        names = ("pixels", "photos", "frames", "windows", "pairs")
+        return {name: getattr(self, name) for name in names}
+
+    def __str__(self):
+        return (
+            f"{len(self.photos)} photos, {len(self.frames)} frames, {len(self.pairs)} pairs, "
+            f"{len(self.held_out)} held out"
+        )
+
+
+def open_archive(folder) -> Archive:
+    """Decodes an archive. Raises `UserError` for a file that is no image, or where there are none at all."""
+    folder = Path(folder)
+    photos = _images(folder / "photos")
+    sequences = [_images(path) for path in sorted((folder / "frames").glob("*")) if path.is_dir()]
+    blurry, sharp = _images(folder / "pairs" / "blur"), _images(folder / "pairs" / "sharp")
+    held_out = [_images(folder / "held_out" / side) for side in ("blur", "sharp")]
+    for one, other in ((blurry, sharp), held_out):
+        if [image.shape for image in one] != [image.shape for image in other]:
+            raise UserError(f"{folder}: blurry and sharp images of its pairs do not match; pack it again")
+    if not (photos or sequences or sharp):
+        raise UserError(f"{folder}: no photos, frames or pairs in it; make it with pack.py")
+
+    store = _Store()
+    photo_places = store.add(photos)
+    frame_places = [store.add(sequence) for sequence in sequences]
+    pair_places = np.stack([store.add(blurry), store.add(sharp)], axis=1)
+    starts, first = [], 0
+    for sequence in sequences:
+        starts += range(first, first + len(sequence) - LONGEST_WINDOW + 1)
+        first += len(sequence)
+    return Archive(
+        pixels=store.pixels(),
+        photos=np.concatenate([photo_places, pair_places[:, 1], *(p[::PHOTO_EVERY] for p in frame_places)]),
+        frames=np.concatenate([np.zeros([0, 3], np.int64), *frame_places]),
+        windows=np.array(starts, np.int64),
+        pairs=pair_places,
+        held_out=list(zip(*held_out)),
+    )
+
+
+class _Store:
+    def __init__(self):
+        self._rows, self._next = [], 0
+
+    def add(self, images) -> np.ndarray:
+        """Appends images; returns their (first pixel, height, width)."""
+        places = np.zeros([len(images), 3], np.int64)
+        for number, image in enumerate(images):
+            places[number] = self._next, *image.shape[:2]
+            self._rows.append(image.reshape(-1, 3))
+            self._next += image.shape[0] * image.shape[1]
+        return places
+
+    def pixels(self) -> np.ndarray:
+        return np.concatenate(self._rows)
+
+
+def _images(folder) -> list:
+    files = sorted(path for path in Path(folder).glob("*") if path.suffix.lower() in SUFFIXES)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return list(pool.map(read_image, files))
+
+
+def read_image(path) -> np.ndarray:
+    """uint8 RGB [H, W, 3]. Raises `UserError` naming a file that cannot be decoded."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise UserError(f"{path}: not an image that can be read")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

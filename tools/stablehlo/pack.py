@@ -1,0 +1,108 @@
+"""Packs photographs, frames and pairs for a run elsewhere, in pieces that can be carried one by one.
+
+    python tools/stablehlo/pack.py --out_dir=PACKED --photos=PICTURES --frames=SEQUENCES --pairs=GOPRO_Large \
+        --hold_out='GOPR0372_07_00/0000[9]*'
+
+makes PACKED/piece_0, piece_1, ..., which copied over one another are the archive that train.py reads. JPEG
+files travel as they are, others as JPEG of quality 97 with full colour. Pairs whose NAME matches --hold_out
+are for validation alone.
+"""
+
+import fnmatch
+import sys
+from pathlib import Path
+
+import archive
+import cv2
+from absl import flags
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from srn import command
+from srn.data.layouts import LAYOUTS
+from srn.data.pairs import find_pairs
+from srn.errors import InputError
+
+_OUT_DIR = flags.DEFINE_string("out_dir", None, "Folder for the pieces; its own.", required=True)
+_PHOTOS = flags.DEFINE_multi_string("photos", [], "Folder of sharp photographs.")
+_FRAMES = flags.DEFINE_multi_string("frames", [], "Folder of one sequence of frames, or of several such.")
+_PAIRS = flags.DEFINE_multi_string("pairs", [], "Data set of real pairs; its training split.")
+_DATASET = flags.DEFINE_enum("dataset", "auto", ["auto", *LAYOUTS], "Layout of --pairs; see data/README.md.")
+_HOLD_OUT = flags.DEFINE_multi_string("hold_out", [], "Pattern of names of pairs for validation.")
+_PIECE_MIB = flags.DEFINE_float("piece_mib", 30.0, "Largest size of a piece.", lower_bound=1.0)
+
+
+def main() -> int:
+    """Packs what the flags name; returns the exit code."""
+    items = [*_photo_items(), *_frame_items(), *_pair_items()]
+    if not items:
+        raise InputError("nothing to pack: give --photos, --frames or --pairs")
+    out_dir = Path(_OUT_DIR.value)
+    if any(out_dir.glob("piece_*")):
+        raise InputError(f"--out_dir={out_dir}: holds pieces already; remove it or choose another")
+    pieces = write_pieces(items, out_dir, _PIECE_MIB.value)
+    print(f"{sum(map(len, items))} images in {pieces} pieces in {out_dir}")
+    return command.DONE
+
+
+def write_pieces(items: list, out_dir: Path, piece_mib: float) -> int:
+    """Writes items, each a list of (source, target) that stay together; returns the number of pieces."""
+    piece, used = 0, 0
+    for item in items:
+        made = [(_encoded(source), target) for source, target in item]
+        size = sum(len(data) for data, _ in made)
+        if used and used + size > piece_mib * 2**20:
+            piece, used = piece + 1, 0
+        used += size
+        for data, target in made:
+            path = out_dir / f"piece_{piece}" / target
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    return piece + 1
+
+
+def _encoded(source) -> bytes:
+    if source.suffix.lower() in (".jpg", ".jpeg"):
+        return source.read_bytes()
+    picture = cv2.cvtColor(archive.read_image(source), cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", picture, archive.JPEG)[1].tobytes()
+
+
+def _images_in(folder) -> list:
+    if not Path(folder).is_dir():
+        raise InputError(f"{folder}: there is no such folder")
+    return sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in archive.SUFFIXES)
+
+
+def _photo_items():
+    return [
+        [(path, f"photos/{Path(folder).name}_{path.stem}.jpg")]
+        for folder in _PHOTOS.value
+        for path in _images_in(folder)
+    ]
+
+
+def _frame_items():
+    """A frame is an item of its own: a sequence may go over several pieces."""
+    items = []
+    for folder in _FRAMES.value:
+        inside = sorted(path for path in Path(folder).glob("*") if path.is_dir())
+        for sequence in [Path(folder)] if _images_in(folder) else inside:
+            items += [[(path, f"frames/{sequence.name}/{path.stem}.jpg")] for path in _images_in(sequence)]
+    return items
+
+
+def _pair_items():
+    items = []
+    for folder in _PAIRS.value:
+        for pair in find_pairs(folder, _DATASET.value, "train"):
+            held_out = any(fnmatch.fnmatch(pair.name, pattern) for pattern in _HOLD_OUT.value)
+            name = f"{Path(folder).name}_{pair.name}".replace("/", "_")
+            sides = zip(("blur", "sharp"), (pair.blurry, pair.sharp))
+            use = "held_out" if held_out else "pairs"
+            items.append([(Path(file), f"{use}/{side}/{name}.jpg") for side, file in sides])
+    return items
+
+
+if __name__ == "__main__":
+    command.run(main)
