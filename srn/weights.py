@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from srn import official
+from srn import official, released
 from srn.config import ModelConfig
 from srn.errors import InputError, first_line
 from srn.files import write_atomically
@@ -35,7 +35,8 @@ def load_model(ckpt: str, model: str | None = None, precision: str = "float32"):
     Args:
       ckpt: a directory written by train.py (its latest checkpoint), a checkpoint prefix (in both, the
         averaged weights where there are such), a prefix of the authors' checkpoints, an `.npz` file (all its
-        parts where it is one of `NAME_0.npz`, `NAME_1.npz`, ...), or a folder of such parts.
+        parts where it is one of `NAME_0.npz`, `NAME_1.npz`, ...), a folder of such parts, or the name of
+        released weights (`srn.released`). A file or folder goes before a name.
       model: the name of the model, where the caller insists on one.
       precision: see `srn.build_model`.
 
@@ -59,7 +60,14 @@ def load_model(ckpt: str, model: str | None = None, precision: str = "float32"):
         if parts:
             return _load_npz(parts, model, precision)
         raise InputError(f"{ckpt}: holds no checkpoint; give {KINDS}")
-    raise InputError(f"{ckpt}: there is no such file, and no released weights have this name; give {KINDS}")
+    file = released.find(ckpt)
+    if file is not None:
+        return _load_npz([file], model, precision)
+    there = ", ".join(released.list_released()) or "none yet"
+    raise InputError(
+        f"{ckpt}: there is no such file, and no released weights have this name (there are: {there}); "
+        f"give {KINDS}"
+    )
 
 
 def _agree(config: ModelConfig, model: str | None, source) -> ModelConfig:

@@ -57,7 +57,9 @@ class JaxEngine:
 
     @functools.cached_property
     def _step(self):
-        return jax.jit(self.bundles[0].train, donate_argnums=1)
+        # Compiled at once: jit would do so a second time for the state that comes out of the first step.
+        train = self.bundles[0].train
+        return jax.jit(train, donate_argnums=1).lower(train.arguments, self._state).compile()
 
     def step(self, blurry, sharp) -> dict:
         """A step of the first bundle on crops of the caller's, float32 [B, crop, crop, C]; its results."""

@@ -3,7 +3,7 @@
     bundle = open_bundle(folder)
     results, state = bundle.train({"blurry": ..., "sharp": ...}, state)
 
-Tried with JAX 0.10.2 (Python 3.11).
+Tried with JAX 0.10.2 (Python 3.11) and 0.11.2 (Python 3.12).
 """
 
 from __future__ import annotations
