@@ -6,7 +6,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: install demo test test-full lint bench bench-data rehearse lock clean
+.PHONY: install demo test test-full lint bench bench-data results rehearse lock clean
 
 install: $(INSTALLED)
 
@@ -42,6 +42,11 @@ DATA_DIR ?= ../shared/data/gopro_train
 PHOTOS ?= ../shared/data/sharp_photos
 bench-data: install
 	$(BIN)/python benchmarks/data_pipeline.py --data_dir $(DATA_DIR) --photos $(PHOTOS)
+
+# The score of the released weights: make results PAIRS=FOLDER (with blur/ and sharp/)
+PAIRS ?= ../shared/data/gopro_eval
+results: install
+	$(BIN)/python evaluate.py --ckpt=sr_edrb1 --data_dir=$(PAIRS) --dataset=pairs --out_dir=results/sr_edrb1
 
 # A training run on a machine without TensorFlow, end to end on this one; see tools/stablehlo.
 VENV_JAX = .venv-jax

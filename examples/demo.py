@@ -1,10 +1,10 @@
-"""The whole path on drawn scenes: pairs, training, scores, SavedModel, one picture.
+"""A photograph restored with the released weights, and the whole path of training on drawn scenes.
 
     python examples/demo.py --out demo
 
-Every step is one of the project's own commands, shown as it runs. The picture is OUT/demo.png: blurry
-input, what the SavedModel makes of it, and the truth, with their PSNR, of the scenes that gain least,
-middling and most.
+Every step is one of the project's own commands, shown as it runs. OUT/photograph.png is a blurry photograph
+beside what the released weights make of it. OUT/demo.png has drawn scenes: blurry input, what the SavedModel
+makes of it, and the truth, with their PSNR, of the scenes that gain least, middling and most.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 from srn.command import quiet_tensorflow
 
 ROOT = Path(__file__).resolve().parents[1]
+# Of a frame of GOPRO_Large (Nah et al., CVPR 2017, CC BY 4.0), as in jiangsutx/SRN-Deblur's testing_set.
+PHOTOGRAPH = ROOT / "examples" / "photographs" / "parked_car.jpg"
 
 
 def main() -> None:
@@ -32,6 +34,7 @@ def main() -> None:
         for old in ("run", "scores", "served", "restored"):
             shutil.rmtree(out / old, ignore_errors=True)
 
+    restore_photograph(out)
     run(
         "1/4  Drawing scenes, sharp and as a shaken camera sees them",
         "examples/drawn_scenes.py",
@@ -57,7 +60,21 @@ def main() -> None:
     )
     draw_picture(test, out / "served" / "1", out / "demo.png")
     summary = json.loads((out / "scores" / "summary.json").read_text())
-    print(f"\n{summary['images']} unseen scenes: PSNR {summary['psnr']:.2f} dB. Look at {out / 'demo.png'}")
+    print(f"\n{summary['images']} unseen drawn scenes: PSNR {summary['psnr']:.2f} dB.")
+    print(f"Look at {out / 'photograph.png'} and {out / 'demo.png'}")
+
+
+def restore_photograph(out: Path) -> None:
+    """Restores a photograph as `srn-deblur` does, and draws it beside the blurry one."""
+    import cv2
+
+    restored = out / "parked_car_deblurred.png"
+    run(
+        "0/4  Restoring a photograph with the weights that come with the project",
+        *("srn/inference/command.py", PHOTOGRAPH, "--output", restored, "--overwrite"),
+    )
+    sides = [cv2.imread(str(path)) for path in (PHOTOGRAPH, restored)]
+    cv2.imwrite(str(out / "photograph.png"), cv2.hconcat(sides))
 
 
 def run(title: str, script: str, *words) -> None:

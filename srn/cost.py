@@ -16,7 +16,13 @@ def count_multiply_accumulates(model, height: int, width: int) -> int:
 
     A training step costs about three times as much for each crop: forward, and backward for inputs and
     weights.
+
+    Raises `ValueError` for models that are built otherwise.
     """
+    config = model.config
+    upsampling = {config.image_upsampling, config.state_upsampling}
+    if not config.share_weights or config.layout != "encoder_decoder" or upsampling != {"bilinear"}:
+        raise ValueError(f"the cost of {model.name} is not counted")
     pixels = sum(height * width // 4**scale for scale in range(model.config.num_scales))
     return sum(
         math.prod(layer.kernel.shape) * pixels // step**2 for layer, step in _position_steps(model).items()

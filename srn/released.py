@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from srn.errors import InputError, WorkError
 from srn.files import write_atomically
 
+DEFAULT = "sr_edrb1"  # the best that is released so far
 FOLDER = Path(__file__).parent / "released_weights"
 
 
@@ -54,20 +56,22 @@ def release(model, name: str, card: dict) -> Path:
       name: what they are found by.
       card: what the card says beside name, model, parameters and checksum.
 
-    Raises `WorkError` if a weight is too large for half precision.
+    Raises `InputError` for a name that could be a path, `WorkError` for a weight beyond half precision.
     """
     from srn.official import named_variables
     from srn.zoo import name_of
 
+    if not re.fullmatch(r"\w+", name):
+        raise InputError(f"{name}: not a name; give letters, digits and underscores")
     arrays = {key: variable.numpy() for key, variable in named_variables(model).items()}
-    if max(np.abs(array).max() for array in arrays.values()) > np.finfo(np.float16).max:
-        raise WorkError(f"{name}: a weight is too large for half precision")
+    if not all(np.all(np.abs(array) <= np.finfo(np.float16).max) for array in arrays.values()):
+        raise WorkError(f"{name}: a weight is no number, or too large for half precision")
     halves = {key: array.astype(np.float16) for key, array in arrays.items()}
     buffer = io.BytesIO()
     facts = {"model": name_of(model.config) or "", "config": json.dumps(model.config.to_dict())}
     np.savez_compressed(buffer, resize=model.config.resize_grid, **facts, **halves)
     about = {"name": name, "model": facts["model"], "parameters": model.count_params()}
-    card = {**about, **card, "sha256": _checksum(buffer.getvalue())}
+    card = {**card, **about, "sha256": _checksum(buffer.getvalue())}
     path = FOLDER / f"{name}.npz"
     write_atomically(path, buffer.getvalue())
     write_atomically(FOLDER / f"{name}.json", (json.dumps(card, indent=2) + "\n").encode())

@@ -54,6 +54,10 @@ class Checkpoints:
     def _restore(self, prefix):
         model = self._checkpoint.model
         self.optimizer.build(model.trainable_variables)
+        if self.average is None and weights.has_average(prefix):
+            raise InputError(
+                f"{self.model_dir}: its run keeps an average of the weights; give its --ema_decay"
+            )
         begins = self.average is not None and not weights.has_average(prefix)
         average = {} if begins else _tracked(self.average)
         checkpoint = tf.train.Checkpoint(model=model, optimizer=self.optimizer, **average)

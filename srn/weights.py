@@ -59,10 +59,11 @@ def load_model(ckpt: str, model: str | None = None, precision: str = "float32"):
         parts = sorted(path.glob("*.npz"))
         if parts:
             return _load_npz(parts, model, precision)
-        raise InputError(f"{ckpt}: holds no checkpoint; give {KINDS}")
     file = released.find(ckpt)
     if file is not None:
         return _load_npz([file], model, precision)
+    if path.is_dir():
+        raise InputError(f"{ckpt}: holds no checkpoint; give {KINDS}")
     there = ", ".join(released.list_released()) or "none yet"
     raise InputError(
         f"{ckpt}: there is no such file, and no released weights have this name (there are: {there}); "

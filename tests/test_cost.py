@@ -26,3 +26,9 @@ def test_a_crop_costs_its_share_of_pixels(crop):
     assert count_multiply_accumulates(model, crop, crop) * 4 == count_multiply_accumulates(
         model, 2 * crop, 2 * crop
     )
+
+
+@pytest.mark.parametrize("name", ["sc", "sr_flat"])
+def test_what_is_not_counted_is_said(name):
+    with pytest.raises(ValueError, match="not counted"):
+        count_multiply_accumulates(srn.build_model(name), 64, 64)

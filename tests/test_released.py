@@ -52,6 +52,19 @@ def test_weights_that_do_not_fit_half_precision_are_refused(folder):
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize("name", ["a/b", "x.npz", ""])
+def test_a_name_is_no_path(folder, name):
+    with pytest.raises(InputError, match="not a name"):
+        released.release(srn.build_model(SMALL), name, {})
+
+
+def test_a_name_goes_before_a_folder_that_holds_nothing(folder, tmp_path, monkeypatch):
+    released.release(srn.build_model(SMALL), "tiny", {})
+    (tmp_path / "here" / "tiny").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert srn.load_model("tiny").config == SMALL
+
+
 @pytest.mark.parametrize("name", released.list_released())
 def test_what_is_released_loads_and_says_what_it_is(name):
     card = json.loads((released.FOLDER / f"{name}.json").read_text())

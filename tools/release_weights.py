@@ -23,6 +23,8 @@ def main() -> int:
     """Writes weights and card; returns the exit code."""
     try:
         card = json.loads(Path(_CARD.value).read_text())
+        if not isinstance(card, dict):
+            raise ValueError("not an object")
     except (OSError, ValueError) as error:
         raise InputError(f"--card={_CARD.value}: cannot be read ({error})") from error
     from srn import released, weights

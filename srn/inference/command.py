@@ -14,6 +14,7 @@ from srn.command import DONE, FAILED, WRONG_CALL, exit_code_of, quiet_tensorflow
 from srn.errors import InputError, WorkError, first_line
 from srn.files import require_writable
 from srn.inference.image_files import SUFFIXES, read_photograph, write_photograph
+from srn.released import DEFAULT
 from srn.zoo import PRECISIONS
 
 NAME = "srn-deblur"
@@ -129,7 +130,9 @@ def _parser():
     parser.add_argument(
         "-o", "--output", help="file, or folder; default: NAME_deblurred.EXT beside each original"
     )
-    parser.add_argument("--ckpt", default="srn", help="weights: a released name or a path (default: srn)")
+    parser.add_argument(
+        "--ckpt", default=DEFAULT, help=f"weights: a released name or a path (default: {DEFAULT})"
+    )
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the convolutions")
     parser.add_argument("--overwrite", action="store_true", help="restore again what is there already")
     parser.add_argument("--version", action="version", version=f"%(prog)s {srn.__version__}")

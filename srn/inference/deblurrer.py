@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from srn.inference.restoring import restore_colour
+from srn.released import DEFAULT
 from srn.weights import load_model
 
 
@@ -23,7 +24,7 @@ class Deblurrer:
     Raises `InputError` for weights, `ValueError` for an array that is no such image.
     """
 
-    def __init__(self, ckpt: str = "srn", model: str | None = None, precision: str = "float32"):
+    def __init__(self, ckpt: str = DEFAULT, model: str | None = None, precision: str = "float32"):
         self.model = load_model(ckpt, model, precision)
         # One graph for all sizes.
         self._restore = tf.function(

@@ -43,7 +43,7 @@ def pack(sources, *more):
 
 def unite(sources):
     for piece in sorted((sources / "packed").glob("piece_*")):
-        for file in piece.rglob("*.jpg"):
+        for file in piece.rglob("*.j*"):
             target = sources / "archive" / file.relative_to(piece)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.read_bytes())
@@ -111,3 +111,22 @@ def test_an_archive_without_images_or_with_a_broken_one_is_refused(sources, stab
     broken.write_bytes(b"no image")
     with pytest.raises(error, match=broken.name):
         archive.open_archive(folder)
+
+
+def test_a_missing_piece_is_noticed(sources, stablehlo):
+    assert pack(sources).returncode == 0
+    folder = unite(sources)
+    (folder / "frames" / "walk" / "007.jpg").unlink()
+    with pytest.raises(stablehlo("state").UserError, match="14 files, not the 15"):
+        stablehlo("archive").open_archive(folder)
+
+
+def test_names_that_would_become_one_and_patterns_without_a_pair_are_refused(sources):
+    write(sources / "photos" / "1.png", 99)
+    result = pack(sources)
+    assert result.returncode == 2
+    assert "would have the same name" in result.stderr
+    (sources / "photos" / "1.png").unlink()
+    result = pack(sources, "--hold_out=nothing*")
+    assert result.returncode == 2
+    assert "no pair has such a name" in result.stderr

@@ -197,9 +197,7 @@ def test_a_run_saves_returns_and_changes_its_engine(in_jax, bundle, archive, tmp
     # Sharp is blur + 20 in the pair that is held out.
     blurry = {row["blurry_psnr"] for row in rows if "blurry_psnr" in row}
     assert blurry == {round(20 * np.log10(255 / 20), 3)}
-    done = in_jax(
-        TOOLS / "return_state.py", tmp_path / "run", tmp_path / "back", f"--bundle={bundle / 'bundle'}"
-    )
+    done = in_jax(TOOLS / "return_state.py", tmp_path / "run", tmp_path / "back")
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "back").iterdir()} == {"weights_0.npz", "run.json", "log.jsonl"}
 
@@ -213,6 +211,9 @@ def test_a_run_saves_returns_and_changes_its_engine(in_jax, bundle, archive, tmp
         (("--start", "{bundle}"), "not a state"),
         (("--shares", "1,2"), "--shares=1,2"),
         (("--set", "learning_rate"), "NAME=VALUE"),
+        (("--set", "learningrate=1"), "no setting 'learningrate'"),
+        (("--longest", "1"), "--longest=1"),
+        (("--bundles", "{bundle}/bundle:0"), "no share is above 0"),
     ],
 )
 def test_wrong_calls_are_told_in_a_line(in_jax, bundle, archive, tmp_path, change, message):

@@ -86,9 +86,31 @@ def test_fewer_parts_leave_no_old_ones_behind(tmp_path, state):
 
 
 def test_settings(state):
-    assert state.parse_settings(["learning_rate=1e-3"]) == {"setting/learning_rate": np.float32(1e-3)}
-    with pytest.raises(state.UserError, match="learning_rate"):
-        state.parse_settings(["learning_rate"])
+    assert state.parse_settings(["learning_rate=1e-3"], {"setting/learning_rate": 0}) == {
+        "setting/learning_rate": np.float32(1e-3)
+    }
+
+
+@pytest.mark.parametrize(
+    "assignment", ["learning_rate", "learning_rate=fast", "learning_rate=nan", "learning_rate=-1"]
+)
+def test_a_setting_that_is_no_number_is_refused(state, assignment):
+    with pytest.raises(state.UserError, match="NAME=VALUE"):
+        state.parse_settings([assignment], {"setting/learning_rate": 0})
+
+
+def test_an_unknown_setting_is_refused(state):
+    with pytest.raises(state.UserError, match="no setting 'learningrate'; there are: learning_rate"):
+        state.parse_settings(["learningrate=1"], {"setting/learning_rate": 0})
+
+
+def test_parts_of_two_states_do_not_mix(tmp_path, state):
+    for name, factor in (("one", 1), ("two", 2)):
+        weights = {key: factor * array for key, array in some_weights().items()}
+        state.write_folder(state.start_state(weights), facts(), tmp_path / name, part_mib=0.002)
+    (tmp_path / "one" / "weights_1.npz").write_bytes((tmp_path / "two" / "weights_1.npz").read_bytes())
+    with pytest.raises(state.UserError, match="weights_1"):
+        state.read_folder(tmp_path / "one")
 
 
 def test_the_projects_commands_take_the_parts(tmp_path, state):

@@ -2,27 +2,27 @@
 
     python agreement.py BUNDLE STATE [--engine=twin] [--steps=3]
 
-Exit code 1 where a loss is further from TensorFlow's than --tolerance, or (if reference.py wrote weights) the
-weights differ from those of TensorFlow's graph by more than TensorFlow's own two ways of computing differ;
-for the twin by more than 1 % of their update.
+Exit code 1 where a loss is further from TensorFlow's than --tolerance, or (after all steps) the weights
+differ from those of TensorFlow's graph by more than TensorFlow's own two ways of computing differ; for the
+twin by more than 1 % of their update.
 """
 
 import argparse
-import json
 import os
-import sys
 from pathlib import Path
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
+import commands
 import numpy as np
 import state as travelling
+from state import read_facts
 
 from train import engine_class
 
 TOLERANCE = {"float32": 1e-4, "mixed_bfloat16": 1e-2}
 # Neither way of computing is the truth: as far apart as TensorFlow's own two, give or take a half. The twin
-# adds in # another order, and Adam's first steps are as large for a tiny gradient as for any other.
+# adds in another order, and Adam's first steps are as large for a tiny gradient as for any other.
 ROOM = 1.5
 TWIN_ROOM = 1e-2
 
@@ -37,33 +37,30 @@ def main() -> int:
     parser.add_argument("--engine", choices=("jax", "twin"), default="jax")
     parser.add_argument("--steps", type=int, help="fewer than the reference has")
     parser.add_argument("--tolerance", type=float, help="relative, of a loss; default by precision")
-    args = parser.parse_args()
-    try:
-        return compare(args)
-    except (OSError, travelling.UserError) as error:
-        print(f"agreement.py: {error}", file=sys.stderr)
-        return 2
+    return compare(parser.parse_args())
 
 
 def compare(args) -> int:
     """Prints the comparison; returns the exit code."""
     folder = Path(args.bundle)
-    facts = json.loads((folder / "bundle.json").read_text())
+    facts = read_facts(folder)
     batches = travelling.load(folder / "agreement" / "batches.npz")
     references = {kind: travelling.load(folder / "agreement" / f"{kind}.npz") for kind in ("graph", "xla")}
     start, _ = travelling.read_folder(args.state)
     start.update({key: value for key, value in batches.items() if key.startswith(travelling.SETTING)})
     engine = engine_class(args.engine)([folder], start, None, None, seed=0, inner=1)
+    place = engine.place
     blurry, sharp = (np.float32(batches[side]) / 255 for side in ("blurry", "sharp"))
     sharp = sharp * np.float32(batches["target_scale"])
     steps = min(args.steps or len(blurry), len(blurry))
-    losses = np.array([float(engine.step(*pair)["loss"]) for pair in zip(blurry[:steps], sharp[:steps])])
+    crops = [(place(one), place(other)) for one, other in zip(blurry[:steps], sharp[:steps])]
+    losses = np.array([engine.step(*pair)["loss"] for pair in crops])
     print(f"{engine.describe()}: {steps} steps, loss {losses[0]:.7g} -> {losses[-1]:.7g}")
 
-    names = travelling.weight_names(start)
-    ours = {name: engine.state()[name] for name in names}
-    has_weights = steps == len(blurry) and names[0] in references["graph"]
-    tolerance = args.tolerance or TOLERANCE[facts["precision"]]
+    ours = engine.state()
+    names = [name for name in travelling.weight_names(start) if name in references["graph"]]
+    has_weights = steps == len(blurry)
+    tolerance = TOLERANCE[facts["precision"]] if args.tolerance is None else args.tolerance
     failed = False
     own = update_distance(references["xla"], references["graph"], start, names) if has_weights else None
     for kind, reference in references.items():
@@ -93,4 +90,4 @@ def update_distance(one: dict, other: dict, start: dict, names: list) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -12,13 +12,15 @@ Needs NumPy and OpenCV.
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import dataclasses
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
-from state import UserError
+from commands import UserError
 
 LONGEST_WINDOW = 13  # frames averaged for one blurry image at most, as in GOPRO
 PHOTO_EVERY = 8  # of a sequence, every so many frames serve as sharp photographs too
@@ -27,6 +29,7 @@ JPEG = [
     *(cv2.IMWRITE_JPEG_QUALITY, 97),
     *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
 ]
+COUNTS_FILE = "counts.json"  # of piece 0: how many files all pieces have together, by folder
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
@@ -36,8 +39,9 @@ class Archive:
 
     Attributes:
       pixels: uint8 [N, 3], RGB: all images, row after row, one after the other.
-      photos: int64 [n, 3], each (first pixel, height, width). Sharp images of pairs and every eighth frame
-      count. frames: int64 [n, 3], likewise, the sequences one after the other.
+      photos: int64 [n, 3], each (first pixel, height, width); sharp images of pairs and every eighth frame
+        count.
+      frames: int64 [n, 3], likewise, the sequences one after the other.
       windows: int64 [n], the frames at which LONGEST_WINDOW frames of one sequence begin.
       pairs: int64 [n, 2, 3], blurry and sharp.
       held_out: list of (blurry, sharp), uint8 [H, W, 3].
@@ -65,6 +69,7 @@ class Archive:
 def open_archive(folder) -> Archive:
     """Decodes an archive. Raises `UserError` for a file that is no image, or where there are none at all."""
     folder = Path(folder)
+    _require_all_pieces(folder)
     photos = _images(folder / "photos")
     sequences = [_images(path) for path in sorted((folder / "frames").glob("*")) if path.is_dir()]
     blurry, sharp = _images(folder / "pairs" / "blur"), _images(folder / "pairs" / "sharp")
@@ -74,6 +79,10 @@ def open_archive(folder) -> Archive:
             raise UserError(f"{folder}: blurry and sharp images of its pairs do not match; pack it again")
     if not (photos or sequences or sharp):
         raise UserError(f"{folder}: no photos, frames or pairs in it; make it with pack.py")
+
+    for sequence in sequences:
+        if len({frame.shape for frame in sequence}) > 1:
+            raise UserError(f"{folder}: the frames of a sequence differ in size")
 
     store = _Store()
     photo_places = store.add(photos)
@@ -91,6 +100,22 @@ def open_archive(folder) -> Archive:
         pairs=pair_places,
         held_out=list(zip(*held_out)),
     )
+
+
+def count_files(targets) -> dict:
+    """{folder: number of files} of paths relative to an archive."""
+    return dict(collections.Counter(str(Path(target).parent) for target in targets))
+
+
+def _require_all_pieces(folder):
+    counts = folder / COUNTS_FILE
+    if counts.exists():
+        for name, expected in json.loads(counts.read_text()).items():
+            there = sum(1 for _ in (folder / name).glob("*.jpg"))
+            if there != expected:
+                raise UserError(
+                    f"{folder / name}: {there} files, not the {expected} packed: a piece is missing"
+                )
 
 
 class _Store:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import state as travelling
 import tensorflow as tf
+from commands import UserError
 
 from srn.official import named_variables
 from srn.training import Warmup, WeightAverage, make_optimizer, make_training_step, polynomial_decay
@@ -70,7 +71,7 @@ class BridgedTraining:
             if key in state:
                 variable.assign(state[key])
             elif not key.startswith(travelling.SETTING) and key != CURRENT_LEARNING_RATE:
-                raise travelling.UserError(f"the state has no {key}")
+                raise UserError(f"the state has no {key}")
 
 
 def make_validation(model):

@@ -45,9 +45,8 @@ class JaxEngine:
     def run(self, number: int, first_step: int) -> dict:
         """Takes `inner` steps; {result: float32 [inner]}."""
         results = []
-        for step in range(
-            first_step, first_step + self.inner
-        ):  # the device works while the next is asked for
+        for step in range(first_step, first_step + self.inner):
+            # The device works while the next step is asked for.
             result, self._state = self._compiled[number](
                 self._state, self._tables, self._key, jnp.int32(step)
             )
@@ -60,6 +59,10 @@ class JaxEngine:
         # Compiled at once: jit would do so a second time for the state that comes out of the first step.
         train = self.bundles[0].train
         return jax.jit(train, donate_argnums=1).lower(train.arguments, self._state).compile()
+
+    def place(self, crops: np.ndarray):
+        """Crops of the caller's on the device, for `step`."""
+        return jnp.asarray(crops)
 
     def step(self, blurry, sharp) -> dict:
         """A step of the first bundle on crops of the caller's, float32 [B, crop, crop, C]; its results."""

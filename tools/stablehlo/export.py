@@ -11,13 +11,12 @@ Weights are no part of it; see from_checkpoint.py.
 """
 
 import json
-import sys
+import shutil
 from pathlib import Path
 
 import state as travelling
 from absl import flags
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from commands import told_by_the_project
 
 from srn import command
 from srn.errors import InputError
@@ -48,7 +47,6 @@ def main() -> int:
         raise InputError(f"--crop_size={_CROP_SIZE.value}: must be a multiple of {config.size_multiple}")
     from bridge import BridgedTraining, make_validation
 
-    from srn.cost import count_multiply_accumulates
     from srn.zoo import build_model
 
     training = BridgedTraining(build_model(config, _PRECISION.value), _CLIP_NORM.value or None)
@@ -64,12 +62,13 @@ def main() -> int:
     }
     settings = {key: float(v) for key, v in training.read().items() if key.startswith(travelling.SETTING)}
     facts = {
-        **{"model": _MODEL.value, "config": config.to_dict(), "precision": _PRECISION.value},
+        **{"model": _MODEL.value, "config": config.to_dict(), "precision": PRECISIONS[_PRECISION.value]},
         **{"batch_size": _BATCH_SIZE.value, "crop_size": _CROP_SIZE.value, "clip_norm": _CLIP_NORM.value},
-        "multiply_accumulates": count_multiply_accumulates(training.model, *crops[1:3]),
+        "multiply_accumulates": _cost(training.model, _CROP_SIZE.value),
         **{"validation_size": [height, width], "settings": settings, "programs": programs},
     }
     travelling.write_file(out_dir / BUNDLE_FILE, (json.dumps(facts) + "\n").encode())
+    shutil.rmtree(out_dir / "agreement", ignore_errors=True)  # it would be of another bundle
     size = sum(file.stat().st_size for file in out_dir.iterdir()) / 2**20
     print(f"{_MODEL.value}, {_BATCH_SIZE.value} crops of {_CROP_SIZE.value}: {size:.1f} MiB in {out_dir}")
     return command.DONE
@@ -86,6 +85,16 @@ def write_program(path, function, shape, training, exact) -> dict:
     return description
 
 
+def _cost(model, size):
+    """Multiply-accumulates of a crop, None for the models of which they are not counted."""
+    from srn.cost import count_multiply_accumulates
+
+    try:
+        return count_multiply_accumulates(model, size, size)
+    except ValueError:
+        return None
+
+
 def _validation_size(config):
     try:
         height, width = (int(side) for side in _VALIDATION_SIZE.value)
@@ -97,4 +106,4 @@ def _validation_size(config):
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(told_by_the_project(main))

@@ -6,13 +6,11 @@
 Without slots Adam begins anew.
 """
 
-import sys
 from pathlib import Path
 
 import state as travelling
 from absl import flags
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from commands import told_by_the_project
 
 from srn import command
 from srn.errors import InputError
@@ -75,4 +73,4 @@ def _restore_optimizer(optimizer):
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(told_by_the_project(main))

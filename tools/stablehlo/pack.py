@@ -1,7 +1,7 @@
 """Packs photographs, frames and pairs for a run elsewhere, in pieces that can be carried one by one.
 
     python tools/stablehlo/pack.py --out_dir=PACKED --photos=PICTURES --frames=SEQUENCES --pairs=GOPRO_Large \
-        --hold_out='GOPR0372_07_00/0000[9]*'
+        --hold_out='GOPR0372_07_00/00009[5-9]' --hold_out='GOPR0372_07_00/0001*'
 
 makes PACKED/piece_0, piece_1, ..., which copied over one another are the archive that train.py reads. JPEG
 files travel as they are, others as JPEG of quality 97 with full colour. Pairs whose NAME matches --hold_out
@@ -9,14 +9,13 @@ are for validation alone.
 """
 
 import fnmatch
-import sys
+import json
 from pathlib import Path
 
 import archive
 import cv2
 from absl import flags
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from commands import told_by_the_project
 
 from srn import command
 from srn.data.layouts import LAYOUTS
@@ -40,9 +39,24 @@ def main() -> int:
     out_dir = Path(_OUT_DIR.value)
     if any(out_dir.glob("piece_*")):
         raise InputError(f"--out_dir={out_dir}: holds pieces already; remove it or choose another")
+    require_different_targets(items)
+    if _HOLD_OUT.value and not any(target.startswith("held_out") for item in items for _, target in item):
+        raise InputError(f"--hold_out={', '.join(_HOLD_OUT.value)}: no pair has such a name")
     pieces = write_pieces(items, out_dir, _PIECE_MIB.value)
     print(f"{sum(map(len, items))} images in {pieces} pieces in {out_dir}")
     return command.DONE
+
+
+def require_different_targets(items: list) -> None:
+    """Two files that would become one are refused."""
+    known = {}
+    for item in items:
+        for source, target in item:
+            if target in known:
+                raise InputError(
+                    f"{source} and {known[target]} would have the same name; rename a file or folder"
+                )
+            known[target] = source
 
 
 def write_pieces(items: list, out_dir: Path, piece_mib: float) -> int:
@@ -58,10 +72,13 @@ def write_pieces(items: list, out_dir: Path, piece_mib: float) -> int:
             path = out_dir / f"piece_{piece}" / target
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+    counts = archive.count_files(target for item in items for _, target in item)
+    (out_dir / "piece_0" / archive.COUNTS_FILE).write_text(json.dumps(counts) + "\n")
     return piece + 1
 
 
 def _encoded(source) -> bytes:
+    archive.read_image(source)  # what is broken should be found here
     if source.suffix.lower() in (".jpg", ".jpeg"):
         return source.read_bytes()
     picture = cv2.cvtColor(archive.read_image(source), cv2.COLOR_RGB2BGR)
@@ -105,4 +122,4 @@ def _pair_items():
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(told_by_the_project(main))

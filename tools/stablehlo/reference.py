@@ -2,59 +2,51 @@
 
     python tools/stablehlo/reference.py --bundle=BUNDLE --start=STATE
 
-writes BUNDLE/agreement/batches.npz, graph.npz and xla.npz: crops, and the losses and weights of both. Only
-batches and losses need to travel; --losses_only leaves the weights out. The crops are noise on smooth
-gradients, and the truth is scaled (as in the authors' reference) so that the gradients are large and the
-clip acts in every step.
+writes BUNDLE/agreement/batches.npz, graph.npz and xla.npz: crops, and the losses and weights of both. The
+crops are noise on smooth gradients, and the truth is scaled (as in the authors' reference) so that the
+gradients are large and the clip acts in every step. --small keeps only weights of few numbers, to travel.
 """
 
-import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import state as travelling
 from absl import flags
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from commands import told_by_the_project
 
 from srn import command
 from srn.config import ModelConfig
-from srn.errors import InputError
+
+FEW = 30_000  # the convolutions of the finest stage, and all biases: some 3 MB
 
 _BUNDLE = flags.DEFINE_string("bundle", None, "Folder of a bundle.", required=True)
 _START = flags.DEFINE_string("start", None, "Folder of the state to start from.", required=True)
 _STEPS = flags.DEFINE_integer("steps", 20, "How many.", lower_bound=1)
 _TARGET_SCALE = flags.DEFINE_float("target_scale", 24.0, "What the truth is multiplied by.")
 _SET = flags.DEFINE_multi_string("set", [], "NAME=VALUE: a setting of the step, such as warmup_steps=200.")
-_LOSSES_ONLY = flags.DEFINE_boolean(
-    "losses_only", False, "Leave the weights out: some hundred kilobytes in all."
-)
+_SMALL = flags.DEFINE_boolean("small", False, f"Only weights of at most {FEW} numbers.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the crops.")
 
 
 def main() -> int:
     """Takes the steps and writes what came out; returns the exit code."""
     folder = Path(_BUNDLE.value)
-    try:
-        facts = json.loads((folder / "bundle.json").read_text())
-        start, _ = travelling.read_folder(_START.value)
-    except (OSError, ValueError, travelling.UserError) as error:
-        raise InputError(str(error)) from error
+    facts, (start, _) = travelling.read_facts(folder), travelling.read_folder(_START.value)
     blurry, sharp = make_crops(facts, _STEPS.value, _SEED.value)
     out = folder / "agreement"
-    settings = travelling.parse_settings(_SET.value)
+    settings = travelling.parse_settings(_SET.value, facts["settings"])
     batches = {"blurry": blurry, "sharp": sharp, "target_scale": _TARGET_SCALE.value, **settings}
     travelling.save(out / "batches.npz", batches)
     start = {**start, **facts["settings"], **settings}
     for kind in ("graph", "xla"):
         results, weights = take_steps(facts, start, blurry, sharp, _TARGET_SCALE.value, kind == "xla")
-        travelling.save(out / f"{kind}.npz", results | ({} if _LOSSES_ONLY.value else weights))
-        norms = results["recurrent_gradient_norm"]
+        kept = {name: array for name, array in weights.items() if array.size <= FEW or not _SMALL.value}
+        travelling.save(out / f"{kind}.npz", results | kept)
+        norms, limit = results["recurrent_gradient_norm"], facts["clip_norm"] or np.inf
         print(
             f"TensorFlow, {kind}: loss {results['loss'][0]:.7g} -> {results['loss'][-1]:.7g}; "
             f"norm of the cell's gradient {norms.min():.3g} to {norms.max():.3g}, "
-            f"clipped at {facts['clip_norm']:g} in {np.sum(norms > facts['clip_norm'])} of {len(norms)} steps"
+            f"clipped at {limit:g} in {np.sum(norms > limit)} of {len(norms)} steps"
         )
     return command.DONE
 
@@ -92,4 +84,4 @@ def take_steps(facts, start, blurry, sharp, target_scale, jit_compile) -> tuple[
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(told_by_the_project(main))

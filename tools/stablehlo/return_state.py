@@ -9,10 +9,11 @@ bfloat16.
 import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 
+import commands
 import state as travelling
+from commands import UserError
 
 from train import LOG_FILE, SPENT, STATE_FILE
 
@@ -22,23 +23,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run")
     parser.add_argument("out")
-    parser.add_argument("--bundle", required=True, help="one of the run's bundles: says what model it is")
     parser.add_argument("--with_slots", action="store_true")
     parser.add_argument("--part_mib", type=float, default=travelling.PART_MIB)
     args = parser.parse_args()
+    run = Path(args.run)
+    state = travelling.load(run / STATE_FILE)
     try:
-        state = travelling.load(Path(args.run) / STATE_FILE)
-        facts = json.loads((Path(args.bundle) / "bundle.json").read_text())
-    except (travelling.UserError, OSError, ValueError) as error:
-        print(f"return_state.py: {error}", file=sys.stderr)
-        return 2
-    facts = {name: facts[name] for name in ("model", "config", "precision")}
+        facts = json.loads((run / travelling.RUN_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run}: not a run of train.py ({error})") from error
     facts["seconds"] = float(state.pop(SPENT))
     files = travelling.write_folder(state, facts, args.out, args.with_slots, args.part_mib)
-    files.append(shutil.copy(Path(args.run) / LOG_FILE, args.out))
+    files.append(shutil.copy(run / LOG_FILE, args.out))
     print(f"{len(files)} files in {args.out}, step {int(state[travelling.STEPS])}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

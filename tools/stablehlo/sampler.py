@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from archive import LONGEST_WINDOW
-from state import UserError
+from commands import UserError
 
 F32, I32 = jnp.float32, jnp.int32
 KINDS = ("photos", "frames", "pairs")

@@ -17,6 +17,7 @@ On the road it is a folder with parts of limited size:
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -24,6 +25,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from commands import UserError
 
 AVERAGE, FIRST_MOMENT, SECOND_MOMENT = "average/", "adam_m/", "adam_v/"
 _SLOTS = (FIRST_MOMENT, SECOND_MOMENT)
@@ -31,10 +33,6 @@ SETTING = "setting/"
 STEPS = "steps"
 RUN_FILE = "run.json"
 PART_MIB = 15.0
-
-
-class UserError(Exception):
-    """A line for the user: what is wrong with which file or flag. Exit code 2."""
 
 
 def weight_names(state: dict) -> list[str]:
@@ -47,9 +45,8 @@ def start_state(weights: dict, slots: dict | None = None, steps: int = 0) -> dic
 
     Args:
       weights: {NAME: array}.
-      slots: {adam_m/NAME or adam_v/NAME: array}; None for zeros, and then `steps` must be 0, since Adam
-      corrects
-        its slots by the number of steps that they have seen.
+      slots: {adam_m/NAME or adam_v/NAME: array}; None for zeros, and then the count of steps is 0 too, since
+        Adam corrects its slots by it.
       steps: updates so far.
     """
     weights = {name: np.asarray(array, np.float32) for name, array in weights.items()}
@@ -60,15 +57,24 @@ def start_state(weights: dict, slots: dict | None = None, steps: int = 0) -> dic
     return {**weights, **averages, **slots, STEPS: np.int64(steps)}
 
 
-def parse_settings(assignments: list) -> dict:
-    """["NAME=VALUE"] -> {setting/NAME: float32}. Raises `UserError` for what is no assignment."""
+def parse_settings(assignments: list, known: dict) -> dict:
+    """["NAME=VALUE"] -> {setting/NAME: float32}.
+
+    Raises `UserError` for what is no assignment of a number from 0 on, or not to one of the `known` settings.
+    """
     settings = {}
     for assignment in assignments:
         name, _, value = assignment.partition("=")
         try:
-            settings[SETTING + name] = np.float32(value)
+            number = np.float32(value)
         except ValueError:
-            raise UserError(f"{assignment!r} is not NAME=VALUE with a number") from None
+            number = np.float32(np.nan)
+        if not 0 <= number < np.inf:
+            raise UserError(f"{assignment!r} is not NAME=VALUE with a number from 0 on")
+        if SETTING + name not in known:
+            names = ", ".join(key.removeprefix(SETTING) for key in known)
+            raise UserError(f"there is no setting {name!r}; there are: {names}")
+        settings[SETTING + name] = number
     return settings
 
 
@@ -92,7 +98,8 @@ def write_folder(
     if with_slots:
         slots = {slot + name: to_bfloat16(state[slot + name]) for slot in _SLOTS for name in weights}
         files += _write_parts(folder / "slots" / "slots", slots, part_mib)
-    described = {**facts, "steps": int(state[STEPS]), "has_slots": with_slots, "weights": len(weights)}
+    checksums = {str(file.relative_to(folder)): _checksum(file) for file in files}
+    described = {**facts, "steps": int(state[STEPS]), "has_slots": with_slots, "parts": checksums}
     write_file(folder / RUN_FILE, (json.dumps(described, indent=2) + "\n").encode())
     return [*files, folder / RUN_FILE]
 
@@ -102,20 +109,26 @@ def read_folder(folder) -> tuple[dict, dict]:
     folder = Path(folder)
     try:
         facts = json.loads((folder / RUN_FILE).read_text())
-        weights = _read_parts(folder, "weights")
-        for name in ("model", "config", "resize"):
-            weights.pop(name, None)
-        slots = None
-        if facts["has_slots"]:
-            slots = {
-                name: from_bfloat16(bits) for name, bits in _read_parts(folder / "slots", "slots").items()
-            }
-        expected = {slot + name for slot in _SLOTS for name in weights}
-        if len(weights) != facts["weights"] or (slots is not None and set(slots) != expected):
-            raise UserError(f"{folder}: a part is missing, or is of another run")
-    except (OSError, ValueError, KeyError) as error:
+        for part, checksum in facts["parts"].items():
+            if _checksum(folder / part) != checksum:
+                raise UserError(f"{folder / part}: is damaged, or is a part of another state")
+        arrays = [load(folder / part) for part in facts["parts"] if "/" not in part]
+        slots = [load(folder / part) for part in facts["parts"] if "/" in part]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder}: not a state that can be read ({error})") from error
-    return start_state(weights, slots, facts["steps"]), facts
+    weights = {name: array for part in arrays for name, array in part.items()}
+    for name in ("model", "config", "resize"):
+        weights.pop(name)
+    moments = {name: from_bfloat16(bits) for part in slots for name, bits in part.items()}
+    return start_state(weights, moments or None, facts["steps"]), facts
+
+
+def read_facts(bundle) -> dict:
+    """`bundle.json` of a bundle (export.py). Raises `UserError` if it cannot be read."""
+    try:
+        return json.loads((Path(bundle) / "bundle.json").read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{bundle}: not a bundle of export.py ({error})") from error
 
 
 def save(path, state: dict, **more) -> None:
@@ -173,11 +186,5 @@ def _write_parts(stem, arrays, part_mib, about=None) -> list:
     return files
 
 
-def _read_parts(folder, stem) -> dict:
-    files = sorted(Path(folder).glob(f"{stem}_*.npz"))
-    if not files:
-        raise UserError(f"{folder}: no {stem}_0.npz in it")
-    arrays = {}
-    for file in files:
-        arrays.update(load(file))
-    return arrays
+def _checksum(file) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()

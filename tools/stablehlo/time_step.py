@@ -9,17 +9,19 @@ others that of train.py.
 """
 
 import argparse
+import functools
 import json
 import os
 import statistics
-import sys
 import time
-from pathlib import Path
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
+import commands
 import numpy as np
 import state as travelling
+from commands import UserError
+from state import read_facts
 
 FORWARD_AND_BACKWARD = 3  # times the multiply-accumulates of the network
 
@@ -36,7 +38,9 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--ceiling", action="store_true")
     args = parser.parse_args()
-    facts = json.loads((Path(args.bundle) / "bundle.json").read_text())
+    if args.steps < 1 or (args.ceiling and args.engine == "tensorflow"):
+        raise UserError("--steps must be at least 1, and --ceiling is for jax and twin")
+    facts = read_facts(args.bundle)
     start, _ = travelling.read_folder(args.state)
     archive = None
     if args.archive:
@@ -46,9 +50,10 @@ def main() -> int:
     engine = make_engine(args, facts, start, archive)
     size = facts["crop_size"]
     shape = (facts["batch_size"], size, size, facts["config"]["channels"])
-    crops = [np.random.default_rng(seed).random(shape, np.float32) for seed in range(2)]
+    crops = [engine.place(np.random.default_rng(seed).random(shape, np.float32)) for seed in range(2)]
     seconds = timed(lambda: engine.step(*crops), args.steps)
-    flop = 2.0 * FORWARD_AND_BACKWARD * facts["multiply_accumulates"] * facts["batch_size"]
+    cost = facts["multiply_accumulates"] or np.nan
+    flop = 2.0 * FORWARD_AND_BACKWARD * cost * facts["batch_size"]
     row = {
         "engine": engine.describe(),
         "model": facts["model"],
@@ -90,7 +95,6 @@ class TensorFlowEngine:
     """The step as train.py of the project takes it: a graph, not compiled by XLA."""
 
     def __init__(self, facts, start):
-        sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
         from bridge import BridgedTraining
 
         from srn.config import ModelConfig
@@ -99,6 +103,12 @@ class TensorFlowEngine:
         model = build_model(ModelConfig.from_dict(facts["config"]), facts["precision"])
         self._training = BridgedTraining(model, facts["clip_norm"] or None, jit_compile=False)
         self._training.assign({**start, **facts["settings"]})
+
+    def place(self, crops):
+        """Crops as the step takes them."""
+        import tensorflow as tf
+
+        return tf.constant(crops)
 
     def step(self, blurry, sharp):
         """A step on crops; its results."""
@@ -135,10 +145,10 @@ def matrix_product_rate(precision: str, size: int = 8192) -> float:
 
     dtype = jnp.float32 if precision == "float32" else jnp.bfloat16
     matrix = jax.random.normal(jax.random.key(0), (size, size), jnp.float32).astype(dtype)
-    multiply = jax.jit(lambda a, b: a @ b)
+    multiply = jax.jit(functools.partial(jnp.matmul, precision="highest" if precision == "float32" else None))
     seconds = timed(lambda: multiply(matrix, matrix).block_until_ready(), 10)
     return 2.0 * size**3 / min(seconds)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

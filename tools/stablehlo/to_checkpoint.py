@@ -6,13 +6,9 @@ A state without slots becomes a checkpoint at step 0, since Adam begins anew; on
 was.
 """
 
-import sys
-from pathlib import Path
-
 import state as travelling
 from absl import flags
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from commands import told_by_the_project
 
 from srn import command
 from srn.config import ModelConfig
@@ -27,12 +23,12 @@ def main() -> int:
     from bridge import BridgedTraining
 
     from srn.training_run import Checkpoints
+    from srn.weights import has_checkpoint
     from srn.zoo import build_model
 
-    try:
-        state, facts = travelling.read_folder(_STATE.value)
-    except travelling.UserError as error:
-        raise InputError(str(error)) from error
+    if has_checkpoint(_MODEL_DIR.value):
+        raise InputError(f"--model_dir={_MODEL_DIR.value}: holds a run already; choose another folder")
+    state, facts = travelling.read_folder(_STATE.value)
     training = BridgedTraining(build_model(ModelConfig.from_dict(facts["config"])), clip_norm=None)
     checkpoints = Checkpoints(training.model, training.optimizer, _MODEL_DIR.value, average=training.average)
     training.assign(state)
@@ -41,4 +37,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(told_by_the_project(main))

@@ -12,22 +12,24 @@ fails.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import math
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
 # The twin's PyTorch lives on the same device.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
+import commands
 import jax
 import numpy as np
 import state as travelling
 from archive import open_archive
+from commands import UserError, WorkError
 from sampler import KINDS, SamplerSettings
 
 STATE_FILE, LOG_FILE = "state.npz", "log.jsonl"
@@ -41,18 +43,22 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--bundles", required=True, help="FOLDER:SHARE,...: which train, in this order")
     parser.add_argument("--archive", required=True, help="folder with photos/, frames/, pairs/, held_out/")
-    parser.add_argument("--start", required=True, help="folder of a state (checkpoint.py)")
+    parser.add_argument(
+        "--start", required=True, help="folder of a state (from_checkpoint.py, return_state.py)"
+    )
     parser.add_argument("--out", required=True, help="folder of the run")
     parser.add_argument("--minutes", type=float, required=True, help="of training, all runs together")
     parser.add_argument("--engine", choices=("jax", "twin"), default="jax")
-    parser.add_argument("--steps", type=int, help="end this run after so many steps in all")
+    parser.add_argument(
+        "--steps", type=int, help="end this run after so many steps in all, or up to --inner more"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the step"
     )
     parser.add_argument("--shares", default=None, help="of photos,frames,pairs in a batch")
     parser.add_argument("--longest", type=float, help="stroke of the camera, in pixels")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--inner", type=int, default=20, help="steps between two looks at the clock")
+    parser.add_argument("--inner", type=positive, default=20, help="steps between two looks at the clock")
     parser.add_argument("--save_every", type=float, default=90, help="seconds")
     parser.add_argument("--validate_every", type=float, default=120, help="seconds")
     parser.add_argument("--report_every", type=float, default=15, help="seconds")
@@ -60,14 +66,16 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def positive(text: str) -> int:
+    """A whole number from 1 on, for argparse."""
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
 def main() -> int:
     """Carries out the command; returns the exit code."""
-    args = parse()
-    try:
-        return train(args)
-    except travelling.UserError as error:
-        print(f"train.py: {error}", file=sys.stderr)
-        return 2
+    return train(parse())
 
 
 def train(args) -> int:
@@ -75,18 +83,26 @@ def train(args) -> int:
     began = time.monotonic()
     if args.compilation_cache:
         jax.config.update("jax_compilation_cache_dir", args.compilation_cache)
+    require_gpu_if_there_is_one()
     phases = parse_phases(args.bundles)
+    facts = common_facts([folder for folder, _ in phases])
     out, stopped = Path(args.out), catch_signals()
     path = out / STATE_FILE
+    source = path if path.exists() else args.start
     state = travelling.load(path) if path.exists() else travelling.read_folder(args.start)[0]
     spent = float(state.pop(SPENT, 0.0))
     archive = open_archive(args.archive)
-    state.update(travelling.parse_settings(args.set))
+    require_validation(archive.held_out, facts["validation_size"])
+    state.update(travelling.parse_settings(args.set, facts["settings"]))
     engine = make_engine(args, [folder for folder, _ in phases], state, archive.tables())
     steps, budget = int(state[travelling.STEPS]), 60 * args.minutes
     log = Log(out / LOG_FILE)
+    about = {name: facts[name] for name in ("model", "config", "precision")}
+    travelling.write_file(out / travelling.RUN_FILE, json.dumps(about).encode())
     log.say(
+        pid=os.getpid(),
         engine=engine.describe(),
+        state=str(source),
         archive=str(archive),
         bundles=args.bundles,
         step=steps,
@@ -95,30 +111,35 @@ def train(args) -> int:
     )
 
     def save():
-        travelling.save(path, engine.state(), **{SPENT: np.float64(spent)})
+        arrays = engine.state()
+        # The loss of a step is taken before its update: the last one may have spoilt the weights.
+        if not all(np.all(np.isfinite(array)) for array in arrays.values()):
+            raise WorkError(f"a weight is no number at step {steps}; {path} is from before")
+        travelling.save(path, arrays, **{SPENT: np.float64(spent)})
 
     def validate():
         log.say(step=steps, minutes=round(spent / 60, 2), **validation_psnr(engine, archive.held_out))
 
+    # All at once: what fails to compile should do so before anything is trained.
+    for place, (folder, _) in enumerate(phases):
+        now = time.monotonic()
+        with told_as_work(path):
+            engine.prepare(place)
+        log.say(prepared=folder, seconds=round(time.monotonic() - now, 1))
     clock = {name: time.monotonic() for name in ("save", "validate", "report")}
     phase, recent = None, []
     while not stopped and spent < budget and (args.steps is None or steps < args.steps):
         wanted = phase_at(phases, spent / budget)
         if wanted != phase:
-            now = time.monotonic()
-            engine.prepare(wanted)
-            log.say(prepared=phases[wanted][0], seconds=round(time.monotonic() - now, 1))
             phase, recent, clock["report"] = wanted, [], time.monotonic()
         # So that the step's own schedule, which counts steps, is where the time is.
         engine.set("decay_steps", steps / (spent / budget) if spent else 1e9)
         started = time.monotonic()
-        results = engine.run(phase, steps)
+        with told_as_work(path):
+            results = engine.run(phase, steps)
         now = time.monotonic()
         if not np.all(np.isfinite(results["loss"])):
-            print(
-                f"train.py: the loss is no number near step {steps}; {path} is from before", file=sys.stderr
-            )
-            return 1
+            raise WorkError(f"the loss is no number near step {steps}; {path} is from before")
         spent, steps = spent + now - started, steps + len(results["loss"])
         recent.append({**results, "seconds": now - started})
         if now - clock["report"] >= args.report_every:
@@ -133,7 +154,8 @@ def train(args) -> int:
     save()
     if recent:
         log.say(**report(engine, phase, steps, spent, recent))
-    validate()
+    if not stopped:  # who ends a run has no time left
+        validate()
     log.say(ended=stopped[0] if stopped else "done", step=steps, seconds=round(time.monotonic() - began, 1))
     return 128 + signal.Signals[stopped[0]].value if stopped else 0
 
@@ -144,9 +166,11 @@ def make_engine(args, bundles, state, tables):
     if args.shares:
         shares = tuple(number(share, "--shares") for share in args.shares.split(","))
         if len(shares) != len(KINDS):
-            raise travelling.UserError(f"--shares={args.shares}: give {len(KINDS)}, for {', '.join(KINDS)}")
+            raise UserError(f"--shares={args.shares}: give {len(KINDS)}, for {', '.join(KINDS)}")
         settings = dataclasses.replace(settings, shares=shares)
-    if args.longest:
+    if args.longest is not None:
+        if not args.longest > settings.shortest:
+            raise UserError(f"--longest={args.longest:g}: must be above {settings.shortest:g} pixels")
         settings = dataclasses.replace(settings, longest=args.longest)
     return engine_class(args.engine)(bundles, state, tables, settings, args.seed, args.inner)
 
@@ -162,15 +186,52 @@ def engine_class(name: str):
     return JaxEngine
 
 
+@contextlib.contextmanager
+def told_as_work(path):
+    """What JAX and PyTorch raise, such as that memory is used up, in a line."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise WorkError(f"{str(error).splitlines()[0]}; {path}, if it is there, is from before") from error
+
+
+def require_gpu_if_there_is_one() -> None:
+    """A run that would quietly go on the processor beside a GPU is refused."""
+    if Path("/dev/nvidia0").exists() and jax.default_backend() == "cpu" and "JAX_PLATFORMS" not in os.environ:
+        raise UserError("there is a GPU that JAX does not see; install jax[cuda13], or set JAX_PLATFORMS=cpu")
+
+
+def require_validation(held_out: list, size: list) -> None:
+    """Held-out images that are all too small for the bundle's validation are refused."""
+    if held_out and not any(_fits(blurry, size) for blurry, _ in held_out):
+        raise UserError(
+            f"all held-out images are smaller than the {size[0]}x{size[1]} of the bundle's validation"
+        )
+
+
+def common_facts(folders: list) -> dict:
+    """The facts of the first bundle. Raises `UserError` where others are of another model."""
+    all_facts = [travelling.read_facts(folder) for folder in folders]
+    for folder, facts in zip(folders, all_facts):
+        for name in ("config", "precision", "clip_norm"):
+            if facts[name] != all_facts[0][name]:
+                raise UserError(f"--bundles: {name} of {folder} is not that of {folders[0]}")
+    if all_facts[0]["config"]["channels"] != 3:
+        raise UserError("--bundles: the crops are made in colour, and the model has one channel")
+    return all_facts[0]
+
+
 def parse_phases(text: str) -> list:
     """`B128:0.3,B256:0.7` -> [("B128", 0.3), ("B256", 0.7)], of sum 1."""
     phases = []
     for part in text.split(","):
         folder, _, share = part.rpartition(":")
         if not folder or not (Path(folder) / "bundle.json").exists():
-            raise travelling.UserError(f"--bundles: {part!r} is not FOLDER:SHARE with a bundle in the folder")
+            raise UserError(f"--bundles: {part!r} is not FOLDER:SHARE with a bundle in the folder")
         phases.append((folder, number(share, "--bundles")))
     total = sum(share for _, share in phases)
+    if not total:
+        raise UserError("--bundles: no share is above 0")
     return [(folder, share / total) for folder, share in phases]
 
 
@@ -181,7 +242,7 @@ def number(text: str, flag: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise travelling.UserError(f"{flag}: {text!r} is not a number that can be a share")
+        raise UserError(f"{flag}: {text!r} is not a number that can be a share")
     return value
 
 
@@ -217,7 +278,9 @@ def validation_psnr(engine, held_out) -> dict:
     if not errors:
         return {"held_out": 0}
     psnr = {
-        name: round(float(np.mean([10 * math.log10(255**2 / error[name]) for error in errors])), 3)
+        name: round(
+            float(np.mean([10 * math.log10(255**2 / max(error[name], 1e-10)) for error in errors])), 3
+        )
         for name in errors[0]
     }
     return {"held_out": len(errors), **{f"{name}_psnr": value for name, value in psnr.items()}}
@@ -256,4 +319,4 @@ class Log:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main)

@@ -16,6 +16,7 @@ import numpy as np
 import sampler
 import state as travelling
 import torch
+from commands import UserError
 
 from twin.network import CELL, Network
 
@@ -62,29 +63,44 @@ class TwinEngine:
                 bundle.batch_size, bundle.crop_size, self._tables, self._sampler_settings
             )
             self._samplers[number] = jax.jit(sample)
-            self._gradients(*self.crops(number, 0))
+            held = self.crops(number, 0)
+            self._gradients(*held)
+            self._wait()
 
     def crops(self, number: int, step: int) -> tuple:
         """blurry, sharp of a step, [B, 3, crop, crop] on the device."""
         pair = self._samplers[number](jax.random.fold_in(self._key, jnp.int32(step)), self._tables)
         # As JAX has them, [B, H, W, 3], is what PyTorch calls channels_last.
-        return tuple(torch.from_dlpack(images).permute(0, 3, 1, 2) for images in pair)
+        return tuple(torch.from_dlpack(images).to(self._device).permute(0, 3, 1, 2) for images in pair)
 
     def run(self, number: int, first_step: int) -> dict:
         """Takes `inner` steps; {result: float32 [inner]}."""
-        results = [self._take_step(*self.crops(number, first_step + place)) for place in range(self.inner)]
+        held, results = [], []
+        for step in range(first_step, first_step + self.inner):
+            held.append(self.crops(number, step))
+            results.append(self._take_step(*held[-1]))
+        self._wait()
+        del held  # not before: JAX would use the memory again while PyTorch's queue still reads it
         return {name: torch.stack([r[name] for r in results]).cpu().numpy() for name in results[0]}
 
+    def _wait(self):
+        if self._device == "cuda":
+            torch.cuda.synchronize()
+
+    def place(self, crops: np.ndarray):
+        """Crops of the caller's, [B, crop, crop, C], on the device, for `step`."""
+        return torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
+
     def step(self, blurry, sharp) -> dict:
-        """A step on crops of the caller's, float32 [B, crop, crop, C]; its results."""
-        pair = (torch.from_numpy(images).to(self._device).permute(0, 3, 1, 2) for images in (blurry, sharp))
-        return {name: float(value) for name, value in self._take_step(*pair).items()}
+        """A step on crops that `place` has given; its results."""
+        return {name: float(value) for name, value in self._take_step(blurry, sharp).items()}
 
     def _take_step(self, blurry, sharp):
         """One update; its results are those of `srn.training.make_training_step`."""
         loss, finest = self._gradients(blurry, sharp)
-        clip_norm = self._clip_norm or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(self._cell, clip_norm) if self._clip_norm else torch.zeros([])
+        norm = torch.zeros([])
+        if self._clip_norm:
+            norm = torch.nn.utils.clip_grad_norm_(self._cell, self._clip_norm)
         self._update()
         error = torch.mean((finest.detach().float().clamp(0, 1) - sharp) ** 2)
         return {"loss": loss.detach(), "psnr": -10 * torch.log10(error), "recurrent_gradient_norm": norm}
@@ -176,7 +192,7 @@ def _to_torch(state, key, shape):
     tensor = torch.from_numpy(np.array(state.get(key, []), np.float32))
     tensor = tensor.permute(LAYOUT) if tensor.ndim == 4 else tensor
     if tensor.shape != shape:
-        raise travelling.UserError(f"{key}: the state is of another model than the bundle")
+        raise UserError(f"{key}: the state is of another model than the bundle")
     return tensor
 
 

@@ -8,7 +8,7 @@ Weights have the names and layouts of the state (../state.py): convolutions [kh,
 from __future__ import annotations
 
 import torch
-from state import UserError
+from commands import UserError
 from torch import nn
 from torch.nn import functional
 
@@ -135,7 +135,9 @@ class Network(nn.Module):
                 x = functional.relu(self.parts[f"dec{level}_4"](x)) + skips[level - 1]
             for block in range(self.blocks, 0, -1):
                 x = self.parts[f"dec{level}_{block}"](x)
-        return self.parts["dec1_0"](x)
+        # In float32 as in the project: bfloat16 has too few levels for an image.
+        with torch.autocast(x.device.type, enabled=False):
+            return self.parts["dec1_0"](x.float())
 
     def resize(self, x, size):
         """Bilinear, without antialiasing, at half-pixel centres or at TensorFlow 1's coordinates."""

@@ -1,0 +1,104 @@
+r"""Makes the data that `flags/release.cfg` trains on, and the pairs that are held out.
+
+    python tools/release_data.py --pairs=gopro_train --hold_out='*/00009[5-9]' --hold_out='*/0001*' \
+        --frames=gopro_240fps/GOPR0477_11_00 --photos=sharp_photos --out_dir=release
+
+writes OUT/train/{blur,sharp} (links to the real pairs, eight to each; windows of frames, averaged plainly
+and in light, three links to each; photographs shaken twice), OUT/held_out/{blur,sharp} and OUT/cache, a
+prepared cache of OUT/train. A link more is a larger share of the crops. Blur that was made
+already is kept.
+"""
+
+import fnmatch
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from srn import command
+from srn.data.layouts import SUFFIXES
+from srn.data.pairs import find_pairs
+from srn.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL_LINKS, FRAME_LINKS = 8, 3
+# (folder, flags of data/make_blur.py): plain means as in GOPRO's `blur`, and means of light.
+WINDOWS = (
+    ("frames_plain", ("--stride=2", "--seed=1")),
+    ("frames_light", ("--stride=3", "--seed=2", "--gamma=2.2")),
+)
+
+_PAIRS = flags.DEFINE_string("pairs", None, "Data set of real pairs.", required=True)
+_HOLD_OUT = flags.DEFINE_multi_string("hold_out", [], "Pattern of names of pairs for validation alone.")
+_FRAMES = flags.DEFINE_string("frames", None, "Folder of consecutive frames.", required=True)
+_PHOTOS = flags.DEFINE_string("photos", None, "Folder of sharp photographs.", required=True)
+_SHAKEN = flags.DEFINE_integer(
+    "shaken", 54, "How many photographs are shaken in advance, twice each.", lower_bound=1
+)
+_OUT_DIR = flags.DEFINE_string("out_dir", None, "Folder for all of it.", required=True)
+
+
+def main() -> int:
+    """Makes the data; returns the exit code."""
+    out = Path(_OUT_DIR.value).absolute()
+    for folder in (out / "train", out / "held_out"):
+        shutil.rmtree(folder, ignore_errors=True)  # links alone, perhaps of other settings
+    for pair in find_pairs(_PAIRS.value, "auto", "train"):
+        is_held_out = any(fnmatch.fnmatch(pair.name, pattern) for pattern in _HOLD_OUT.value)
+        name = "real_" + pair.name.replace("/", "_")
+        link(pair, out / ("held_out" if is_held_out else "train"), name, 1 if is_held_out else REAL_LINKS)
+    for name, words in WINDOWS:
+        run("data/make_blur.py", f"--frames={_FRAMES.value}", f"--out_dir={out / name}", *words)
+        for pair in find_pairs(out / name, "pairs", "train"):
+            link(pair, out / "train", f"{name}_{pair.name}", FRAME_LINKS)
+    for pair in shake_photographs(out):
+        link(pair, out / "train", f"shaken_{pair.name}", 1)
+    run("data/prepare.py", f"--data_dir={out / 'train'}", "--dataset=pairs", f"--cache_dir={out / 'cache'}")
+    return command.DONE
+
+
+def shake_photographs(out: Path) -> list:
+    """The first photographs by name, each shaken twice; their pairs."""
+    files = sorted(path for path in Path(_PHOTOS.value).glob("*") if path.suffix.lower() in SUFFIXES)
+    photographs = files[: _SHAKEN.value]
+    if not photographs:
+        raise InputError(f"--photos={_PHOTOS.value}: no photograph in it")
+    chosen = out / "photographs"
+    chosen.mkdir(parents=True, exist_ok=True)
+    for photograph in photographs:
+        make_link(photograph, chosen / photograph.name)
+    run(
+        "data/make_blur.py",
+        f"--photos={chosen}",
+        f"--out_dir={out / 'shaken'}",
+        "--count_per_photo=2",
+        "--seed=3",
+    )
+    return find_pairs(out / "shaken", "pairs", "train")
+
+
+def link(pair, folder: Path, name: str, times: int) -> None:
+    """Links both sides of a pair into a data set of the layout `pairs`, several times."""
+    for number in range(times):
+        for side, file in (("blur", pair.blurry), ("sharp", pair.sharp)):
+            make_link(file, folder / side / f"{name}_{number}.png")
+
+
+def make_link(file, target: Path) -> None:
+    """A symbolic link, where there is none yet."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.is_symlink():
+        target.symlink_to(Path(file).absolute())
+
+
+def run(script: str, *words) -> None:
+    """A command of the project, which must be good."""
+    done = subprocess.run([sys.executable, str(ROOT / script), *words])
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+if __name__ == "__main__":
+    command.run(main)
