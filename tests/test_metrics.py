@@ -179,3 +179,94 @@ def test_ssim_channel_needs_room_for_one_window():
     assert metrics.ssim_channel(enough, enough) == pytest.approx(1, abs=1e-12)
     with pytest.raises(ValueError, match=r"at least 11x11 pixels.* these have 10x40"):
         metrics.ssim_channel(small, small)
+
+
+def literal_scales(image, halve):
+    planes = [image.astype(np.float64) @ [0.299, 0.587, 0.114]]
+    for _ in range(4):
+        planes.append(halve(planes[-1]))
+    return planes
+
+
+def halve_by_mean(plane):
+    mirrored = np.pad(plane, ((0, 1), (0, 1)), "symmetric")
+    means = (mirrored[:-1, :-1] + mirrored[1:, :-1] + mirrored[:-1, 1:] + mirrored[1:, 1:]) / 4
+    return means[::2, ::2]
+
+
+def halve_by_wavelet(plane):
+    half = [0.037828455507260, -0.023849465019560, -0.110624404418440, 0.377402855612830]
+    taps = np.array([*half, 0.852698679008890, *half[::-1]])
+    kernel = np.outer(taps, taps) / taps.sum() ** 2
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(plane, 4, "symmetric"), (9, 9))
+    return np.einsum("ijkl,kl->ij", windows, kernel)[::2, ::2]
+
+
+def literal_moments(a, b):
+    """Weighted means, variances and covariance of each 11x11 window, straight from the definition."""
+    axis = np.arange(-5, 6)
+    window = np.exp(-(axis[:, None] ** 2 + axis[None, :] ** 2) / (2 * 1.5**2))
+    window /= window.sum()
+    views = [np.lib.stride_tricks.sliding_window_view(plane, (11, 11)) for plane in (a, b)]
+    means = [np.einsum("ijkl,kl->ij", view, window) for view in views]
+    spread = [view - mean[..., None, None] for view, mean in zip(views, means)]
+    moments = [
+        np.einsum("ijkl,ijkl,kl->ij", spread[i], spread[j], window) for i, j in ((0, 0), (1, 1), (0, 1))
+    ]
+    return *means, *moments
+
+
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+
+def test_ms_ssim_is_its_definition_written_out():
+    restored, sharp = make_pair(170, 163)
+    expected = 1.0
+    scales = zip(*(literal_scales(image, halve_by_mean) for image in (restored, sharp)))
+    for scale, (a, b) in enumerate(scales):
+        mean_a, mean_b, variance_a, variance_b, covariance = literal_moments(a, b)
+        value = (2 * covariance + C2) / (variance_a + variance_b + C2)
+        if scale == 4:
+            value = value * (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
+        expected *= value.mean() ** WEIGHTS[scale]
+
+    assert metrics.ms_ssim(restored, sharp) == pytest.approx(expected, abs=1e-9)
+
+
+def test_mssim_of_kohler_is_its_definition_written_out():
+    restored, sharp = make_pair(170, 163, seed=1)
+    expected = 1.0
+    scales = zip(*(literal_scales(image, halve_by_wavelet) for image in (restored, sharp)))
+    for scale, (a, b) in enumerate(scales):
+        mean_a, mean_b, variance_a, variance_b, covariance = literal_moments(a, b)
+        deviations = np.sqrt(variance_a * variance_b)
+        expected *= ((2 * deviations + C2) / (variance_a + variance_b + C2)).mean() ** WEIGHTS[scale]
+        expected *= ((covariance + C2 / 2) / (deviations + C2 / 2)).mean() ** WEIGHTS[scale]
+        if scale == 4:
+            expected *= ((2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)).mean() ** WEIGHTS[scale]
+
+    assert metrics.mssim_kohler(restored, sharp) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("metric", "key"), [(metrics.ms_ssim, "msssim_wang_luma"), (metrics.mssim_kohler, "mssim_kohler_mux")]
+)
+def test_five_scales_equal_the_references(metric, key):
+    reference = load_reference()
+    compared = 0
+    for name in reference["names"]:
+        expected = float(reference[f"{name}__{key}"])
+        if not math.isnan(expected):
+            pair = reference[f"{name}__a"], reference[f"{name}__b"]
+            assert metric(*pair) == pytest.approx(expected, abs=1e-10)
+            compared += 1
+    assert compared == 4
+
+
+@pytest.mark.parametrize("metric", [metrics.ms_ssim, metrics.mssim_kohler])
+def test_five_scales_need_161_pixels_and_identical_images_reach_1(metric):
+    image = np.random.default_rng(0).integers(0, 256, (161, 161, 3)).astype(np.uint8)
+    assert metric(image, image) == pytest.approx(1, abs=1e-12)
+    with pytest.raises(ValueError, match="161x161"):
+        metric(image[:160], image[:160])
