@@ -2,8 +2,9 @@
 
     python evaluate.py --ckpt=runs/gopro --data_dir=GOPRO_Large --out_dir=results/gopro
 
-writes results.csv, summary.json, restored/ and sheet.png. `--ckpt identity` scores the blurry input itself
-(and writes the first two).
+writes results.csv, summary.json, restored/ and sheet.png. `--ckpt identity` scores the blurry input itself,
+`--results_dir=FOLDER` in place of --ckpt the images that another program has restored (both write the first
+two).
 """
 
 import sys
@@ -15,6 +16,7 @@ from srn import command, metrics
 from srn.data.pairs import DATASETS, find_pairs, layout_of
 from srn.errors import InputError, WorkError
 from srn.evaluation import reports, scoring
+from srn.evaluation.results import pair_with_results
 from srn.files import require_writable
 from srn.zoo import MODELS, PRECISIONS
 
@@ -22,6 +24,9 @@ IDENTITY = "identity"
 
 _CKPT = flags.DEFINE_string(
     "ckpt", None, "Weights: a model directory, checkpoint prefix, .npz, released name, or `identity`."
+)
+_RESULTS_DIR = flags.DEFINE_string(
+    "results_dir", None, "Restored images of another program, named as the pairs; in place of --ckpt."
 )
 _MODEL = flags.DEFINE_enum("model", None, list(MODELS), "The network, where the weights do not say.")
 _PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the convolutions.")
@@ -36,13 +41,18 @@ _OUT_DIR = flags.DEFINE_string("out_dir", "results", "Folder for scores and pict
 
 def main() -> int:
     """Scores what the flags name; returns the exit code."""
-    for flag in (_CKPT, _DATA_DIR):
-        if flag.value is None:
-            raise InputError(f"--{flag.name} is needed")
+    if _DATA_DIR.value is None:
+        raise InputError("--data_dir is needed")
+    if (_CKPT.value is None) == (_RESULTS_DIR.value is None):
+        raise InputError("--ckpt is needed, or --results_dir in its place, not both")
     pairs = find_pairs(
         _DATA_DIR.value, _DATASET.value, _SPLIT.value, _BLUR_FOLDER.value, smallest=metrics.WINDOW_SIZE
     )
-    restore = _load_restorer()
+    restore = None
+    if _RESULTS_DIR.value is not None:
+        pairs = pair_with_results(pairs, _RESULTS_DIR.value)
+    elif _CKPT.value != IDENTITY:
+        restore = _load_restorer()
     out_dir = Path(_OUT_DIR.value)
     require_writable(out_dir)
     # Those of an earlier evaluation must not stand beside the scores of this one.
@@ -63,9 +73,7 @@ def main() -> int:
 
 
 def _load_restorer():
-    """A `Deblurrer`, or None for `identity`."""
-    if _CKPT.value == IDENTITY:
-        return None
+    """The `Deblurrer` that --ckpt names."""
     from srn.inference.deblurrer import Deblurrer  # not above: it loads TensorFlow
 
     return Deblurrer(_CKPT.value, _MODEL.value, _PRECISION.value)
@@ -79,7 +87,8 @@ def _report(scores, pairs, restore, out_dir) -> None:
         out_dir / "summary.json",
         summary,
         ckpt=_CKPT.value,
-        model=restore.model.name if restore else IDENTITY,
+        results_dir=_RESULTS_DIR.value,
+        model=restore.model.name if restore else _CKPT.value,
         precision=_PRECISION.value,
         dataset=layout_of(pairs),
         data_dir=_DATA_DIR.value,
@@ -89,8 +98,11 @@ def _report(scores, pairs, restore, out_dir) -> None:
     print(reports.format_table(summary))
     if restore is not None:
         reports.write_sheet(out_dir / "sheet.png", reports.choose_rows(scores, pairs, out_dir))
+    source = (
+        f"weights {_CKPT.value}, {_PRECISION.value}" if _CKPT.value else f"images of {_RESULTS_DIR.value}"
+    )
     print(
-        f"weights {_CKPT.value}, {_PRECISION.value}, folder {_BLUR_FOLDER.value}; "
+        f"{source}, folder {_BLUR_FOLDER.value}; "
         f"{summary['images']} images, {summary['identical']} identical; written to {out_dir}"
     )
 

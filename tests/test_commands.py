@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
+from srn import released
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = ("train.py", "--model=sr_edrb1", "--crop_size=16", "--batch_size=2", "--epochs=10", "--log_every=1")
@@ -110,6 +113,38 @@ def test_identity_scores_the_blurry_input(trained, command, tmp_path):
     expected = 10 * np.log10(255**2 / np.mean((blurry - sharp) ** 2))
     first = next(csv.DictReader((tmp_path / "results.csv").open()))
     assert float(first["psnr"]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_images_of_another_program_are_scored(trained, command, tmp_path):
+    _, pairs = trained
+    theirs = tmp_path / "theirs"
+    shutil.copytree(pairs / "sharp", theirs)
+    words = ("evaluate.py", f"--results_dir={theirs}", f"--data_dir={pairs}", f"--out_dir={tmp_path / 'out'}")
+
+    result = command(*words)
+
+    assert result.returncode == 0, result.stderr
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["identical"] == summary["images"] > 0
+    assert summary["results_dir"] == str(theirs)
+    next(theirs.iterdir()).unlink()
+    assert "no image for 1 of" in command(*words).stderr
+    assert "not both" in command(*words, "--ckpt=identity").stderr
+
+
+def test_the_released_weights_score_as_their_card_says(shared, command, tmp_path):
+    card = released.read_card(released.DEFAULT)["scores"]
+    pairs = shared / "data" / "gopro_eval"
+
+    result = command(
+        "evaluate.py", f"--ckpt={released.DEFAULT}", f"--data_dir={pairs}", f"--out_dir={tmp_path}"
+    )
+
+    assert result.returncode == 0, result.stderr
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    for metric, precision in (("psnr", 0.01), ("ssim_channel", 1e-3), ("ssim_matlab", 1e-3)):
+        key = "psnr_db" if metric == "psnr" else metric
+        assert summary[metric] == pytest.approx(card[key]["float32"], abs=precision)
 
 
 def test_the_real_evaluation_pairs_score_as_they_should(shared, command, tmp_path):
