@@ -22,7 +22,7 @@ from srn.errors import InputError
 IMAGES, KERNELS = range(1, 5), range(1, 13)
 _OTHER_FRAMES = {(2, 11): 200, **dict.fromkeys([(1, 10), (1, 12), (2, 10), (3, 7), (3, 12), (4, 12)], 198)}
 # The official script passes over frame 30 of image 1, kernel 3, which it calls missing: none need have it.
-_UNUSED_FRAMES = {(1, 3): {30}}
+UNUSED_FRAMES = {(1, 3): {30}}
 _BLURRY = re.compile(r"Blurry([1-4])_([1-9]|1[0-2])\.png")
 _TRUTH = re.compile(r"GroundTruth([1-4])_([1-9]|1[0-2])(?:\.mat|_([0-9]{1,4})\.png)")
 _MOST_SHOWN = 10
@@ -124,7 +124,7 @@ def _check_image(image, official):
 def _check_numbers(image, official):
     lines, expected = [], official_frames(image.image, image.kernel)
     numbers = {int(path.stem.split("_")[-1]) for path in image.truths}
-    excused = numbers | _UNUSED_FRAMES.get((image.image, image.kernel), set())
+    excused = numbers | UNUSED_FRAMES.get((image.image, image.kernel), set())
     if official and len(excused) < expected:
         lines.append(f"{image.name}: {len(image.truths)} frames; the official data set has {expected}")
     if gaps := [str(number) for number in range(1, max(numbers)) if number not in excused]:

@@ -36,6 +36,11 @@ def score_image(restored: np.ndarray, frames: Iterable[np.ndarray]) -> tuple[flo
     """
     spectrum = np.fft.fft2(restored.mean(axis=-1))
     scores = [score_frame(restored, frame, spectrum) for frame in frames]
+    return best_of(scores)
+
+
+def best_of(scores: list[FrameScore]) -> tuple[float, float]:
+    """The best PSNR and the best MSSIM. Raises ValueError where there are no scores."""
     if not scores:
         raise ValueError("There is no frame to compare with.")
     return max(score.psnr for score in scores), max(score.mssim for score in scores)

@@ -35,13 +35,13 @@ PAPER, INK, QUIET_INK = "white", "#1a1a1a", "#6b6b6b"
 COLUMN_TITLES = ("blurry", "restored", "sharp")
 
 
-def write_csv(path: str | os.PathLike[str], scores: Iterable[Score]) -> None:
-    """Writes one line for each image under the names in `CSV_COLUMNS`; infinite PSNR is spelt `inf`."""
+def write_csv(path: str | os.PathLike[str], scores: Iterable, columns: Sequence[str] = CSV_COLUMNS) -> None:
+    """Writes one line for each image under the names in `columns`; infinite PSNR is spelt `inf`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    writer.writerow(columns)
     for score in scores:
-        values = [getattr(score, column) for column in CSV_COLUMNS]
+        values = [getattr(score, column) for column in columns]
         writer.writerow(f"{value:.6f}" if isinstance(value, float) else value for value in values)
     write_atomically(path, text.getvalue().encode())
 
