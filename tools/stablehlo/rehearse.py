@@ -4,7 +4,7 @@
     python tools/stablehlo/rehearse.py --jax_python=.venv-jax/bin/python [--out=FOLDER] [--full]
 
 export, pack, agreement, train, kill, resume, change to the twin, return, checkpoint, train on, evaluate:
-with a small network and drawn scenes, some seven minutes on two cores with --full. --full also takes the 20
+with a small network and drawn scenes, some eight minutes on two cores with --full. --full also takes the 20
 steps of the full network in both precisions. Each part must show what it is for; the first that does not
 ends the rehearsal with exit code 1.
 """
