@@ -264,7 +264,7 @@ def test_damage_inside_an_image_is_named_and_the_steps_before_are_saved(command,
     scores = command(
         "evaluate.py", "--ckpt=identity", f"--data_dir={pairs_dir}", f"--out_dir={tmp_path / 'out'}"
     )
-    assert lines_of_mistake(scores, code=1)[-1].endswith("1 of 4 pairs have no score")
+    assert lines_of_mistake(scores, code=1)[-1].endswith("1 of 4 images have no score")
     assert json.loads((tmp_path / "out/summary.json").read_text())["images"] == 3
 
 
