@@ -5,21 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from srn.data.kohler import IMAGES, KERNELS, UNUSED_FRAMES, KohlerImage
 from srn.errors import WorkError, first_line
 from srn.evaluation.kohler import best_of, score_frame
-from srn.evaluation.scoring import read_image, restored_path
-from srn.files import write_atomically
+from srn.evaluation.scoring import read_image, restore_timed, write_restored
 
 CSV_COLUMNS = ("name", "image", "kernel", "psnr", "mssim", "frames", "seconds")
 DEFINITIONS = {
@@ -130,20 +127,15 @@ def _read_mat(path: Path) -> np.ndarray:
 def _score(image, restore, out_dir) -> KohlerScore:
     if image.blurry is None or not image.truths:
         raise WorkError("has no blurry image, or no truths; see data/verify.py")
-    restored, seconds = read_image(image.blurry), 0.0
-    if restore is not None:
-        start = time.perf_counter()
-        restored = restore(restored)
-        seconds = time.perf_counter() - start
-        if out_dir is not None:
-            _, encoded = cv2.imencode(".png", cv2.cvtColor(restored, cv2.COLOR_RGB2BGR))
-            write_atomically(restored_path(out_dir, image.name), encoded.tobytes())
+    restored, seconds = restore_timed(read_image(image.blurry), restore)
     spectrum = np.fft.fft2(restored.mean(axis=-1))
     frames, scores = read_frames(image), []
     with ThreadPoolExecutor() as pool:  # NumPy and OpenCV let other threads run
         while some := list(itertools.islice(frames, _AT_A_TIME)):
             scores += pool.map(lambda frame: score_frame(restored, frame, spectrum), some)
     psnr, mssim = best_of(scores)
+    if out_dir is not None and restore is not None:
+        write_restored(restored, out_dir, image.name)
     return KohlerScore(image.name, image.image, image.kernel, psnr, mssim, len(scores), seconds)
 
 

@@ -121,6 +121,21 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
+def restore_timed(blurry: np.ndarray, restore: Restore | None) -> tuple[np.ndarray, float]:
+    """The restored image and the seconds it took; the blurry one and 0 where `restore` is None."""
+    if restore is None:
+        return blurry, 0.0
+    start = time.perf_counter()
+    restored = restore(blurry)
+    return restored, time.perf_counter() - start
+
+
+def write_restored(restored: np.ndarray, out_dir: str | os.PathLike[str], name: str) -> None:
+    """Writes a restored image, uint8 RGB, to `restored_path`."""
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(restored, cv2.COLOR_RGB2BGR))
+    write_atomically(restored_path(out_dir, name), encoded.tobytes())
+
+
 def summarise(scores: Iterable[Score]) -> dict:
     """Averages scores over the data set and over each of its sequences.
 
@@ -161,12 +176,7 @@ def _add_score(result: Scores, pair: Pair, restore: Restore | None, out_dir) -> 
 
 def _score_pair(pair: Pair, restore: Restore | None, out_dir: str | os.PathLike[str] | None) -> Score:
     blurry, sharp = _read_pair(pair)
-    seconds = 0.0
-    restored = blurry
-    if restore is not None:
-        start = time.perf_counter()
-        restored = restore(blurry)
-        seconds = time.perf_counter() - start
+    restored, seconds = restore_timed(blurry, restore)
     score = Score(
         name=pair.name,
         sequence=pair.sequence,
@@ -176,9 +186,8 @@ def _score_pair(pair: Pair, restore: Restore | None, out_dir: str | os.PathLike[
         seconds=seconds,
         psnr_blurry=metrics.psnr(blurry, sharp, data_range=255),
     )
-    if out_dir is not None and restore is not None:
-        _, encoded = cv2.imencode(".png", cv2.cvtColor(restored, cv2.COLOR_RGB2BGR))
-        write_atomically(restored_path(out_dir, pair.name), encoded.tobytes())
+    if out_dir is not None and restore is not None:  # only what has a score is written
+        write_restored(restored, out_dir, pair.name)
     return score
 
 

@@ -36,8 +36,6 @@ _VALIDATION_SIZE = flags.DEFINE_list(
 )
 _OUT_DIR = flags.DEFINE_string("out_dir", None, "Folder for the bundle.", required=True)
 
-BUNDLE_FILE = "bundle.json"
-
 
 def main() -> int:
     """Exports what the flags describe; returns the exit code."""
@@ -67,7 +65,7 @@ def main() -> int:
         "multiply_accumulates": _cost(training.model, _CROP_SIZE.value),
         **{"validation_size": [height, width], "settings": settings, "programs": programs},
     }
-    travelling.write_file(out_dir / BUNDLE_FILE, (json.dumps(facts) + "\n").encode())
+    travelling.write_file(out_dir / travelling.BUNDLE_FILE, (json.dumps(facts) + "\n").encode())
     shutil.rmtree(out_dir / "agreement", ignore_errors=True)  # it would be of another bundle
     size = sum(file.stat().st_size for file in out_dir.iterdir()) / 2**20
     print(f"{_MODEL.value}, {_BATCH_SIZE.value} crops of {_CROP_SIZE.value}: {size:.1f} MiB in {out_dir}")

@@ -78,11 +78,10 @@ def write_pieces(items: list, out_dir: Path, piece_mib: float) -> int:
 
 
 def _encoded(source) -> bytes:
-    archive.read_image(source)  # what is broken should be found here
+    picture = archive.read_image(source)  # of JPEG too: what is broken should be found here
     if source.suffix.lower() in (".jpg", ".jpeg"):
         return source.read_bytes()
-    picture = cv2.cvtColor(archive.read_image(source), cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", picture, archive.JPEG)[1].tobytes()
+    return cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), archive.JPEG)[1].tobytes()
 
 
 def _images_in(folder) -> list:

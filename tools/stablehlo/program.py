@@ -9,7 +9,6 @@ Tried with JAX 0.10.2 (Python 3.11) and 0.11.2 (Python 3.12).
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import jax
@@ -17,6 +16,7 @@ import numpy as np
 from commands import UserError
 from jax import export
 from jax.extend import mlir
+from state import read_facts
 
 # Keras counts steps in int64. Must be set before the first array; so all code here names its dtypes.
 jax.config.update("jax_enable_x64", True)
@@ -77,7 +77,7 @@ class Bundle:
 def open_bundle(folder) -> Bundle:
     """Reads a bundle and converts its programs."""
     folder = Path(folder)
-    facts = json.loads((folder / "bundle.json").read_text())
+    facts = read_facts(folder)
     programs = facts.pop("programs")
     return Bundle(
         facts, *(Program((folder / f"{n}.hlo.pb").read_bytes(), programs[n]) for n in ("train", "validate"))

@@ -31,7 +31,7 @@ AVERAGE, FIRST_MOMENT, SECOND_MOMENT = "average/", "adam_m/", "adam_v/"
 _SLOTS = (FIRST_MOMENT, SECOND_MOMENT)
 SETTING = "setting/"
 STEPS = "steps"
-RUN_FILE = "run.json"
+RUN_FILE, BUNDLE_FILE = "run.json", "bundle.json"
 PART_MIB = 15.0
 
 
@@ -126,7 +126,7 @@ def read_folder(folder) -> tuple[dict, dict]:
 def read_facts(bundle) -> dict:
     """`bundle.json` of a bundle (export.py). Raises `UserError` if it cannot be read."""
     try:
-        return json.loads((Path(bundle) / "bundle.json").read_text())
+        return json.loads((Path(bundle) / BUNDLE_FILE).read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{bundle}: not a bundle of export.py ({error})") from error
 

@@ -6,8 +6,6 @@ has it, whose epsilon is not PyTorch's.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -184,7 +182,7 @@ class TwinEngine:
 
 
 def _read_facts(folder):
-    facts = json.loads((Path(folder) / "bundle.json").read_text())
+    facts = travelling.read_facts(folder)
     return SimpleNamespace(facts=facts, batch_size=facts["batch_size"], crop_size=facts["crop_size"])
 
 
