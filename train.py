@@ -20,6 +20,9 @@ from srn.zoo import MODELS, PRECISIONS, get_config
 _MODEL = flags.DEFINE_enum("model", "srn", list(MODELS), "The network; `srn` is the paper's.")
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder of the run. Default: runs/MODEL.")
 _INIT_FROM = flags.DEFINE_string("init_from", None, "Weights to begin with, as --ckpt of evaluate.py.")
+_GROW_FROM = flags.DEFINE_string(
+    "grow_from", None, "Weights of a smaller network (kernels, ResBlocks) to begin with; not in the paper."
+)
 _START = flags.DEFINE_enum(
     "start",
     "xavier",
@@ -84,6 +87,8 @@ _JIT_COMPILE = flags.DEFINE_boolean("jit_compile", False, "Compile the step by X
 def main() -> int:
     """Runs or resumes the training that the flags describe; returns the exit code."""
     config = get_config(_MODEL.value)
+    if _INIT_FROM.value is not None and _GROW_FROM.value is not None:
+        raise InputError("--init_from and --grow_from: give one of them")
     _check_crop_size(config)
     parts = _mixture()
     sources = open_sources(parts, _CROP_SIZE.value, _BLUR_FOLDER.value, _CACHE_DIR.value)
@@ -199,13 +204,16 @@ def _check_crop_size(config: ModelConfig) -> None:
 
 
 def _start_model(model_dir):
-    """The network with the weights of --init_from, or at its start values; a run to resume needs neither."""
+    """The network at the start that the flags name; a run to resume needs none of them."""
     from srn import initialisation, weights, zoo
 
-    if _INIT_FROM.value is not None and not weights.has_checkpoint(model_dir):
+    begins = not weights.has_checkpoint(model_dir)
+    if _INIT_FROM.value is not None and begins:
         return weights.load_model(_INIT_FROM.value, _MODEL.value, _PRECISION.value)
     model = zoo.build_model(_MODEL.value, _PRECISION.value)
-    if _START.value == "identity":
+    if _GROW_FROM.value is not None and begins:
+        initialisation.grow(model, weights.load_model(_GROW_FROM.value))
+    elif _START.value == "identity":
         initialisation.start_at_identity(model)
     return model
 

@@ -1,9 +1,11 @@
-"""A start at the identity: weights that give the blurry image back, from which training only improves.
+"""Starts that training only improves on: the identity, and a smaller trained network that is grown.
 
 Not in the paper, which starts at Xavier values; from those, thousands of crops go into learning to copy.
 """
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 
@@ -38,6 +40,37 @@ def start_at_identity(model) -> None:
         _set(network.out_block.convolution, _pass)
 
 
+def grow(model, trained) -> None:
+    """Changes the start values of `model` so that it computes exactly what the smaller `trained` one does.
+
+    Kernels are put into the centre of the larger ones, with zeros around them; ResBlocks that the smaller
+    network lacks keep Xavier values in their first convolution and get zeros in the second, so that they
+    add nothing at first. Function-preserving growth is from Chen et al., "Net2Net" (ICLR 2016).
+
+    Args:
+      model: a freshly built `ScaleRecurrentNetwork`, as large as `trained` or larger.
+      trained: one that differs in nothing but smaller kernels and fewer ResBlocks.
+
+    Raises `InputError` if the two differ in anything else.
+    """
+    small, large = trained.config, model.config
+    resized = small.replace(kernel_size=large.kernel_size, res_blocks=large.res_blocks)
+    is_smaller = small.kernel_size <= large.kernel_size and small.res_blocks <= large.res_blocks
+    if not (is_smaller and large.residual and resized.is_same_network(large)):
+        raise InputError(
+            f"{trained.name} cannot be grown into {model.name}: with shortcuts, a larger kernel_size and "
+            "more res_blocks are all that the two may differ in"
+        )
+    grown_from = dict(trained.convolutions())
+    for name, convolution in model.convolutions():
+        if name in grown_from:
+            smaller = grown_from[name]
+            _set(convolution, functools.partial(_put_into_centre, smaller=smaller.kernel.numpy()))
+            convolution.bias.assign(smaller.bias)
+        elif name.endswith("conv2"):
+            _set(convolution, _zero)
+
+
 def _set(convolution, change) -> None:
     kernel = convolution.kernel.numpy()
     change(kernel)
@@ -53,3 +86,10 @@ def _pass(kernel) -> None:
     kernel[...] = 0.0
     centre, outputs = kernel.shape[0] // 2, np.arange(kernel.shape[-1])
     kernel[centre, centre, outputs, outputs] = 1.0
+
+
+def _put_into_centre(kernel, smaller) -> None:
+    kernel[...] = 0.0
+    rows, columns = ((large - small) // 2 for large, small in zip(kernel.shape, smaller.shape[:2]))
+    height, width = smaller.shape[:2]
+    kernel[rows : rows + height, columns : columns + width] = smaller
