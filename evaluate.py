@@ -1,10 +1,13 @@
-"""Restores and scores the pairs of a data set.
+"""Restores and scores the images of a data set.
 
     python evaluate.py --ckpt=runs/gopro --data_dir=GOPRO_Large --out_dir=results/gopro
 
-writes results.csv, summary.json, restored/ and sheet.png. `--ckpt identity` scores the blurry input itself,
-`--results_dir=FOLDER` in place of --ckpt the images that another program has restored (both write the first
-two).
+writes results.csv, summary.json, results.md, report.html, restored/ and sheet.png. `--ckpt identity` scores
+the blurry input itself, `--results_dir=FOLDER` the images that another program has restored. Where several
+are given (`--results_dir` may be repeated, `NAME=FOLDER` names it), each has a folder of its own in
+--out_dir, beside comparison.md and comparison.png.
+
+A run that was interrupted goes on when the same command is given again: finished images are kept.
 """
 
 import sys
@@ -16,25 +19,31 @@ from srn import command, metrics
 from srn.data.kohler import find_kohler
 from srn.data.pairs import DATASETS, find_pairs, layout_of
 from srn.errors import InputError, WorkError
-from srn.evaluation import kohler_set, reports, scoring
-from srn.evaluation.results import pair_with_results
-from srn.files import require_writable
+from srn.evaluation import kohler_set, methods, page, provenance, reports, scoring, sheet
+from srn.evaluation.journal import Journal
+from srn.evaluation.protocols import KOHLER, protocol_of
+from srn.files import require_writable, write_atomically
+from srn.inference.tiling import SMALLEST_TILE
 from srn.zoo import MODELS, PRECISIONS
-
-IDENTITY = "identity"
-KOHLER = "kohler"
 
 _CKPT = flags.DEFINE_string(
     "ckpt", None, "Weights: a model directory, checkpoint prefix, .npz, released name, or `identity`."
 )
-_RESULTS_DIR = flags.DEFINE_string(
-    "results_dir", None, "Restored images of another program, named as the pairs; in place of --ckpt."
+_RESULTS_DIR = flags.DEFINE_multi_string(
+    "results_dir", [], "Restored images of another program, named as those of the data set: [NAME=]FOLDER."
 )
 _MODEL = flags.DEFINE_enum("model", None, list(MODELS), "The network, where the weights do not say.")
 _PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the convolutions.")
+_TILE = flags.DEFINE_integer(
+    "tile", None, "Restore in overlapping pieces with sides of so many pixels.", lower_bound=SMALLEST_TILE
+)
+_SELF_ENSEMBLE = flags.DEFINE_boolean(
+    "self_ensemble", False, "Mean over all eight orientations, in eight times the time."
+)
+_TRUNCATE = flags.DEFINE_boolean("truncate", False, "Cut off to 8 bits, as the authors' code, not round.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data set, or a list of pairs.")
 _DATASET = flags.DEFINE_enum(
-    "dataset", "auto", [*DATASETS, KOHLER], "Layout of the data set; see data/README.md."
+    "dataset", "auto", [*DATASETS, KOHLER.name], "Layout of the data set; see data/README.md."
 )
 _SPLIT = flags.DEFINE_enum("split", "test", ["test", "train"], "Where the data set has splits.")
 _BLUR_FOLDER = flags.DEFINE_string(
@@ -42,109 +51,172 @@ _BLUR_FOLDER = flags.DEFINE_string(
 )
 _OUT_DIR = flags.DEFINE_string("out_dir", "results", "Folder for scores and pictures.")
 
+_REPORTS = ("results.csv", "summary.json", "results.md", "report.html", "sheet.png")
+_COMPARISON = ("comparison.md", "comparison.png")
+
 
 def main() -> int:
     """Scores what the flags name; returns the exit code."""
     if _DATA_DIR.value is None:
         raise InputError("--data_dir is needed")
-    if (_CKPT.value is None) == (_RESULTS_DIR.value is None):
-        raise InputError("--ckpt is needed, or --results_dir in its place, not both")
-    if _DATASET.value == KOHLER:
-        return _evaluate_kohler()
+    if _CKPT.value is None and not _RESULTS_DIR.value:
+        raise InputError("--ckpt is needed, or --results_dir in its place")
+    dataset, items = _find_items()
+    protocol = protocol_of(dataset)
+    chosen, weights = _choose_methods(items)
+    folders = _prepare_folders(chosen)
+    results = {}
+    for label, method in chosen.items():
+        settings = {"protocol": protocol.name, **method.settings}
+        journal = Journal(folders[label] / "scores.jsonl", settings)
+        results[label] = scoring.score_images(
+            items, method, protocol, folders[label], journal, progress=sys.stderr.isatty()
+        )
+        if results[label].scores:
+            _report(results[label], items, method, protocol, dataset, folders[label], weights)
+        if results[label].interrupted:
+            break
+    if len(chosen) > 1 and len(results) == len(chosen):
+        _compare(results, items, chosen, protocol, dataset)
+    return _end(len(items), results)
+
+
+def _find_items() -> tuple:
+    """(the data set's layout, its images)."""
+    if _DATASET.value == KOHLER.name:
+        return KOHLER.name, find_kohler(_DATA_DIR.value)
     pairs = find_pairs(
         _DATA_DIR.value, _DATASET.value, _SPLIT.value, _BLUR_FOLDER.value, smallest=metrics.WINDOW_SIZE
     )
-    restore = None
-    if _RESULTS_DIR.value is not None:
-        pairs = pair_with_results(pairs, _RESULTS_DIR.value)
-    elif _CKPT.value != IDENTITY:
-        restore = _load_restorer()
-    out_dir = _prepare_out_dir()
-    result = scoring.score_pairs(pairs, restore, out_dir, progress=sys.stderr.isatty())
-    if result.scores:
-        _report(result.scores, pairs, restore, out_dir)
-    return _end(len(pairs), len(result.scores), result.failures, result.interrupted)
+    return layout_of(pairs), pairs
 
 
-def _evaluate_kohler() -> int:
-    """The protocol of Köhler et al.; returns the exit code."""
-    if _RESULTS_DIR.value is not None:
-        raise InputError(
-            "--results_dir: not with --dataset=kohler; name the images Blurry1_1.png, ... instead"
-        )
-    images = find_kohler(_DATA_DIR.value)
-    restore = None if _CKPT.value == IDENTITY else _load_restorer()
-    out_dir = _prepare_out_dir()
-    scores, failures, interrupted = kohler_set.score_images(images, restore, out_dir, sys.stderr.isatty())
-    if scores:
-        summary = kohler_set.summarise(scores)
-        reports.write_csv(out_dir / "results.csv", scores, kohler_set.CSV_COLUMNS)
-        reports.write_summary(
-            out_dir / "summary.json",
-            summary,
-            ckpt=_CKPT.value,
-            model=restore.model.name if restore else IDENTITY,
-            precision=_PRECISION.value,
-            dataset=KOHLER,
-            data_dir=_DATA_DIR.value,
-            metrics=kohler_set.DEFINITIONS,
-        )
-        print(kohler_set.format_table(scores, summary))
-    return _end(len(images), len(scores), failures, interrupted)
+def _choose_methods(items) -> tuple:
+    """(label -> method for --ckpt and each --results_dir, facts about the network's weights)."""
+    chosen, facts = {}, {}
+    if _CKPT.value == methods.IDENTITY:
+        chosen[methods.IDENTITY] = methods.blurry_input()
+    for named in _RESULTS_DIR.value:
+        label, folder = _split_name(named)
+        if label in chosen:
+            raise InputError(f"--results_dir={named}: {label} is there already; give NAME=FOLDER")
+        chosen[label] = methods.results_of(folder, items, label)
+    if _CKPT.value is not None and _CKPT.value != methods.IDENTITY:
+        label = Path(_CKPT.value).name
+        if label in chosen:
+            raise InputError(f"--results_dir: {label} is the name of --ckpt; give another by NAME=FOLDER")
+        method, facts = _load_network(label, alone=not chosen)
+        chosen = {label: method, **chosen}
+    return chosen, facts
 
 
-def _prepare_out_dir() -> Path:
-    """The folder for scores, without those of an earlier evaluation, which must not stand beside new ones."""
+def _split_name(named: str) -> tuple:
+    """`NAME=FOLDER` -> (NAME, FOLDER); a plain folder is named by its last part."""
+    name, sign, folder = named.partition("=")
+    if sign and not Path(named).exists():
+        return name, folder
+    return Path(named).resolve().name, named
+
+
+def _load_network(label: str, alone: bool) -> tuple:
+    """(the method of --ckpt, facts about its weights)."""
+    from srn import weights  # not above: it loads TensorFlow
+    from srn.inference.deblurrer import Deblurrer
+
+    how = {
+        "precision": _PRECISION.value,
+        "tile": _TILE.value,
+        "self_ensemble": _SELF_ENSEMBLE.value,
+        "truncate": _TRUNCATE.value,
+    }
+    restore = Deblurrer(_CKPT.value, _MODEL.value, **how)
+    facts = {"model": restore.model.name, "weights_sha256": weights.checksum(restore.model), **how}
+    out_dir = Path(_OUT_DIR.value) if alone else Path(_OUT_DIR.value) / label
+    return methods.network(restore, label, out_dir, facts), facts
+
+
+def _prepare_folders(chosen) -> dict:
+    """The folder of each method, without reports of an earlier run, which must not stand beside new ones."""
     out_dir = Path(_OUT_DIR.value)
-    require_writable(out_dir)
-    for name in ("results.csv", "summary.json", "sheet.png"):
+    folders = {label: out_dir if len(chosen) == 1 else out_dir / label for label in chosen}
+    for folder in folders.values():
+        require_writable(folder)
+        for name in _REPORTS:
+            (folder / name).unlink(missing_ok=True)
+    for name in _COMPARISON:
         (out_dir / name).unlink(missing_ok=True)
-    return out_dir
+    return folders
 
 
-def _end(wanted: int, scored: int, failures: list, interrupted: bool) -> int:
+def _report(result, items, method, protocol, dataset, folder, weights) -> None:
+    """Writes all reports of one method, and prints its table."""
+    scores, summary = result.scores, scoring.summarise(result.scores, protocol)
+    facts = {
+        "ckpt": _CKPT.value if method.is_network or method.label == methods.IDENTITY else None,
+        "results_dir": _RESULTS_DIR.value or None,
+        "method": method.label,
+        "model": method.label,
+        "precision": _PRECISION.value,
+        **(weights if method.is_network else {}),
+        "dataset": dataset,
+        "protocol": protocol.name,
+        "data_dir": _DATA_DIR.value,
+        "blur_folder": _BLUR_FOLDER.value,
+        "failures": result.failures,
+        **provenance.describe_run(),
+    }
+    reports.write_csv(folder / "results.csv", scores, protocol)
+    reports.write_summary(folder / "summary.json", summary, **facts, metrics=protocol.definitions)
+    processor = f"Times of bold rows: median, restoring alone, on {facts['processor']}."
+    markdown = reports.format_markdown({method.label: summary}, protocol, dataset, [processor])
+    write_atomically(folder / "results.md", markdown.encode())
+    title = f"{method.label} on {dataset}"
+    shown = {name: str(fact) for name, fact in facts.items() if fact not in (None, [], {}, False)}
+    page.write_page(folder / "report.html", title, scores, summary, items, method, protocol, shown)
+    if method.is_network and protocol is not KOHLER:
+        sheet.write_sheet(folder / "sheet.png", sheet.choose_rows(scores, items, method))
+    if protocol is KOHLER:
+        print(kohler_set.format_table(scores, summary))
+    else:
+        print(reports.format_table(summary, protocol))
+    print(f"\n{reports.format_definitions(summary, protocol)}")
+    again = f", {result.resumed} of them scored before" if result.resumed else ""
+    print(f"{title}, folder {_BLUR_FOLDER.value}: {len(scores)} images{again}; written to {folder}")
+
+
+def _compare(results, items, chosen, protocol, dataset) -> None:
+    """Writes the table of all methods and, where there is one sharp image for each, the sheet of details."""
+    out_dir = Path(_OUT_DIR.value)
+    scores = {label: {score.name: score for score in results[label].scores} for label in chosen}
+    common = [item for item in items if all(item.name in known for known in scores.values())]
+    if not common:
+        return
+    summaries = {
+        label: scoring.summarise([known[item.name] for item in common], protocol)
+        for label, known in scores.items()
+    }
+    markdown = reports.format_markdown(summaries, protocol, dataset)
+    write_atomically(out_dir / "comparison.md", markdown.encode())
+    print(f"\n{markdown}")
+    if protocol is not KOHLER:
+        first = next(iter(chosen))
+        rows = sheet.choose_rows([scores[first][item.name] for item in common], common, chosen[first])
+        shown = [item for item in common if item.name in {row.score.name for row in rows}]
+        sheet.write_comparison(out_dir / "comparison.png", shown, chosen, scores)
+
+
+def _end(wanted: int, results) -> int:
     """The exit code. Raises `WorkError` with a line for each image that has no score."""
-    if interrupted:
-        command.print_error("evaluate.py", f"interrupted: {scored} of {wanted} images are scored")
+    if any(result.interrupted for result in results.values()):
+        scored = len(list(results.values())[-1].scores)
+        command.print_error(
+            "evaluate.py", f"interrupted: {scored} of {wanted} images are scored; the same command goes on"
+        )
         return command.exit_code_of_signal("SIGINT")
+    failures = [line for result in results.values() for line in result.failures]
     if failures:
         raise WorkError("\n".join([*failures, f"{len(failures)} of {wanted} images have no score"]))
     return command.DONE
-
-
-def _load_restorer():
-    """The `Deblurrer` that --ckpt names."""
-    from srn.inference.deblurrer import Deblurrer  # not above: it loads TensorFlow
-
-    return Deblurrer(_CKPT.value, _MODEL.value, _PRECISION.value)
-
-
-def _report(scores, pairs, restore, out_dir) -> None:
-    """Writes results.csv, summary.json and the sheet, and prints the table."""
-    summary = scoring.summarise(scores)
-    reports.write_csv(out_dir / "results.csv", scores)
-    reports.write_summary(
-        out_dir / "summary.json",
-        summary,
-        ckpt=_CKPT.value,
-        results_dir=_RESULTS_DIR.value,
-        model=restore.model.name if restore else _CKPT.value,
-        precision=_PRECISION.value,
-        dataset=layout_of(pairs),
-        data_dir=_DATA_DIR.value,
-        blur_folder=_BLUR_FOLDER.value,
-        metrics=metrics.DEFINITIONS,
-    )
-    print(reports.format_table(summary))
-    if restore is not None:
-        reports.write_sheet(out_dir / "sheet.png", reports.choose_rows(scores, pairs, out_dir))
-    source = (
-        f"weights {_CKPT.value}, {_PRECISION.value}" if _CKPT.value else f"images of {_RESULTS_DIR.value}"
-    )
-    print(
-        f"{source}, folder {_BLUR_FOLDER.value}; "
-        f"{summary['images']} images, {summary['identical']} identical; written to {out_dir}"
-    )
 
 
 if __name__ == "__main__":

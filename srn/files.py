@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from srn.errors import InputError
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[bytes]) -> None:
     """Writes `data` to `path` so that no reader, and no interrupted run, ever leaves half a file there.
 
     Args:
       path: the file to write. Its folder is made if need be; a file that is there already is replaced.
-      data: the whole content.
+      data: the whole content, or its parts one after the other.
 
     Raises OSError when the folder or the file cannot be written; `path` then holds what it held before.
     """
@@ -24,7 +25,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     # whatever looks for files by their kind sees this one as what it is.
     temporary = path.with_name(f".partial-{uuid.uuid4().hex}{path.suffix}")
     try:
-        temporary.write_bytes(data)
+        with open(temporary, "wb") as file:
+            file.writelines([data] if isinstance(data, bytes) else data)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)  # already gone after a successful rename

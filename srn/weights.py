@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -69,6 +70,15 @@ def load_model(ckpt: str, model: str | None = None, precision: str = "float32"):
         f"{ckpt}: there is no such file, and no released weights have this name (there are: {there}); "
         f"give {KINDS}"
     )
+
+
+def checksum(model) -> str:
+    """SHA-256 over the names, shapes and float32 values of all weights: the same for the same network."""
+    digest = hashlib.sha256()
+    for name, variable in sorted(official.named_variables(model).items()):
+        digest.update(f"{name}{list(variable.shape)}".encode())
+        digest.update(variable.numpy().astype("<f4").tobytes())
+    return digest.hexdigest()
 
 
 def _agree(config: ModelConfig, model: str | None, source) -> ModelConfig:

@@ -126,10 +126,112 @@ def test_images_of_another_program_are_scored(trained, command, tmp_path):
     assert result.returncode == 0, result.stderr
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["identical"] == summary["images"] > 0
-    assert summary["results_dir"] == str(theirs)
+    assert summary["results_dir"] == [str(theirs)]
     next(theirs.iterdir()).unlink()
     assert "no image for 1 of" in command(*words).stderr
-    assert "not both" in command(*words, "--ckpt=identity").stderr
+
+
+def test_several_methods_are_compared_in_one_table_and_one_picture(trained, command, tmp_path):
+    run, pairs = trained
+    out = tmp_path / "out"
+    words = (f"--results_dir=truth={pairs / 'sharp'}", f"--results_dir={pairs / 'blur'}", f"--ckpt={run}")
+
+    result = command("evaluate.py", *words, f"--data_dir={pairs}", f"--out_dir={out}")
+
+    assert result.returncode == 0, result.stderr
+    table = (out / "comparison.md").read_text()
+    assert [line.split("**")[1] for line in table.splitlines() if "**" in line] == [run.name, "truth", "blur"]
+    assert cv2.imread(str(out / "comparison.png")) is not None
+    for label in (run.name, "truth", "blur"):
+        assert (out / label / "report.html").exists()
+    assert json.loads((out / "truth/summary.json").read_text())["identical"] == 3
+    clash = command("evaluate.py", *words[1:2] * 2, f"--data_dir={pairs}", f"--out_dir={out}")
+    assert "give NAME=FOLDER" in lines_of_mistake(clash)[0]
+
+
+def test_an_evaluation_that_was_stopped_goes_on_where_it_was(trained, command, tmp_path):
+    run, pairs = trained
+    words = ("evaluate.py", f"--ckpt={run}", f"--data_dir={pairs}", f"--out_dir={tmp_path}")
+    first = command(*words)
+    lines = (tmp_path / "scores.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "scores.jsonl").write_text("".join(lines[:3]) + lines[3][:40])  # killed while writing
+    kept = (tmp_path / "restored/0000.png").stat().st_mtime_ns
+
+    second = command(*words)
+
+    assert "3 images; written" in first.stdout
+    assert "3 images, 2 of them scored before; written" in second.stdout
+    assert (tmp_path / "restored/0000.png").stat().st_mtime_ns == kept
+    other = command(*words, "--truncate")
+    assert "3 images; written" in other.stdout
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["truncate"] is True and len(summary["weights_sha256"]) == 64
+    assert "--truncate" in summary["command"]
+
+
+def test_interrupting_an_evaluation_reports_what_is_there(trained, command, tmp_path):
+    """Ctrl-C while the second image is restored, sent from inside, so that the moment is certain."""
+    run, pairs = trained
+    code = (
+        "import os, signal, sys; sys.argv = sys.argv[1:]\n"
+        "from srn.inference import deblurrer\n"
+        "restore, calls = deblurrer.Deblurrer.__call__, []\n"
+        "def restore_and_interrupt(self, image):\n"
+        "    calls.append(1)\n"
+        "    if len(calls) == 2: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return restore(self, image)\n"
+        "deblurrer.Deblurrer.__call__ = restore_and_interrupt\n"
+        "import runpy; runpy.run_path('evaluate.py', run_name='__main__')"
+    )
+    result = command(
+        "-c", code, "evaluate.py", f"--ckpt={run}", f"--data_dir={pairs}", f"--out_dir={tmp_path}"
+    )
+
+    assert result.returncode == 130
+    assert "1 of 3 images are scored; the same command goes on" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert json.loads((tmp_path / "summary.json").read_text())["images"] == 1
+    assert len((tmp_path / "scores.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("kind", ["deep", "missing", "size"])
+def test_truths_that_cannot_be_used_are_found_before_work_begins(command, pairs_dir, tmp_path, kind):
+    sharp = pairs_dir / "sharp/0002.png"
+    image = cv2.imread(str(sharp))
+    if kind == "missing":
+        sharp.unlink()
+    else:
+        cv2.imwrite(str(sharp), image.astype(np.uint16) * 257 if kind == "deep" else image[1:])
+
+    words = ("evaluate.py", "--ckpt=identity", f"--data_dir={pairs_dir}", f"--out_dir={tmp_path / 'out'}")
+    lines = lines_of_mistake(command(*words))
+
+    assert "0002.png" in lines[0]
+    assert {"deep": "more than 8 bits", "missing": "", "size": "64x63"}[kind] in lines[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_gray_truth_is_compared_as_three_equal_channels(command, pairs_dir, tmp_path):
+    for side in ("blur", "sharp"):
+        image = cv2.imread(str(pairs_dir / side / "0000.png"), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(pairs_dir / side / "0000.png"), image)
+
+    result = command(
+        "evaluate.py", "--ckpt=identity", f"--data_dir={pairs_dir}", f"--out_dir={tmp_path / 'out'}"
+    )
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named(command, pairs_dir, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    out = tmp_path / "file" / "out"
+    lines = lines_of_mistake(
+        command("evaluate.py", "--ckpt=identity", f"--data_dir={pairs_dir}", f"--out_dir={out}")
+    )
+
+    assert f"{out}: cannot be written" in lines[0]
 
 
 def test_the_released_weights_score_as_their_card_says(shared, command, tmp_path):
@@ -201,6 +303,7 @@ def test_help_shows_the_commands_own_flags(command, script):
         (("train.py", "--data_dir=flags"), "flags: no pairs there"),
         (("evaluate.py", "--ckpt=identity"), "--data_dir is needed"),
         (("evaluate.py", "--data_dir=."), "--ckpt is needed"),
+        (("evaluate.py", "--data_dir=.", "--ckpt=x", "--tile=20"), "--tile"),
         (("export_savedmodel.py", "--ckpt=x"), "--export_dir is needed"),
         (("export_savedmodel.py", "--ckpt=nothing", "--export_dir=/tmp/x"), "nothing: there is no such file"),
     ],

@@ -172,3 +172,14 @@ def test_weights_in_the_twins_form_are_the_twins_network(shared, tmp_path):
 
     for scale, output in enumerate(reversed(outputs)):
         np.testing.assert_allclose(output, reference[f"out_b_s{scale}"], atol=1e-5)
+
+
+def test_the_checksum_tells_weights_apart_and_nothing_else():
+    config = ModelConfig(width=4, res_blocks=1, kernel_size=3)
+    model, other = (srn.build_model(config, precision) for precision in ("float32", "bfloat16"))
+    other.set_weights(model.get_weights())
+
+    assert weights.checksum(other) == weights.checksum(model)
+
+    other.trainable_variables[0].assign_add(np.full(other.trainable_variables[0].shape, 1e-6, np.float32))
+    assert weights.checksum(other) != weights.checksum(model)

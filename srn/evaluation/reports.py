@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: a table to print, `results.csv`, `summary.json`, a sheet of pictures."""
+"""What an evaluation leaves behind as text: `results.csv`, `summary.json`, `results.md`, a table to print."""
 
 from __future__ import annotations
 
@@ -9,41 +9,53 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-
-from srn import metrics
-from srn.evaluation.scoring import Score, read_image, restored_path
+from srn.evaluation.protocols import Protocol
+from srn.evaluation.score import Score
 from srn.files import write_atomically
 
-if TYPE_CHECKING:
-    from srn.data.pairs import Pair
 
-CSV_COLUMNS = ("name", "sequence", "psnr", "ssim_channel", "ssim_matlab", "seconds")
+@dataclass(frozen=True)
+class PublishedRow:
+    """A row of the paper's Table 2: mean PSNR in dB, mean SSIM (or MSSIM), time for one 1280x720 image."""
 
-# The sheet, in pixels, and its colours.
-MARGIN = 20
-GAP = 8
-TITLE_SIZE = 20
-CAPTION_SIZE = 17
-LINE_HEIGHT = 30
-PAPER, INK, QUIET_INK = "white", "#1a1a1a", "#6b6b6b"
-COLUMN_TITLES = ("blurry", "restored", "sharp")
+    method: str
+    psnr: float
+    ssim: float
+    time: str
 
 
-def write_csv(path: str | os.PathLike[str], scores: Iterable, columns: Sequence[str] = CSV_COLUMNS) -> None:
-    """Writes one line for each image under the names in `columns`; infinite PSNR is spelt `inf`."""
+_TIMES = {"Kim et al.": "1 hr", "Sun et al.": "20 min", "Nah et al.": "3.09 s", "SRN (paper)": "1.6 s"}
+_TABLE_2 = {
+    "gopro": [(23.64, 0.8239), (24.64, 0.8429), (29.08, 0.9135), (30.10, 0.9323)],
+    "kohler": [(24.68, 0.7937), (25.22, 0.7735), (26.48, 0.8079), (26.80, 0.8375)],
+}
+PUBLISHED = {
+    dataset: [PublishedRow(method, *row, time) for (method, time), row in zip(_TIMES.items(), rows)]
+    for dataset, rows in _TABLE_2.items()
+}
+_WHOLE_SET = {"gopro": 1111, "kohler": 48}
+_TABLE_2_NOTES = (
+    "Rows of other methods: Table 2 of Tao et al. (CVPR 2018), SSIM as MATLAB's `ssim`, MSSIM by the script "
+    "of Köhler et al.; times are those given there. Nah et al. restored the folder `blur_gamma`, not `blur`."
+)
+
+
+def write_csv(path: str | os.PathLike[str], scores: Iterable[Score], protocol: Protocol) -> None:
+    """Writes one line for each image; infinite PSNR is spelt `inf`, what was not measured is empty."""
+    columns = (*protocol.columns, *protocol.details)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(("name", *protocol.groups, *columns, "seconds", "psnr_blurry"))
     for score in scores:
-        values = [getattr(score, column) for column in columns]
-        writer.writerow(f"{value:.6f}" if isinstance(value, float) else value for value in values)
+        groups = [score.groups.get(group, "") for group in protocol.groups]
+        values = [*(score.values[column] for column in columns), score.seconds, score.psnr_blurry]
+        writer.writerow([score.name, *groups, *map(_spell, values)])
     write_atomically(path, text.getvalue().encode())
+
+
+def _spell(value):
+    return f"{value:.6f}" if isinstance(value, float) else value
 
 
 def write_summary(path: str | os.PathLike[str], summary: Mapping, **facts) -> None:
@@ -77,132 +89,76 @@ def _without_infinities(value):
     return value
 
 
-def format_table(summary: Mapping) -> str:
-    """Returns the table that `evaluate.py` prints: a line for each sequence, the mean, what the columns are.
+def format_table(summary: Mapping, protocol: Protocol) -> str:
+    """Returns the table that `evaluate.py` prints: a line for each group, the mean over all.
 
     Args:
       summary: from `scoring.summarise`.
+      protocol: that the scores were made by.
     """
-    rows = [(sequence, means) for sequence, means in summary["sequences"].items()]
+    rows = [(name, means) for title in protocol.groups.values() for name, means in summary[title].items()]
     rows.append(("mean over images", summary))
-    width = max(len(label) for label, _ in rows)
-    lines = [f"{'':{width}}  images   PSNR  SSIM MATLAB  SSIM channel"]
+    first = max(len(label) for label, _ in rows)
+    titles = [column.title for column in protocol.columns.values()]
+    lines = [f"{'':{first}}  images  " + "  ".join(f"{title:>6}" for title in titles)]
     for label, means in rows:
-        lines.append(
-            f"{label:{width}}  {means['images']:6d}  {means['psnr']:5.2f}"
-            f"  {means['ssim_matlab']:11.4f}  {means['ssim_channel']:12.4f}"
-        )
-    if summary["identical"]:
-        lines.append(f"{summary['identical']} identical to the truth, left out of the mean of PSNR.")
-    lines += [
-        "",
-        f"PSNR: {metrics.DEFINITIONS['psnr']}.",
-        f"SSIM MATLAB: {metrics.DEFINITIONS['ssim_matlab']}; the paper's.",
-        f"SSIM channel: {metrics.DEFINITIONS['ssim_channel']}.",
-    ]
+        cells = [
+            f"{column.format(means[name]):>{max(len(column.title), 6)}}"
+            for name, column in protocol.columns.items()
+        ]
+        lines.append(f"{label:{first}}  {means['images']:6d}  " + "  ".join(cells))
     return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class SheetRow:
-    """One row of the sheet.
-
-    Attributes:
-      title: why this image is shown.
-      score: of the restored image.
-      blurry: file of the input.
-      restored: file of the output.
-      sharp: file of the truth.
-    """
-
-    title: str
-    score: Score
-    blurry: Path
-    restored: Path
-    sharp: Path
+def format_definitions(summary: Mapping, protocol: Protocol) -> str:
+    """Returns what each column means, a line for each, and how many images the mean of PSNR leaves out."""
+    lines = [f"{column.title}: {column.definition}." for column in protocol.columns.values()]
+    if summary["identical"]:
+        lines.insert(0, f"{summary['identical']} identical to the truth, left out of the mean of PSNR.")
+    return "\n".join(lines)
 
 
-def choose_rows(
-    scores: Sequence[Score], pairs: Iterable[Pair], out_dir: str | os.PathLike[str]
-) -> list[SheetRow]:
-    """Chooses the images that gained least, middling and most in PSNR; all of them if they are fewer.
+def format_markdown(
+    summaries: Mapping[str, Mapping], protocol: Protocol, dataset: str, facts: Sequence[str] = ()
+) -> str:
+    """Returns a Markdown page: the table of the methods, beside the paper's Table 2 where that has the set.
 
     Args:
-      scores: at least one, of images that `score_pairs` restored and wrote.
-      pairs: among them, those of `scores`.
-      out_dir: as given to `score_pairs`.
+      summaries: label of each method -> its summary, all of one data set.
+      protocol: that the scores were made by.
+      dataset: its name; for `gopro` and `kohler` the paper's rows stand above.
+      facts: further lines below the table.
     """
-    ranked = sorted(scores, key=lambda score: (score.gain, score.psnr))
-    # Of positions that coincide, as they do in a set of one or two, the last title stays.
-    titles = {len(ranked) // 2: "median gain", 0: "smallest gain", len(ranked) - 1: "largest gain"}
-    pair_of = {pair.name: pair for pair in pairs}
-    rows = []
-    for position, title in sorted(titles.items()):
-        score = ranked[position]
-        pair = pair_of[score.name]
-        rows.append(SheetRow(title, score, pair.blurry, restored_path(out_dir, score.name), pair.sharp))
-    return rows
+    titles = [column.title for column in protocol.columns.values()]
+    lines = [
+        _row(["method", "images", *titles, "time for an image"]),
+        _row(["---", "---:", *["---:" for _ in titles], "---:"]),
+    ]
+    ssim = {"gopro": "ssim_matlab", "kohler": "mssim"}.get(dataset)
+    for row in PUBLISHED.get(dataset, ()):
+        known = {"psnr": row.psnr, ssim: row.ssim}
+        cells = [
+            column.format(known[name]) if name in known else "" for name, column in protocol.columns.items()
+        ]
+        lines.append(_row([row.method, str(_WHOLE_SET[dataset]), *cells, row.time]))
+    for label, summary in summaries.items():
+        cells = [column.format(summary[name]) for name, column in protocol.columns.items()]
+        seconds = summary["seconds_per_image"]
+        time = f"{seconds:.2f} s" if seconds else ""
+        lines.append(_row([f"**{_escape(label)}**", str(summary["images"]), *cells, time]))
+    notes = [*facts]
+    if dataset in PUBLISHED:
+        notes.insert(0, _TABLE_2_NOTES)
+        if any(summary["images"] != _WHOLE_SET[dataset] for summary in summaries.values()):
+            count = f"not on all {_WHOLE_SET[dataset]} images of the set"
+            notes.insert(0, f"**Bold rows were measured {count}: they cannot be compared with the others.**")
+    definitions = format_definitions(next(iter(summaries.values())), protocol).splitlines()
+    return "\n".join([*lines, "", *(f"- {note}" for note in [*notes, *definitions]), ""])
 
 
-def write_sheet(path: str | os.PathLike[str], rows: Sequence[SheetRow], picture_width: int = 420) -> None:
-    """Writes one PNG with a row of blurry, restored and sharp for each of `rows`.
-
-    Args:
-      path: of the PNG.
-      rows: at least one, from top to bottom.
-      picture_width: to which every picture is scaled, in pixels.
-
-    Raises WorkError when one of the images cannot be read.
-    """
-    blocks = [_draw_titles(picture_width)]
-    blocks += [_draw_row(row, picture_width) for row in rows]
-    sheet = np.concatenate(blocks)
-    sheet = np.pad(sheet, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=255)
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-    write_atomically(path, encoded.tobytes())
+def _row(cells) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
-def _draw_titles(picture_width: int) -> np.ndarray:
-    """Returns the line with the titles of the columns, uint8 RGB [LINE_HEIGHT, W, 3]."""
-    line, draw = _blank_line(picture_width)
-    font = ImageFont.load_default(size=TITLE_SIZE)
-    for column, title in enumerate(COLUMN_TITLES):
-        centre = column * (picture_width + GAP) + picture_width // 2
-        draw.text((centre, 0), title, INK, font, anchor="ma")
-    return np.asarray(line)
-
-
-def _draw_row(row: SheetRow, picture_width: int) -> np.ndarray:
-    """Returns the caption, the three pictures under it and a gap, uint8 RGB [height, W, 3]."""
-    caption, draw = _blank_line(picture_width)
-    font = ImageFont.load_default(size=CAPTION_SIZE)
-    name = f"{row.score.name}  "
-    baseline = LINE_HEIGHT - 9
-    draw.text((0, baseline), name, INK, font, anchor="ls")
-    draw.text((draw.textlength(name, font), baseline), row.title, QUIET_INK, font, anchor="ls")
-    draw.text((caption.width, baseline), _describe_score(row.score), INK, font, anchor="rs")
-
-    files = (row.blurry, row.restored, row.sharp)
-    pictures = [_scale_to_width(read_image(file), picture_width) for file in files]
-    gap = np.full((len(pictures[0]), GAP, 3), 255, np.uint8)
-    strip = np.concatenate([pictures[0], gap, pictures[1], gap, pictures[2]], axis=1)
-    return np.concatenate([np.asarray(caption), strip, np.full_like(strip[:GAP], 255)])
-
-
-def _blank_line(picture_width: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    line = Image.new("RGB", (3 * picture_width + 2 * GAP, LINE_HEIGHT), PAPER)
-    return line, ImageDraw.Draw(line)
-
-
-def _describe_score(score: Score) -> str:
-    return (
-        f"PSNR {score.psnr_blurry:.2f} to {score.psnr:.2f} dB ({score.gain:+.2f}),  "
-        f"SSIM {score.ssim_matlab:.4f} MATLAB, {score.ssim_channel:.4f} channel"
-    )
-
-
-def _scale_to_width(image: np.ndarray, width: int) -> np.ndarray:
-    height = max(1, round(image.shape[0] * width / image.shape[1]))
-    # Area averaging shrinks without aliasing, but enlarges into blocks.
-    interpolation = cv2.INTER_AREA if width <= image.shape[1] else cv2.INTER_CUBIC
-    return cv2.resize(image, (width, height), interpolation=interpolation)
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,8 +1,8 @@
-"""Restored images that another program has made, found for the pairs of a data set."""
+"""Restored images that another program has made, found for the images of a data set."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections import Counter
 from pathlib import Path
 
 from srn.data.layouts import SUFFIXES
@@ -11,39 +11,53 @@ from srn.errors import InputError
 _MOST_SHOWN = 5
 
 
-def pair_with_results(pairs: list, results_dir) -> list:
-    """The pairs, each with the restored image of `results_dir` in place of its blurry one.
+def find_results(items, results_dir) -> dict[str, Path]:
+    """The file in `results_dir` for each image of a data set, by the image's name.
 
-    An image belongs to the pair whose name its own path ends in, without suffix: for `SEQUENCE/000001` that
-    is `SEQUENCE/000001.png` in the folder or below it (as in `restored/` of evaluate.py); a plain
-    `000001.png` will do where no other pair of the data set ends so.
+    A file belongs to the image whose name its own path ends in, without suffix: for `SEQUENCE/000001` that
+    is `SEQUENCE/000001.png` in the folder or below it (as in `restored/` of evaluate.py). A plain
+    `000001.png`, or the name of the blurry file, will do where no other image of the data set has it too.
 
-    Raises `InputError` naming pairs without an image, and pairs with two.
+    Args:
+      items: with `name` and `blurry`.
+      results_dir: the folder.
+
+    Raises `InputError` naming images without a file, and images with two.
     """
     results_dir = Path(results_dir)
     if not results_dir.is_dir():
         raise InputError(f"--results_dir={results_dir}: there is no such folder")
-    by_ending = {}
-    for path in sorted(results_dir.rglob("*")):
-        if path.suffix.lower() in SUFFIXES:
-            parts = path.relative_to(results_dir).with_suffix("").parts
-            for length in range(1, len(parts) + 1):
-                by_ending.setdefault("/".join(parts[-length:]), []).append(path)
-    stems = [Path(pair.name).name for pair in pairs]
-    found, missing = [], []
-    for pair, stem in zip(pairs, stems):
-        files = by_ending.get(pair.name) or (by_ending.get(stem) if stems.count(stem) == 1 else None) or []
+    by_ending = _by_ending(results_dir)
+    short_names = [_short_names(item) for item in items]
+    counts = Counter(name for names in short_names for name in names)
+    found, missing = {}, []
+    for item, names in zip(items, short_names):
+        candidates = [item.name, *(name for name in sorted(names) if counts[name] == 1)]
+        files = next((by_ending[name] for name in candidates if name in by_ending), [])
         if len(files) > 1:
             raise InputError(
-                f"{files[0]} and {files[1]} could both be {pair.name}; leave one in --results_dir"
+                f"{files[0]} and {files[1]} could both be {item.name}; leave one in --results_dir"
             )
         if files:
-            found.append(dataclasses.replace(pair, blurry=files[0]))
+            found[item.name] = files[0]
         else:
-            missing.append(pair.name)
+            missing.append(item.name)
     if missing:
         names = ", ".join(missing[:_MOST_SHOWN]) + (", ..." if len(missing) > _MOST_SHOWN else "")
-        raise InputError(
-            f"--results_dir={results_dir}: no image for {len(missing)} of {len(pairs)} pairs: {names}"
-        )
+        raise InputError(f"--results_dir={results_dir}: no image for {len(missing)} of {len(items)}: {names}")
     return found
+
+
+def _by_ending(folder: Path) -> dict[str, list[Path]]:
+    """All images below `folder` under every ending of their path: `b/1` and `1` for `a/b/1.png`, `a/b/1`."""
+    by_ending = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES:
+            parts = path.relative_to(folder).with_suffix("").parts
+            for length in range(1, len(parts) + 1):
+                by_ending.setdefault("/".join(parts[-length:]), []).append(path)
+    return by_ending
+
+
+def _short_names(item) -> set[str]:
+    return {Path(item.name).name, *([Path(item.blurry).stem] if item.blurry is not None else [])}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from srn.inference.ensemble import restore_in_all_orientations
 from srn.inference.restoring import restore_colour
+from srn.inference.tiling import restore_tiled
 from srn.released import DEFAULT
 from srn.weights import load_model
 
@@ -17,6 +19,9 @@ class Deblurrer:
       ckpt: released weights by name, or whatever else `srn.load_model` takes.
       model: the name of the model, where the caller insists on one.
       precision: "float32", or "bfloat16": faster on processors that have it.
+      tile: side of the pieces that large images are restored in (`srn.inference.tiling`); None: whole images.
+      self_ensemble: whether to take the mean of all eight orientations, in eight times the time.
+      truncate: whether whole numbers are cut off, as the authors' code does, and not rounded.
 
     Call: image [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (alpha is passed through), any size of at least 1x1;
     uint8 or uint16 of full range, or floating point in [0, 1]. Returns the same shape and dtype.
@@ -24,8 +29,18 @@ class Deblurrer:
     Raises `InputError` for weights, `ValueError` for an array that is no such image.
     """
 
-    def __init__(self, ckpt: str = DEFAULT, model: str | None = None, precision: str = "float32"):
+    def __init__(
+        self,
+        ckpt: str = DEFAULT,
+        model: str | None = None,
+        precision: str = "float32",
+        *,
+        tile: int | None = None,
+        self_ensemble: bool = False,
+        truncate: bool = False,
+    ):
         self.model = load_model(ckpt, model, precision)
+        self.tile, self.self_ensemble, self.truncate = tile, self_ensemble, truncate
         # One graph for all sizes.
         self._restore = tf.function(
             lambda images: restore_colour(self.model, images),
@@ -40,13 +55,26 @@ class Deblurrer:
         restored = self._restore_unit(to_unit_range(colours))
         if colours.shape[-1] == 1:
             restored = restored.mean(axis=-1, keepdims=True)
-        restored = np.concatenate([from_unit_range(restored, image.dtype), alpha], axis=-1)
+        restored = np.concatenate([from_unit_range(restored, image.dtype, self.truncate), alpha], axis=-1)
         return restored.reshape(image.shape)
 
     def _restore_unit(self, colours):
         """[H, W, 1 or 3] in [0, 1] -> [H, W, 3] in [0, 1]."""
         colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
-        return np.clip(self._restore(colours[np.newaxis])[0].numpy(), 0.0, 1.0)
+        return np.clip(self._restore_oriented(colours), 0.0, 1.0)
+
+    def _restore_oriented(self, colours):
+        if self.self_ensemble:
+            return restore_in_all_orientations(self._restore_pieces, colours)
+        return self._restore_pieces(colours)
+
+    def _restore_pieces(self, colours):
+        if self.tile is not None:
+            return restore_tiled(self._restore_whole, colours, self.tile)
+        return self._restore_whole(colours)
+
+    def _restore_whole(self, colours):
+        return self._restore(colours[np.newaxis])[0].numpy()
 
 
 def to_unit_range(image: np.ndarray) -> np.ndarray:
@@ -56,11 +84,12 @@ def to_unit_range(image: np.ndarray) -> np.ndarray:
     return image.astype(np.float32) / np.iinfo(image.dtype).max
 
 
-def from_unit_range(image: np.ndarray, dtype) -> np.ndarray:
-    """float32 in [0, 1] -> `dtype`; whole numbers are rounded, not truncated."""
+def from_unit_range(image: np.ndarray, dtype, truncate: bool = False) -> np.ndarray:
+    """float32 in [0, 1] -> `dtype`; whole numbers are rounded, or cut off if `truncate`."""
     if np.issubdtype(dtype, np.floating):
         return image.astype(dtype)
-    return np.rint(image.astype(np.float64) * np.iinfo(dtype).max).astype(dtype)
+    values = image.astype(np.float64) * np.iinfo(dtype).max
+    return (np.floor(values) if truncate else np.rint(values)).astype(dtype)
 
 
 def _check(image):

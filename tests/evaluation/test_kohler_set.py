@@ -8,8 +8,10 @@ from scipy.io import savemat
 
 from srn.data.kohler import find_kohler
 from srn.errors import WorkError
-from srn.evaluation import kohler_set
+from srn.evaluation import kohler_set, scoring
 from srn.evaluation.kohler import score_image
+from srn.evaluation.methods import blurry_input
+from srn.evaluation.protocols import KOHLER
 
 
 def picture(seed):
@@ -39,25 +41,32 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_each_image_is_scored_against_all_of_its_frames(folder):
-    scores, failures, interrupted = kohler_set.score_images(find_kohler(folder), None, progress=False)
+def score_all(folder):
+    """The scores of the blurry images."""
+    return scoring.score_images(find_kohler(folder), blurry_input(), KOHLER, folder, progress=False)
 
-    assert not failures
-    assert not interrupted
-    assert [(score.name, score.frames) for score in scores] == [("1_2", 3), ("1_3", 30), ("2_2", 3)]
+
+def test_each_image_is_scored_against_all_of_its_frames(folder):
+    result = score_all(folder)
+
+    assert not result.failures
+    scores = {score.name: score.values for score in result.scores}
+    assert {name: values["frames"] for name, values in scores.items()} == {"1_2": 3, "1_3": 30, "2_2": 3}
     blurry = cv2.blur(picture(0), (5, 1))
     frames = [np.roll(picture(0), number, axis=1) for number in range(1, 4)]
-    assert (scores[0].psnr, scores[0].mssim) == score_image(blurry, frames)
-    assert scores[1].psnr == score_image(cv2.blur(picture(1), (5, 1)), [picture(1)])[0]
+    assert (scores["1_2"]["psnr"], scores["1_2"]["mssim"]) == score_image(blurry, frames)
+    assert scores["1_3"]["psnr"] == score_image(cv2.blur(picture(1), (5, 1)), [picture(1)])[0]
 
 
 def test_means_are_over_images_over_kernels_and_over_all(folder):
-    scores, _, _ = kohler_set.score_images(find_kohler(folder), None, progress=False)
-    summary = kohler_set.summarise(scores)
+    scores = score_all(folder).scores
+    summary = scoring.summarise(scores, KOHLER)
 
     assert summary["images"] == 3
     assert summary["psnr"] == pytest.approx(np.mean([score.psnr for score in scores]))
-    assert summary["by_image"]["1"]["mssim"] == pytest.approx((scores[0].mssim + scores[1].mssim) / 2)
+    assert summary["by_image"]["1"]["mssim"] == pytest.approx(
+        (scores[0].values["mssim"] + scores[1].values["mssim"]) / 2
+    )
     assert summary["by_kernel"]["2"]["psnr"] == pytest.approx((scores[0].psnr + scores[2].psnr) / 2)
     assert set(summary["by_kernel"]) == {"2", "3"}
     table = kohler_set.format_table(scores, summary).splitlines()
@@ -69,11 +78,11 @@ def test_means_are_over_images_over_kernels_and_over_all(folder):
 def test_what_fails_is_named_and_the_rest_is_scored(folder):
     (folder / "GroundTruth1_3.mat").write_bytes(b"nothing of MATLAB")
     (folder / "Image2" / "Kernel2" / "GroundTruth2_2_1.png").write_bytes(b"no image")
-    scores, failures, _ = kohler_set.score_images(find_kohler(folder), None, progress=False)
-    assert [score.name for score in scores] == ["1_2"]
-    assert [line.partition(":")[0] for line in failures] == ["1_3", "2_2"]
-    assert "GroundTruth1_3.mat" in failures[0]
-    assert "GroundTruth2_2_1.png" in failures[1]
+    result = score_all(folder)
+    assert [score.name for score in result.scores] == ["1_2"]
+    assert [line.partition(":")[0] for line in result.failures] == ["1_3", "2_2"]
+    assert "GroundTruth1_3.mat" in result.failures[0]
+    assert "GroundTruth2_2_1.png" in result.failures[1]
 
 
 def test_an_array_of_another_kind_is_refused(tmp_path):
@@ -94,6 +103,14 @@ def test_the_command_writes_the_table(folder, command, tmp_path):
     summary = json.loads((out / "summary.json").read_text())
     assert {"psnr", "mssim", "images", "identical", "dataset", "ckpt"} <= set(summary)
     assert f"{summary['psnr']:.2f}" in result.stdout
+    theirs = tmp_path / "theirs"
+    for name in ("1_2", "1_3", "2_2"):
+        write(theirs / f"{name}.png", picture(0))
+    scored = command(
+        "evaluate.py", f"--results_dir={theirs}", *words[1:3], f"--out_dir={tmp_path / 'theirs_out'}"
+    )
+    assert scored.returncode == 0, scored.stderr
+    assert json.loads((tmp_path / "theirs_out/summary.json").read_text())["images"] == 3
     (folder / "Blurry1_2.png").unlink()
     again = command("evaluate.py", *words)
     assert again.returncode == 1

@@ -1,17 +1,19 @@
 import io
 import math
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from srn import metrics
-from srn.errors import WorkError
+from srn.data.layouts import Pair
 from srn.evaluation import scoring
+from srn.evaluation.images import read_image
+from srn.evaluation.journal import Journal
+from srn.evaluation.methods import blurry_input, network
+from srn.evaluation.protocols import PAIRS, REALBLUR
+from srn.evaluation.score import Score
 
 
 def make_image(height=16, width=24, seed=0):
@@ -27,7 +29,7 @@ def write_image(path, image):
 def make_pair(folder, name, sharp, blurry=None):
     """Writes a pair, its blurry image 10 levels brighter unless given, and returns it."""
     blurry = sharp + 10 if blurry is None else blurry
-    return SimpleNamespace(
+    return Pair(
         blurry=write_image(folder / "blur" / f"{name}.png", blurry),
         sharp=write_image(folder / "sharp" / f"{name}.png", sharp),
         name=name,
@@ -36,70 +38,37 @@ def make_pair(folder, name, sharp, blurry=None):
 
 
 def make_score(name="a/1", psnr=30.0, ssim=0.9, seconds=1.0):
-    return scoring.Score(name, name.rpartition("/")[0], psnr, ssim, ssim, seconds, psnr_blurry=25.0)
+    groups = {"sequence": name.rpartition("/")[0]} if "/" in name else {}
+    values = {"psnr": psnr, "ssim_matlab": ssim, "ssim_channel": ssim}
+    return Score(name, groups, values, seconds, psnr_blurry=25.0)
+
+
+def score_pairs(pairs, restore, folder, journal=None, progress=False):
+    """Scores pairs pixel by pixel; `restore` None scores the blurry images."""
+    method = blurry_input() if restore is None else network(restore, "small", folder, {})
+    return scoring.score_images(pairs, method, PAIRS, folder, journal, progress)
 
 
 def brighten_less(image):
     return image - 6
 
 
-def test_reading_gives_rgb_whatever_the_orientation_in_exif(tmp_path):
-    image = make_image()
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees
-    Image.fromarray(image).save(tmp_path / "turned.png", exif=exif)
-
-    np.testing.assert_array_equal(scoring.read_image(tmp_path / "turned.png"), image)
-
-
-def test_reading_a_grey_image_gives_three_equal_channels(tmp_path):
-    grey = make_image()[..., 0]
-
-    image = scoring.read_image(write_image(tmp_path / "grey.png", grey))
-
-    np.testing.assert_array_equal(image, np.stack([grey] * 3, axis=-1))
-
-
-@pytest.mark.parametrize("fraction", [0, 0.5])
-def test_an_incomplete_image_is_an_error_that_names_the_file(tmp_path, fraction):
-    path = write_image(tmp_path / "cut.png", make_image())
-    data = path.read_bytes()
-    path.write_bytes(data[: int(len(data) * fraction)])
-
-    with pytest.raises(WorkError, match=r"cut\.png: cannot be decoded"):
-        scoring.read_image(path)
-
-
-def test_a_missing_image_is_an_error_that_names_the_file(tmp_path):
-    with pytest.raises(WorkError, match=r"none\.png: cannot be read \(No such file"):
-        scoring.read_image(tmp_path / "none.png")
-
-
-def test_an_image_of_16_bits_is_an_error_that_names_the_file(tmp_path):
-    cv2.imwrite(str(tmp_path / "deep.png"), make_image().astype(np.uint16) * 257)
-
-    with pytest.raises(WorkError, match=r"deep\.png: is stored as uint16"):
-        scoring.read_image(tmp_path / "deep.png")
-
-
 def test_pairs_are_restored_written_and_scored_in_order(tmp_path):
     pairs = [make_pair(tmp_path, f"seq/{index}", make_image(seed=index)) for index in range(3)]
 
-    result = scoring.score_pairs(pairs, brighten_less, tmp_path / "out", progress=False)
+    result = score_pairs(pairs, brighten_less, tmp_path / "out")
 
     assert result.failures == []
-    assert [(score.name, score.sequence) for score in result.scores] == [
-        ("seq/0", "seq"),
-        ("seq/1", "seq"),
-        ("seq/2", "seq"),
+    assert [(score.name, score.groups) for score in result.scores] == [
+        (f"seq/{index}", {"sequence": "seq"}) for index in range(3)
     ]
     for pair, score in zip(pairs, result.scores):
-        sharp = scoring.read_image(pair.sharp)
-        written = scoring.read_image(tmp_path / "out" / "restored" / f"{pair.name}.png")
+        sharp = read_image(pair.sharp)
+        written = read_image(tmp_path / "out" / "restored" / f"{pair.name}.png")
         np.testing.assert_array_equal(written, sharp + 4)
         assert score.psnr == metrics.psnr(written, sharp) == pytest.approx(10 * math.log10(255**2 / 16))
-        assert score.ssim_channel == metrics.ssim_channel(written, sharp)
-        assert score.ssim_matlab == metrics.ssim_matlab(written, sharp)
+        assert score.values["ssim_channel"] == metrics.ssim_channel(written, sharp)
+        assert score.values["ssim_matlab"] == metrics.ssim_matlab(written, sharp)
         assert score.gain == pytest.approx(20 * math.log10(10 / 4))
         assert score.seconds > 0
 
@@ -107,12 +76,12 @@ def test_pairs_are_restored_written_and_scored_in_order(tmp_path):
 def test_without_a_restoration_the_blurry_image_is_scored_and_nothing_written(tmp_path):
     pair = make_pair(tmp_path, "1", make_image())
 
-    [score] = scoring.score_pairs([pair], None, tmp_path / "out", progress=False).scores
+    [score] = score_pairs([pair], None, tmp_path / "out").scores
 
     assert score.psnr == score.psnr_blurry == pytest.approx(10 * math.log10(255**2 / 100))
     assert score.gain == 0
     assert score.seconds == 0
-    assert score.sequence == ""
+    assert score.groups == {}
     assert not (tmp_path / "out").exists()
 
 
@@ -121,7 +90,7 @@ def test_only_the_restoration_is_timed(tmp_path, monkeypatch):
     monkeypatch.setattr(scoring.time, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(scoring, "tqdm", NoBar)
 
-    [score] = scoring.score_pairs([make_pair(tmp_path, "1", make_image())], brighten_less).scores
+    [score] = score_pairs([make_pair(tmp_path, "1", make_image())], brighten_less, tmp_path).scores
 
     assert score.seconds == 2.5
 
@@ -148,14 +117,14 @@ def test_a_pair_that_fails_is_named_and_the_others_go_on(tmp_path):
     pairs["broken"].sharp.write_bytes(b"not an image")
     write_image(pairs["sizes"].sharp, make_image(16, 25))
     pairs["tiny"] = make_pair(tmp_path, "tiny", make_image(8, 8))
-    stubborn, shrinking = (scoring.read_image(pairs[name].blurry) for name in ("stubborn", "shrinking"))
+    stubborn, shrinking = (read_image(pairs[name].blurry) for name in ("stubborn", "shrinking"))
 
     def restore(image):
         if np.array_equal(image, stubborn):
             raise RuntimeError("out of\nmemory")
         return image[1:] if np.array_equal(image, shrinking) else image
 
-    result = scoring.score_pairs(list(pairs.values()), restore, tmp_path / "out", progress=False)
+    result = score_pairs(list(pairs.values()), restore, tmp_path / "out")
 
     assert [score.name for score in result.scores] == ["good1", "good2"]
     broken, sizes, tiny, out_of_memory, shrunk = result.failures
@@ -169,40 +138,77 @@ def test_a_pair_that_fails_is_named_and_the_others_go_on(tmp_path):
     assert written == ["good1.png", "good2.png"]
 
 
+class Interrupting:
+    """Restores images until Ctrl-C comes; counts them."""
+
+    def __init__(self, until=10**9):
+        self.calls, self.until = 0, until
+
+    def __call__(self, image):
+        if self.calls == self.until:
+            raise KeyboardInterrupt
+        self.calls += 1
+        return image - 6
+
+
 def test_an_interruption_keeps_what_is_scored(tmp_path):
     pairs = [make_pair(tmp_path, name, make_image()) for name in ("0", "1", "2")]
-    images = iter([make_image(), KeyboardInterrupt])
 
-    def restore(image):
-        if next(images) is KeyboardInterrupt:
-            raise KeyboardInterrupt
-        return image
-
-    result = scoring.score_pairs(pairs, restore, progress=False)
+    result = score_pairs(pairs, Interrupting(1), tmp_path)
 
     assert result.interrupted
     assert [score.name for score in result.scores] == ["0"]
     assert result.failures == []
 
 
+def test_what_is_finished_is_not_restored_again(tmp_path):
+    pairs = [make_pair(tmp_path, name, make_image(seed=int(name))) for name in ("0", "1", "2")]
+    whole = score_pairs(pairs, brighten_less, tmp_path / "other")
+
+    def run(restore):
+        return score_pairs(pairs, restore, tmp_path, Journal(tmp_path / "scores.jsonl", {"weights": 1}))
+
+    assert run(Interrupting(2)).interrupted
+    second = Interrupting()
+    result = run(second)
+
+    assert (second.calls, result.resumed) == (1, 2)
+    assert [score.values for score in result.scores] == [score.values for score in whole.scores]
+
+
+@pytest.mark.parametrize("change", ["blurry", "sharp", "restored"])
+def test_an_image_whose_files_have_changed_is_scored_anew(tmp_path, change):
+    pair, other = (make_pair(tmp_path, name, make_image(seed=int(name))) for name in ("0", "1"))
+
+    def run(restore):
+        return score_pairs([pair, other], restore, tmp_path, Journal(tmp_path / "scores.jsonl", {}))
+
+    run(Interrupting())
+    if change == "restored":
+        (tmp_path / "restored/0.png").unlink()
+    else:
+        write_image(getattr(pair, change), make_image(seed=7))
+    again = Interrupting()
+
+    run(again)
+
+    assert again.calls == 1
+
+
 def test_progress_goes_to_stderr_with_the_running_mean(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     pairs = [make_pair(tmp_path, str(index), make_image(seed=index)) for index in range(2)]
 
-    scoring.score_pairs(pairs, None)
+    score_pairs(pairs, None, tmp_path, progress=True)
 
     assert "2/2" in sys.stderr.getvalue()
     assert "PSNR 28.13 dB" in sys.stderr.getvalue()
 
 
-def test_the_path_of_a_restored_image_keeps_the_whole_name():
-    assert scoring.restored_path("out", "seq/0001.a") == Path("out/restored/seq/0001.a.png")
-
-
 def test_the_summary_is_the_mean_over_images_not_over_sequences():
     scores = [make_score("a/1", 20, 0.5), make_score("a/2", 22, 0.6), make_score("b/1", 30, 1.0)]
 
-    summary = scoring.summarise(scores)
+    summary = scoring.summarise(scores, PAIRS)
 
     assert summary["psnr"] == pytest.approx(24)
     assert summary["ssim_channel"] == summary["ssim_matlab"] == pytest.approx(0.7)
@@ -216,7 +222,7 @@ def test_the_summary_is_the_mean_over_images_not_over_sequences():
 def test_identical_images_are_counted_and_left_out_of_the_mean_of_psnr_only():
     scores = [make_score("a/1", 20, 0.5), make_score("a/2", math.inf, 1.0), make_score("b/1", math.inf, 1.0)]
 
-    summary = scoring.summarise(scores)
+    summary = scoring.summarise(scores, PAIRS)
 
     assert summary["psnr"] == 20
     assert summary["ssim_channel"] == pytest.approx(2.5 / 3)
@@ -228,19 +234,35 @@ def test_identical_images_are_counted_and_left_out_of_the_mean_of_psnr_only():
 def test_the_time_of_an_image_is_the_median_which_a_slow_first_one_does_not_move():
     scores = [make_score(seconds=seconds) for seconds in (60.0, 1.0, 2.0)]
 
-    assert scoring.summarise(scores)["seconds_per_image"] == 2
+    assert scoring.summarise(scores, PAIRS)["seconds_per_image"] == 2
 
 
 def test_a_plain_folder_has_no_sequences():
-    assert scoring.summarise([make_score("1")])["sequences"] == {}
+    assert scoring.summarise([make_score("1")], PAIRS)["sequences"] == {}
 
 
 def test_nothing_cannot_be_summarised():
     with pytest.raises(ValueError, match="no scores"):
-        scoring.summarise([])
+        scoring.summarise([], PAIRS)
 
 
 def test_an_identical_image_gains_nothing_over_an_identical_input():
-    score = scoring.Score("1", "", math.inf, 1, 1, 0, psnr_blurry=math.inf)
+    assert Score("1", {}, {"psnr": math.inf}, 0, psnr_blurry=math.inf).gain == 0
 
-    assert score.gain == 0
+
+def test_what_was_not_measured_has_no_gain():
+    assert Score("1", {}, {"psnr": 30.0}, 0).gain is None
+
+
+def test_a_moved_image_scores_well_once_it_is_aligned(tmp_path):
+    """By hand: a shift of two columns costs the unaligned numbers, and nothing of the aligned ones."""
+    blocks = np.random.default_rng(0).integers(40, 200, (16, 16, 3))
+    large = np.uint8(np.kron(blocks, np.ones((8, 8, 1))))
+    smooth = np.uint8(sum(np.roll(large, step, 1) // 4 for step in range(4)))
+    pair = make_pair(tmp_path, "s/1", smooth[:, :-2], smooth[:, 2:])
+
+    [score] = scoring.score_images([pair], blurry_input(), REALBLUR, tmp_path, progress=False).scores
+
+    assert score.values["psnr"] > score.values["psnr_unaligned"] + 10
+    assert score.values["ssim_channel"] > 0.99 > score.values["ssim_channel_unaligned"]
+    assert set(score.values) == set(REALBLUR.columns)

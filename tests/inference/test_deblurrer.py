@@ -95,3 +95,27 @@ def test_what_is_no_image_is_refused(restore, image, part):
 def test_the_model_may_be_insisted_on(ckpt):
     with pytest.raises(InputError, match="no weights of the model 'srn'"):
         srn.Deblurrer(ckpt, model="srn")
+
+
+def test_truncation_cuts_off_what_rounding_rounds(ckpt, restore):
+    image = colours(20, 30, 3, dtype=np.uint8)
+
+    truncated = srn.Deblurrer(ckpt, truncate=True)(image)
+
+    values = np.clip(np.asarray(restore.model(image[None].astype(np.float32) / 255)[0][0]), 0, 1)
+    np.testing.assert_array_equal(truncated, np.floor(values.astype(np.float64) * 255))
+    assert (restore(image) > truncated).any()
+
+
+def test_pieces_of_a_large_image_give_nearly_the_whole(ckpt, restore):
+    image = colours(150, 200, 3)
+
+    np.testing.assert_allclose(srn.Deblurrer(ckpt, tile=128)(image), restore(image), atol=0.05)
+
+
+def test_a_self_ensemble_of_a_mirrored_image_is_the_mirrored_self_ensemble(ckpt, restore):
+    image = colours(32, 48, 3)
+    ensemble = srn.Deblurrer(ckpt, self_ensemble=True)
+
+    np.testing.assert_allclose(ensemble(image[:, ::-1]), ensemble(image)[:, ::-1], atol=1e-5)
+    assert np.abs(ensemble(image) - restore(image)).max() > 1e-4
