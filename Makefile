@@ -27,7 +27,9 @@ demo: install
 test: install lint
 	$(BIN)/python -m pytest -q -m "not slow"
 
+# With Chromium, for the test of report.html; where it cannot be installed that test is skipped, with its reason.
 test-full: install lint
+	@command -v chromedriver >/dev/null || { echo "make: installing Debian's chromium and chromium-driver" && apt-get install -y -q chromium chromium-driver >/dev/null; } || echo "make: they could not be installed (as root: apt-get install chromium chromium-driver)"
 	$(BIN)/python -m pytest -q
 
 lint: install
@@ -36,6 +38,7 @@ lint: install
 
 bench: install
 	$(BIN)/python benchmarks/inference_ceiling.py
+	$(BIN)/python benchmarks/metrics.py
 
 # A data set of PNG files, and sharp photographs: make bench-data DATA_DIR=GOPRO_Large PHOTOS=pictures
 DATA_DIR ?= ../shared/data/gopro_train

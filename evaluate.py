@@ -199,8 +199,8 @@ def _compare(results, items, chosen, protocol, dataset) -> None:
     write_atomically(out_dir / "comparison.md", markdown.encode())
     print(f"\n{markdown}")
     if protocol is not KOHLER:
-        first = next(iter(chosen))
-        rows = sheet.choose_rows([scores[first][item.name] for item in common], common, chosen[first])
+        best = max(chosen, key=lambda label: summaries[label]["psnr"])
+        rows = sheet.choose_rows([scores[best][item.name] for item in common], common, chosen[best])
         shown = [item for item in common if item.name in {row.score.name for row in rows}]
         sheet.write_comparison(out_dir / "comparison.png", shown, chosen, scores)
 

@@ -1,6 +1,7 @@
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -270,3 +271,31 @@ def test_five_scales_need_161_pixels_and_identical_images_reach_1(metric):
     assert metric(image, image) == pytest.approx(1, abs=1e-12)
     with pytest.raises(ValueError, match="161x161"):
         metric(image[:160], image[:160])
+
+
+def textured_pair(height=96, width=128):
+    """Noise smoothed a little, and more: no flat areas, where float32 of tf.image loses digits."""
+    noise = np.random.default_rng(3).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 0.8), cv2.GaussianBlur(noise, (0, 0), 0.6)
+
+
+def test_tensorflow_agrees_up_to_its_single_precision():
+    import tensorflow as tf
+
+    restored, sharp = textured_pair()
+
+    psnr, ssim = tf.image.psnr(restored, sharp, 255), tf.image.ssim(restored, sharp, 255)
+
+    assert metrics.psnr(restored, sharp) == pytest.approx(float(psnr), abs=1e-4)
+    assert metrics.ssim_channel(restored, sharp) == pytest.approx(float(ssim), abs=1e-5)
+
+
+def test_ms_ssim_of_gray_images_is_tensorflows():
+    """Of sides that can be halved four times; tf.image compares channels, not luma."""
+    import tensorflow as tf
+
+    restored, sharp = (image[..., :1] for image in textured_pair(192, 208))
+
+    expected = float(tf.image.ssim_multiscale(restored, sharp, 255))
+
+    assert metrics.ms_ssim(restored[..., 0], sharp[..., 0]) == pytest.approx(expected, abs=1e-5)
