@@ -1,6 +1,6 @@
 """Time of PSNR and both SSIMs of one 1280x720 pair on one core, beside scikit-image's PSNR and SSIM.
 
-    python benchmarks/metrics.py
+python benchmarks/metrics.py
 """
 
 from __future__ import annotations
