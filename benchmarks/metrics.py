@@ -1,7 +1,4 @@
-"""Time of PSNR and both SSIMs of one 1280x720 pair on one core, beside scikit-image's PSNR and SSIM.
-
-python benchmarks/metrics.py
-"""
+"""Time of PSNR and both SSIMs of one 1280x720 pair on one core, beside scikit-image's PSNR and SSIM."""
 
 from __future__ import annotations
 
