@@ -15,11 +15,11 @@ from pathlib import Path
 
 from absl import flags
 
-from srn import command, metrics
+from srn import command, metrics, provenance
 from srn.data.kohler import find_kohler
 from srn.data.pairs import DATASETS, find_pairs, layout_of
 from srn.errors import InputError, WorkError
-from srn.evaluation import kohler_set, methods, page, provenance, reports, scoring, sheet
+from srn.evaluation import kohler_set, methods, page, reports, scoring, sheet
 from srn.evaluation.journal import Journal
 from srn.evaluation.protocols import KOHLER, protocol_of
 from srn.files import require_writable, write_atomically

@@ -17,7 +17,7 @@ import skimage  # noqa: E402
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity  # noqa: E402
 
 from srn import metrics  # noqa: E402
-from srn.evaluation.provenance import processor  # noqa: E402
+from srn.provenance import processor  # noqa: E402
 
 HEIGHT, WIDTH = 720, 1280
 

@@ -30,7 +30,7 @@ KINDS = (
 _PART = re.compile(r"^(?P<stem>.*_)\d+\.npz$")
 
 
-def load_model(ckpt: str, model: str | None = None, precision: str = "float32"):
+def load_model(ckpt: str, model: str | None = None, precision: str = "float32", prefer_average: bool = True):
     """Builds the network that `ckpt` belongs to, and fills it. Everything must fit; nothing is guessed.
 
     Args:
@@ -40,6 +40,7 @@ def load_model(ckpt: str, model: str | None = None, precision: str = "float32"):
         released weights (`srn.released`). A file or folder goes before a name.
       model: the name of the model, where the caller insists on one.
       precision: see `srn.build_model`.
+      prefer_average: whether own checkpoints that hold averaged weights give those, or the latest ones.
 
     Returns:
       A `ScaleRecurrentNetwork`.
@@ -55,7 +56,7 @@ def load_model(ckpt: str, model: str | None = None, precision: str = "float32"):
             network = official.load_checkpoint(prefix, precision)
             _agree(network.config, model, prefix)
             return network
-        return _load_own(prefix, model, precision)
+        return _load_own(prefix, model, precision, prefer_average)
     if path.is_dir():
         parts = sorted(path.glob("*.npz"))
         if parts:
@@ -134,13 +135,13 @@ def read_model_file(model_dir) -> ModelConfig | None:
         raise InputError(f"{path}: not a description of a model ({error})") from error
 
 
-def _load_own(prefix, model, precision):
+def _load_own(prefix, model, precision, prefer_average):
     config = read_model_file(Path(prefix).parent)
     if config is None and model is None:
         raise InputError(f"{prefix}: {MODEL_FILE} is not beside it; name the model with --model")
     network = build_model(_agree(config or get_config(model), model, prefix), precision)
     restore(tf.train.Checkpoint(model=network), prefix, f"the model {network.name!r}").expect_partial()
-    if has_average(prefix):
+    if prefer_average and has_average(prefix):
         averaged = {AVERAGE: network.trainable_variables}
         restore(tf.train.Checkpoint(**averaged), prefix, "an average of the weights").expect_partial()
     return network

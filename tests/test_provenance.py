@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from srn.evaluation import provenance
+from srn import provenance
 
 
 @pytest.fixture

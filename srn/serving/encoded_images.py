@@ -1,0 +1,138 @@
+"""Image files inside a graph: decoded, and encoded as they came, with TensorFlow operations alone.
+
+Everything that is wrong is found before pixels are decoded, and answered with INVALID_ARGUMENT: a request
+must not be able to fill the server's memory by a small file that claims a large image.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+KINDS = ("PNG", "JPEG", "BMP")
+_PNG, _JPEG, _BMP = range(3)
+_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
+_SHORTEST = 26  # bytes: the shortest header that is looked into
+
+
+def check_pixels(height, width, count, most_pixels: int, what: str):
+    """An operation that fails where there are no pixels, or more than `most_pixels` in all.
+
+    Args:
+      height, width, count: scalar whole numbers; int64 inside, so that no product overflows.
+      most_pixels: the limit.
+      what: the beginning of the message.
+    """
+    height, width, count = (tf.cast(value, tf.int64) for value in (height, width, count))
+    has_pixels = tf.debugging.Assert(
+        (height > 0) & (width > 0) & (count > 0),
+        [f"{what} has no pixels: count, height, width", count, height, width],
+    )
+    with tf.control_dependencies([has_pixels]):
+        # By division: a header can claim sides whose product is beyond int64.
+        fits = height <= most_pixels // width // count
+    return tf.debugging.Assert(
+        fits,
+        [f"{what} has more than {most_pixels} pixels: count, height, width", count, height, width],
+    )
+
+
+def decode(encoded: tf.Tensor, most_pixels: int) -> tuple:
+    """Decodes a PNG, JPEG or BMP file.
+
+    Orientation in EXIF is ignored: pixels are as they are stored.
+
+    Args:
+      encoded: scalar string.
+      most_pixels: images that claim more are refused by their headers.
+
+    Returns:
+      (pixels: float32 [H, W, C] in [0, 1], C being 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha);
+      whether they are stored with 16 bits: scalar bool).
+
+    Fails with INVALID_ARGUMENT for files of another kind, damaged ones, and too large ones.
+    """
+    kind, deep = _inspect(encoded)
+    with tf.control_dependencies([_check_header(encoded, kind, most_pixels)]):
+        encoded = tf.identity(encoded)
+    branches = [
+        lambda: tf.cond(
+            deep, lambda: _decode_png(encoded, tf.uint16), lambda: _decode_png(encoded, tf.uint8)
+        ),
+        lambda: _decode_jpeg(encoded),
+        # The fourth byte of a pixel in a BMP is seldom an alpha.
+        lambda: _to_unit_range(tf.io.decode_bmp(encoded, channels=0)[..., :3]),
+    ]
+    pixels = tf.switch_case(tf.minimum(kind, len(branches) - 1), branches)
+    return tf.ensure_shape(pixels, [None, None, None]), deep
+
+
+def encode_png(pixels: tf.Tensor, deep: tf.Tensor) -> tf.Tensor:
+    """Encodes float32 [H, W, 1 to 4] in [0, 1] as PNG of 8, or if `deep` 16, bits; scalar string."""
+    return tf.cond(
+        deep,
+        lambda: tf.io.encode_png(tf.cast(tf.round(pixels * 65535.0), tf.uint16)),
+        lambda: tf.io.encode_png(tf.cast(tf.round(pixels * 255.0), tf.uint8)),
+    )
+
+
+def _inspect(encoded) -> tuple:
+    """(the index into KINDS, or their number for none of them; whether it is a PNG of 16 bits)."""
+    starts = [tf.strings.substr(encoded, 0, len(magic)) == magic for magic in _MAGIC]
+    kind = tf.argmax([*starts, True], output_type=tf.int32)  # the first that holds
+    long_enough = tf.strings.length(encoded) >= _SHORTEST
+    known = (kind < len(KINDS)) & long_enough
+    deep = tf.cond(
+        known & (kind == _PNG), lambda: _bytes(encoded, 24, 1)[0] == 16, lambda: tf.constant(False)
+    )
+    return tf.where(known, kind, len(KINDS)), deep
+
+
+def _check_header(encoded, kind, most_pixels):
+    """An operation that fails for a file that is none of KINDS, or that claims too many pixels."""
+    is_known = tf.debugging.Assert(kind < len(KINDS), ["image_bytes is no PNG, JPEG or BMP file"])
+    with tf.control_dependencies([is_known]):
+        height, width = tf.switch_case(
+            tf.minimum(kind, _BMP),
+            [lambda: _size_of_png(encoded), lambda: _size_of_jpeg(encoded), lambda: _size_of_bmp(encoded)],
+        )
+    return check_pixels(height, width, 1, most_pixels, "image_bytes")
+
+
+def _size_of_png(encoded):
+    width, height = (tf.cast(_bytes(encoded, start, 4), tf.int64) for start in (16, 20))
+    weights = tf.constant([1 << 24, 1 << 16, 1 << 8, 1], tf.int64)
+    return tf.reduce_sum(height * weights), tf.reduce_sum(width * weights)
+
+
+def _size_of_jpeg(encoded):
+    shape = tf.io.extract_jpeg_shape(encoded, output_type=tf.int64)
+    return shape[0], shape[1]
+
+
+def _size_of_bmp(encoded):
+    width, height = (
+        tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, start, 4), tf.int32)[0], tf.int64)
+        for start in (18, 22)
+    )
+    return tf.abs(height), width  # negative: rows from top to bottom
+
+
+def _decode_png(encoded, dtype):
+    return _to_unit_range(tf.io.decode_png(encoded, channels=0, dtype=dtype))
+
+
+def _decode_jpeg(encoded):
+    # The accurate transform gives the pixels that other decoders give; the default is up to 10 levels off.
+    def decode_with(channels):
+        return _to_unit_range(tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE"))
+
+    is_gray = tf.io.extract_jpeg_shape(encoded)[2] == 1
+    return tf.cond(is_gray, lambda: decode_with(1), lambda: decode_with(3))
+
+
+def _to_unit_range(image):
+    return tf.cast(image, tf.float32) / float(image.dtype.max)
+
+
+def _bytes(encoded, start, count):
+    return tf.io.decode_raw(tf.strings.substr(encoded, start, count), tf.uint8)

@@ -1,0 +1,85 @@
+"""The two signatures of an exported network, with every check that a server's callers need.
+
+  serving_default   image float32 [N, H, W, 3] in [0, 1]       -> restored, the same, clipped to [0, 1]
+  encoded           image_bytes string [N], PNG, JPEG or BMP   -> restored_bytes string [N], PNG of the same
+                    kind: gray stays gray, alpha is passed through, 16 bits stay 16 bits
+
+Whatever is wrong with a request is answered with INVALID_ARGUMENT and a message. One bad image fails its
+whole request.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from srn.inference.restoring import restore_colour
+from srn.serving import encoded_images
+
+MOST_PIXELS = 24_000_000
+
+
+def make_servable(model, most_pixels: int = MOST_PIXELS) -> tuple:
+    """(module that holds the variables, {signature: concrete function}).
+
+    Args:
+      model: a `ScaleRecurrentNetwork`; one-channel models serve colour, plane by plane.
+      most_pixels: of a request's floats, batch included, and of each encoded image.
+    """
+
+    # Functions of their own around `model`, not methods of it: the SavedModel then holds its variables and
+    # these two graphs, and none of Keras' own.
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="image")])
+    def restore_floats(image):
+        return {"restored": _restore(model, _check(image, most_pixels))}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def restore_encoded(image_bytes):
+        image_bytes = tf.ensure_shape(image_bytes, [None])
+        restored = tf.map_fn(
+            lambda encoded: _restore_encoded(model, encoded, most_pixels),
+            image_bytes,
+            fn_output_signature=tf.string,
+            parallel_iterations=1,  # one image in memory at a time
+        )
+        return {"restored_bytes": restored}
+
+    module = tf.Module(name="srn")
+    module.network_variables = model.variables
+    module.restore_floats, module.restore_encoded = restore_floats, restore_encoded
+    signatures = {
+        "serving_default": restore_floats.get_concrete_function(),
+        "encoded": restore_encoded.get_concrete_function(),
+    }
+    return module, signatures
+
+
+def _check(image, most_pixels):
+    """Asserts that stop a request with a message instead of the server with a crash."""
+    # First of all: a tensor of another rank would abort the process inside oneDNN's convolution.
+    image = tf.ensure_shape(image, [None, None, None, 3])
+    count, height, width = tf.unstack(tf.shape(image, tf.int64)[:3])
+    has_room = encoded_images.check_pixels(height, width, count, most_pixels, "image")
+    with tf.control_dependencies([has_room]):
+        is_finite = tf.debugging.Assert(
+            tf.reduce_all(tf.math.is_finite(image)),
+            ["image has NaN or infinite values; it is float32 in [0, 1]"],
+        )
+    with tf.control_dependencies([is_finite]):
+        return tf.identity(image)
+
+
+def _restore(model, image):
+    return tf.clip_by_value(restore_colour(model, image), 0.0, 1.0)
+
+
+def _restore_encoded(model, encoded, most_pixels):
+    pixels, deep = encoded_images.decode(encoded, most_pixels)
+    channels = tf.shape(pixels)[-1]
+    is_gray, has_alpha = channels <= 2, channels % 2 == 0
+    colours, alpha = tf.cond(
+        has_alpha, lambda: (pixels[..., :-1], pixels[..., -1:]), lambda: (pixels, pixels[..., :0])
+    )
+    colours = tf.cond(is_gray, lambda: tf.repeat(colours, 3, axis=-1), lambda: colours)
+    restored = _restore(model, tf.ensure_shape(colours, [None, None, 3])[tf.newaxis])[0]
+    restored = tf.cond(is_gray, lambda: tf.reduce_mean(restored, axis=-1, keepdims=True), lambda: restored)
+    return encoded_images.encode_png(tf.concat([restored, alpha], axis=-1), deep)
