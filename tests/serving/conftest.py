@@ -12,7 +12,6 @@ from srn.config import ModelConfig
 from srn.serving.export import export_savedmodel
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
-MOST_PIXELS = 1_000_000
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +19,7 @@ def served(tmp_path_factory):
     """(a small colour model, the folder of its exported version 1)."""
     model = srn.build_model(SMALL)
     folder = tmp_path_factory.mktemp("models") / "srn"
-    return model, export_savedmodel(model, folder, most_pixels=MOST_PIXELS, warm_up_sizes=[(64, 48)])
+    return model, export_savedmodel(model, folder, most_pixels=1_000_000, warm_up_sizes=[(64, 48)])
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
 import io
+import json
 
 import numpy as np
 import pytest
@@ -6,9 +7,11 @@ import tensorflow as tf
 from PIL import Image
 
 import srn
+from srn import weights
 from srn.config import ModelConfig
-from srn.errors import InputError
+from srn.errors import InputError, WorkError
 from srn.inference.restoring import restore_colour
+from srn.serving import export
 from srn.serving.export import export_savedmodel
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
@@ -83,7 +86,7 @@ def test_versions_count_up_and_none_is_overwritten(tmp_path):
     assert export_savedmodel(model, tmp_path).name == "8"
     with pytest.raises(InputError, match="--version"):
         export_savedmodel(model, tmp_path, version=7)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "7", "8"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["1", "7", "8"]
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
@@ -91,3 +94,53 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
 
     with pytest.raises(InputError, match="file: cannot be written"):
         export_savedmodel(srn.build_model(SMALL), tmp_path / "file")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=repr)
+def test_an_export_that_ends_early_leaves_no_version_behind(tmp_path, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(export, "write_warm_up", fail)
+
+    with pytest.raises((WorkError, KeyboardInterrupt)):
+        export_savedmodel(srn.build_model(SMALL), tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_card_tells_what_is_served(tmp_path):
+    model = srn.build_model(SMALL, "bfloat16")
+
+    folder = export_savedmodel(
+        model, tmp_path / "street", most_pixels=5000, warm_up_sizes=[], card={"data": "x"}
+    )
+
+    card = json.loads((folder / "model_card.json").read_text())
+    assert (card["name"], card["data"], card["most_pixels"]) == ("street", "x", 5000)
+    assert card["precision"] == "mixed_bfloat16"
+    assert card["weights_sha256"] == weights.checksum(model)
+    assert card["parameters"] == model.count_params()
+    assert ModelConfig.from_dict(card["config"]) == SMALL
+
+
+def test_files_of_the_server_are_written_once_and_then_left_to_their_owner(tmp_path):
+    model = srn.build_model(SMALL)
+    export_savedmodel(model, tmp_path / "srn")
+    assert 'base_path: "/models/srn"' in (tmp_path / "srn/models.config").read_text()
+    (tmp_path / "srn/models.config").write_text("mine")
+
+    export_savedmodel(model, tmp_path / "srn")
+
+    assert (tmp_path / "srn/models.config").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [({"name": "a b"}, "--name"), ({"most_pixels": 99, "warm_up_sizes": [(10, 10)]}, "99 pixels")],
+)
+def test_what_cannot_be_served_is_refused_before_anything_is_written(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        export_savedmodel(srn.build_model(SMALL), tmp_path / "srn", **options)
+
+    assert not (tmp_path / "srn").exists()

@@ -5,12 +5,12 @@ import io
 import cv2
 import numpy as np
 import pytest
-from conftest import MOST_PIXELS
 from engine import EngineError
 from PIL import Image
 
 from srn.inference.restoring import restore_colour
 
+MOST_PIXELS = 1_000_000  # of the exported model
 SIZES = [
     (1, 1),
     (1, 33),

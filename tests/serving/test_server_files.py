@@ -1,0 +1,69 @@
+"""The server's configuration, parsed as the messages that the server reads it into."""
+
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from srn.serving import server_files
+
+OPTIONAL, REPEATED = 1, 3
+INT64, BOOL, STRING, MESSAGE = 3, 8, 9, 11
+
+
+def message_class(name, *messages):
+    """A class made from (name of the message, [(field, number, type, its message, label)]).
+
+    No package has these messages; numbers and types are those of TensorFlow Serving 2.15.
+    """
+    file = descriptor_pb2.FileDescriptorProto(name=f"{name}.proto", syntax="proto3", package="test")
+    file.dependency.append("google/protobuf/wrappers.proto")
+    for title, fields in messages:
+        message = file.message_type.add(name=title)
+        for field, number, kind, type_name, label in fields:
+            message.field.add(name=field, number=number, type=kind, type_name=type_name, label=label)
+    from google.protobuf import wrappers_pb2
+
+    pool = descriptor_pool.DescriptorPool()
+    wrappers = descriptor_pb2.FileDescriptorProto()
+    wrappers_pb2.DESCRIPTOR.CopyToProto(wrappers)
+    pool.Add(wrappers)
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"test.{name}"))
+
+
+@pytest.fixture
+def files(tmp_path):
+    server_files.write_server_files(tmp_path, "srn")
+    return {path.name: path.read_text() for path in tmp_path.iterdir()}
+
+
+def test_the_models_are_those_of_the_folder_that_is_mounted(files):
+    parsed = text_format.Parse(files["models.config"], model_server_config_pb2.ModelServerConfig())
+
+    (model,) = parsed.model_config_list.config
+    assert (model.name, model.base_path, model.model_platform) == ("srn", "/models/srn", "tensorflow")
+    assert model.model_version_policy.latest.num_versions == 1
+
+
+def test_prometheus_is_told_where_to_look(files):
+    prometheus = ("Prometheus", [("enable", 1, BOOL, None, OPTIONAL), ("path", 2, STRING, None, OPTIONAL)])
+    fields = [("prometheus_config", 1, MESSAGE, ".test.Prometheus", OPTIONAL)]
+    monitoring = message_class("Monitoring", prometheus, ("Monitoring", fields))
+
+    parsed = text_format.Parse(files["monitoring.config"], monitoring())
+
+    assert parsed.prometheus_config.enable
+    assert parsed.prometheus_config.path == "/monitoring/prometheus/metrics"
+
+
+def test_the_batching_parameters_are_wrapped_numbers(files):
+    names = ["max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"]
+    wrapped = ".google.protobuf.Int64Value"
+    fields = [(name, number, MESSAGE, wrapped, OPTIONAL) for number, name in enumerate(names, 1)]
+    batching = message_class("Batching", ("Batching", fields))
+
+    parsed = text_format.Parse(files["batching.txt"], batching())
+
+    assert parsed.max_batch_size.value == 4
+    with pytest.raises(text_format.ParseError):
+        text_format.Parse("max_batch_size: 4", batching())
