@@ -8,7 +8,8 @@ import srn
 from srn import weights
 from srn.config import ModelConfig
 from srn.errors import InputError
-from srn.inference.command import main, plan
+from srn.inference.command import main
+from srn.inference.photographs import plan
 
 
 def save(path, size=(20, 14)):
