@@ -30,6 +30,7 @@ test: install lint
 # With Chromium, for the test of report.html; where it cannot be installed that test is skipped, with its reason.
 test-full: install lint
 	@command -v chromedriver >/dev/null || { echo "make: installing Debian's chromium and chromium-driver" && apt-get install -y -q chromium chromium-driver >/dev/null; } || echo "make: they could not be installed (as root: apt-get install chromium chromium-driver)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .[onnx,openvino] || echo "make: the other engines could not be installed; their tests are skipped"
 	$(BIN)/python -m pytest -q
 
 lint: install

@@ -441,3 +441,25 @@ def test_nothing_but_blur_synthesis_imports_tensorflow_addons(command):
     )
 
     assert command("-c", code).stdout == "False\n"
+
+
+def test_an_export_takes_limits_warm_up_and_a_card_from_flags(trained, command, tmp_path):
+    run, _ = trained
+    (tmp_path / "card.json").write_text('{"scores": {"psnr_db": 30.0}}')
+    words = ("export_savedmodel.py", f"--ckpt={run}", f"--export_dir={tmp_path / 'srn'}")
+
+    result = command(
+        *words, "--max_megapixels=0.5", "--warm_up=64x48", f"--card={tmp_path / 'card.json'}", "--name=street"
+    )
+
+    assert result.returncode == 0, result.stderr
+    card = json.loads((tmp_path / "srn/1/model_card.json").read_text())
+    assert (card["name"], card["most_pixels"], card["scores"]["psnr_db"]) == ("street", 500_000, 30.0)
+    assert (tmp_path / "srn/1/assets.extra/tf_serving_warmup_requests").stat().st_size > 0
+    for flag, message in (
+        ("--warm_up=64", "give WIDTHxHEIGHT"),
+        ("--warm_up=1000x1000", "than the 500000 pixels"),
+        (f"--card={tmp_path / 'none.json'}", "cannot be read"),
+        ("--name=a/b", "no name for a model"),
+    ):
+        assert message in lines_of_mistake(command(*words, "--max_megapixels=0.5", flag))[0]

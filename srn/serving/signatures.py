@@ -15,7 +15,7 @@ import tensorflow as tf
 from srn.inference.restoring import restore_colour
 from srn.serving import encoded_images
 
-MOST_PIXELS = 24_000_000
+MOST_PIXELS = 12_000_000  # some 7 GiB of memory at once: benchmarks/README.md
 
 
 def make_servable(model, most_pixels: int = MOST_PIXELS) -> tuple:

@@ -1,0 +1,34 @@
+"""Writes weights as an ONNX file, for ONNX Runtime and others.
+
+    python -m srn.export_onnx --ckpt=srn --output=srn.onnx
+
+`image` float32 [N, H, W, 3] in [0, 1] -> `restored`, the same; any size. Needs: pip install .[onnx]
+"""
+
+from absl import flags
+
+from srn import command
+from srn.errors import InputError
+from srn.zoo import MODELS
+
+_CKPT = flags.DEFINE_string("ckpt", None, "Weights: model directory, checkpoint, .npz, released name.")
+_MODEL = flags.DEFINE_enum("model", None, list(MODELS), "The network, where the weights do not say.")
+_OUTPUT = flags.DEFINE_string("output", None, "The file to write.")
+
+
+def main() -> int:
+    """Converts and writes; returns the exit code."""
+    for flag in (_CKPT, _OUTPUT):
+        if flag.value is None:
+            raise InputError(f"--{flag.name} is needed")
+
+    from srn.serving.conversion import export_onnx
+    from srn.weights import load_model
+
+    export_onnx(load_model(_CKPT.value, _MODEL.value), _OUTPUT.value)
+    print(_OUTPUT.value)
+    return command.DONE
+
+
+if __name__ == "__main__":
+    command.run(main)
