@@ -10,11 +10,13 @@ are given (`--results_dir` may be repeated, `NAME=FOLDER` names it), each has a 
 A run that was interrupted goes on when the same command is given again: finished images are kept.
 """
 
+import re
 import sys
 from pathlib import Path
 
 from absl import flags
 
+import srn
 from srn import command, metrics, provenance
 from srn.data.kohler import find_kohler
 from srn.data.pairs import DATASETS, find_pairs, layout_of
@@ -61,19 +63,18 @@ def main() -> int:
         raise InputError("--data_dir is needed")
     if _CKPT.value is None and not _RESULTS_DIR.value:
         raise InputError("--ckpt is needed, or --results_dir in its place")
+    run = provenance.describe_run()
     dataset, items = _find_items()
     protocol = protocol_of(dataset)
-    chosen, weights = _choose_methods(items)
+    chosen = _choose_methods(items)
     folders = _prepare_folders(chosen)
     results = {}
     for label, method in chosen.items():
-        settings = {"protocol": protocol.name, **method.settings}
-        journal = Journal(folders[label] / "scores.jsonl", settings)
-        results[label] = scoring.score_images(
-            items, method, protocol, folders[label], journal, progress=sys.stderr.isatty()
-        )
+        settings = {"version": srn.__version__, "protocol": protocol.name, **method.settings}
+        journal = Journal(folders[label], settings)
+        results[label] = scoring.score_images(items, method, protocol, journal, sys.stderr.isatty())
         if results[label].scores:
-            _report(results[label], items, method, protocol, dataset, folders[label], weights)
+            _report(results[label], items, method, protocol, dataset, folders[label], run)
         if results[label].interrupted:
             break
     if len(chosen) > 1 and len(results) == len(chosen):
@@ -91,35 +92,41 @@ def _find_items() -> tuple:
     return layout_of(pairs), pairs
 
 
-def _choose_methods(items) -> tuple:
-    """(label -> method for --ckpt and each --results_dir, facts about the network's weights)."""
-    chosen, facts = {}, {}
+def _choose_methods(items) -> dict:
+    """The method of each label: for --ckpt and each --results_dir."""
+    labels = [_label_of(_CKPT.value)] if _CKPT.value is not None else []
+    theirs = [_split_name(named) for named in _RESULTS_DIR.value]
+    labels += [label for label, _ in theirs]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise InputError(f"--results_dir: {label} is the name of two; give NAME=FOLDER")
+        if not re.fullmatch(r"\w[\w .-]*", label):
+            raise InputError(
+                f"--results_dir: {label!r} is no name; give letters, digits, _ . - as NAME=FOLDER"
+            )
+    chosen = {label: methods.results_of(folder, items, label) for label, folder in theirs}
+    if _CKPT.value is None:
+        return chosen
     if _CKPT.value == methods.IDENTITY:
-        chosen[methods.IDENTITY] = methods.blurry_input()
-    for named in _RESULTS_DIR.value:
-        label, folder = _split_name(named)
-        if label in chosen:
-            raise InputError(f"--results_dir={named}: {label} is there already; give NAME=FOLDER")
-        chosen[label] = methods.results_of(folder, items, label)
-    if _CKPT.value is not None and _CKPT.value != methods.IDENTITY:
-        label = Path(_CKPT.value).name
-        if label in chosen:
-            raise InputError(f"--results_dir: {label} is the name of --ckpt; give another by NAME=FOLDER")
-        method, facts = _load_network(label, alone=not chosen)
-        chosen = {label: method, **chosen}
-    return chosen, facts
+        return {labels[0]: methods.blurry_input(), **chosen}
+    return {labels[0]: _load_network(labels[0], alone=not chosen), **chosen}
+
+
+def _label_of(ckpt: str) -> str:
+    """The last part of a path; a name as it is."""
+    return Path(ckpt).resolve().name
 
 
 def _split_name(named: str) -> tuple:
     """`NAME=FOLDER` -> (NAME, FOLDER); a plain folder is named by its last part."""
     name, sign, folder = named.partition("=")
-    if sign and not Path(named).exists():
+    if sign and folder and not Path(named).exists():
         return name, folder
     return Path(named).resolve().name, named
 
 
-def _load_network(label: str, alone: bool) -> tuple:
-    """(the method of --ckpt, facts about its weights)."""
+def _load_network(label: str, alone: bool):
+    """The method of --ckpt."""
     from srn import weights  # not above: it loads TensorFlow
     from srn.inference.deblurrer import Deblurrer
 
@@ -130,58 +137,87 @@ def _load_network(label: str, alone: bool) -> tuple:
         "truncate": _TRUNCATE.value,
     }
     restore = Deblurrer(_CKPT.value, _MODEL.value, **how)
-    facts = {"model": restore.model.name, "weights_sha256": weights.checksum(restore.model), **how}
+    settings = {
+        "model": restore.model.name,
+        "config": restore.model.config.to_dict(),
+        "weights_sha256": weights.checksum(restore.model),
+        **how,
+    }
     out_dir = Path(_OUT_DIR.value) if alone else Path(_OUT_DIR.value) / label
-    return methods.network(restore, label, out_dir, facts), facts
+    return methods.network(restore, label, out_dir, settings)
 
 
 def _prepare_folders(chosen) -> dict:
-    """The folder of each method, without reports of an earlier run, which must not stand beside new ones."""
+    """The folder of each method, without reports of an earlier run, which must not stand beside new ones.
+
+    Raises `InputError` where these folders are those of the images to score.
+    """
     out_dir = Path(_OUT_DIR.value)
     folders = {label: out_dir if len(chosen) == 1 else out_dir / label for label in chosen}
-    for folder in folders.values():
+    sources = [Path(_split_name(named)[1]).resolve() for named in _RESULTS_DIR.value]
+    for folder in (path.resolve() for path in folders.values()):
+        for source in sources:
+            # What an earlier run wrote beside its restored images would be replaced.
+            is_inside = folder in source.parents and (len(chosen) > 1 or source.name == "restored")
+            if folder == source or is_inside:
+                raise InputError(f"--out_dir={out_dir}: {folder} holds images to score; choose another")
+    for folder in {out_dir, *folders.values()}:
         require_writable(folder)
-        for name in _REPORTS:
+        for name in (*_REPORTS, *_COMPARISON):
             (folder / name).unlink(missing_ok=True)
-    for name in _COMPARISON:
-        (out_dir / name).unlink(missing_ok=True)
     return folders
 
 
-def _report(result, items, method, protocol, dataset, folder, weights) -> None:
+def _report(result, items, method, protocol, dataset, folder, run) -> None:
     """Writes all reports of one method, and prints its table."""
     scores, summary = result.scores, scoring.summarise(result.scores, protocol)
+    is_ours = method.is_network or method.label == methods.IDENTITY
     facts = {
-        "ckpt": _CKPT.value if method.is_network or method.label == methods.IDENTITY else None,
-        "results_dir": _RESULTS_DIR.value or None,
         "method": method.label,
-        "model": method.label,
-        "precision": _PRECISION.value,
-        **(weights if method.is_network else {}),
+        "ckpt": _CKPT.value if is_ours else None,
+        "results_dir": None if is_ours else dict(map(_split_name, _RESULTS_DIR.value))[method.label],
+        "model": None,
+        "precision": None,
+        **method.settings,
         "dataset": dataset,
         "protocol": protocol.name,
         "data_dir": _DATA_DIR.value,
+        "split": _SPLIT.value,
         "blur_folder": _BLUR_FOLDER.value,
+        "scored_before": result.resumed,
         "failures": result.failures,
-        **provenance.describe_run(),
+        **run,
     }
     reports.write_csv(folder / "results.csv", scores, protocol)
     reports.write_summary(folder / "summary.json", summary, **facts, metrics=protocol.definitions)
-    processor = f"Times of bold rows: median, restoring alone, on {facts['processor']}."
-    markdown = reports.format_markdown({method.label: summary}, protocol, dataset, [processor])
-    write_atomically(folder / "results.md", markdown.encode())
+    notes = (
+        [f"Times of bold rows: median, restoring alone, on {run['processor']}."] if method.is_network else []
+    )
+    markdown = reports.format_markdown(
+        {method.label: summary}, protocol, dataset, notes, _departures(dataset)
+    )
+    write_atomically(folder / "results.md", reports.encode(markdown))
     title = f"{method.label} on {dataset}"
-    shown = {name: str(fact) for name, fact in facts.items() if fact not in (None, [], {}, False)}
-    page.write_page(folder / "report.html", title, scores, summary, items, method, protocol, shown)
-    if method.is_network and protocol is not KOHLER:
-        sheet.write_sheet(folder / "sheet.png", sheet.choose_rows(scores, items, method))
     if protocol is KOHLER:
         print(kohler_set.format_table(scores, summary))
     else:
         print(reports.format_table(summary, protocol))
     print(f"\n{reports.format_definitions(summary, protocol)}")
     again = f", {result.resumed} of them scored before" if result.resumed else ""
-    print(f"{title}, folder {_BLUR_FOLDER.value}: {len(scores)} images{again}; written to {folder}")
+    where = "".join(f", {departure}" for departure in _departures(dataset))
+    print(f"{title}{where}: {len(scores)} images{again}; written to {folder}")
+    shown = {name: str(fact) for name, fact in facts.items() if fact not in (None, [], {}, False, 0)}
+    page.write_page(folder / "report.html", title, scores, summary, items, method, protocol, shown)
+    if method.is_network and protocol is not KOHLER:
+        sheet.write_sheet(folder / "sheet.png", sheet.choose_rows(scores, items, method), protocol)
+
+
+def _departures(dataset) -> list:
+    """What of a data set is scored otherwise than in the paper."""
+    if dataset != "gopro":
+        return []
+    folder = [f"the folder {_BLUR_FOLDER.value}"] if _BLUR_FOLDER.value != "blur" else []
+    return folder + ([f"the split {_SPLIT.value}"] if _SPLIT.value != "test" else [])
 
 
 def _compare(results, items, chosen, protocol, dataset) -> None:
@@ -195,8 +231,8 @@ def _compare(results, items, chosen, protocol, dataset) -> None:
         label: scoring.summarise([known[item.name] for item in common], protocol)
         for label, known in scores.items()
     }
-    markdown = reports.format_markdown(summaries, protocol, dataset)
-    write_atomically(out_dir / "comparison.md", markdown.encode())
+    markdown = reports.format_markdown(summaries, protocol, dataset, departures=_departures(dataset))
+    write_atomically(out_dir / "comparison.md", reports.encode(markdown))
     print(f"\n{markdown}")
     if protocol is not KOHLER:
         best = max(chosen, key=lambda label: summaries[label]["psnr"])
@@ -207,15 +243,20 @@ def _compare(results, items, chosen, protocol, dataset) -> None:
 
 def _end(wanted: int, results) -> int:
     """The exit code. Raises `WorkError` with a line for each image that has no score."""
+    lines = []
+    for label, result in results.items():
+        of = f"{label}: " if len(results) > 1 else ""
+        lines += [of + failure for failure in result.failures]
+        missing = wanted - len(result.scores)
+        if result.failures:
+            lines.append(f"{of}{missing} of {wanted} images have no score")
     if any(result.interrupted for result in results.values()):
         scored = len(list(results.values())[-1].scores)
-        command.print_error(
-            "evaluate.py", f"interrupted: {scored} of {wanted} images are scored; the same command goes on"
-        )
+        again = f"interrupted: {scored} of {wanted} images are scored; the same command goes on"
+        command.print_error("evaluate.py", "\n".join([*lines, again]))
         return command.exit_code_of_signal("SIGINT")
-    failures = [line for result in results.values() for line in result.failures]
-    if failures:
-        raise WorkError("\n".join([*failures, f"{len(failures)} of {wanted} images have no score"]))
+    if lines:
+        raise WorkError("\n".join(lines))
     return command.DONE
 
 

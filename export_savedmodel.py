@@ -27,7 +27,7 @@ _NAME = flags.DEFINE_string("name", None, "Of the model on the server. Default: 
 _VERSION = flags.DEFINE_integer("version", None, "Default: one more than the highest there.", lower_bound=1)
 _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels",
-    24.0,
+    12.0,
     "Larger images are refused, by their headers.",
     lower_bound=0.01,
     upper_bound=1000.0,

@@ -81,7 +81,8 @@ def put_under_load(server, images, arguments) -> tuple:
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
-        time.sleep(min(60, arguments.seconds / 5))
+        for thread in threads:  # until all are done, or it is time for a line
+            thread.join(min(60, arguments.seconds / 5) / len(threads))
         minutes = (time.monotonic() - begun) / 60
         print(
             f"{minutes:5.1f} min: {len(done)} photographs, {memory(arguments.pid)['VmRSS']:.0f} MiB",
@@ -89,13 +90,11 @@ def put_under_load(server, images, arguments) -> tuple:
         )
     seconds = time.monotonic() - begun
     pixels = sum(MIXED[which][0] * MIXED[which][1] for which, _ in done)
-    waits = [wait for _, wait in done]
-    print(
-        f"{arguments.clients} clients, {seconds:.0f} s: {len(done)} photographs, {len(errors)} errors; "
-        f"wait {statistics.median(waits):.2f} s (median), {max(waits):.2f} s (longest)"
-    )
+    print(f"{arguments.clients} clients, {seconds:.0f} s: {len(done)} photographs, {len(errors)} errors")
     for error in errors[:5]:
         print(f"  {error}")
+    if waits := [wait for _, wait in done]:
+        print(f"wait: {statistics.median(waits):.2f} s (median), {max(waits):.2f} s (longest)")
     return pixels, seconds
 
 

@@ -5,18 +5,23 @@ set -eu
 
 FOLDER=$(cd "${1:?give the folder that --export_dir named}" && pwd)
 PHOTOGRAPH=${2:?give a photograph}
-NAME=$(basename "$FOLDER")
+NAME=$(sed -n 's/^ *name: "\(.*\)"$/\1/p' "$FOLDER/models.config" | head -1)
 OUT=$(mktemp -d)
+CONTAINER=srn-check-$$
+export CONTAINER
 
+docker pull --quiet tensorflow/serving:2.15.1
 "$(dirname "$0")/run_docker.sh" "$FOLDER" > "$OUT/server.log" 2>&1 &
-trap 'docker stop srn-serving > /dev/null 2>&1 || true' EXIT
+SERVER=$!
+trap 'docker stop "$CONTAINER" > /dev/null 2>&1 || true' EXIT
+trap 'exit 130' INT TERM
 
 echo "waiting for the model"
 tries=0
 until curl --silent --fail "http://localhost:8501/v1/models/$NAME/metadata" > "$OUT/metadata.json"; do
     tries=$((tries + 1))
-    if [ "$tries" -gt 120 ]; then
-        echo "no version was loaded in two minutes; the end of $OUT/server.log:"
+    if [ "$tries" -gt 120 ] || ! kill -0 "$SERVER" 2> /dev/null; then
+        echo "no version was loaded; the end of $OUT/server.log:"
         tail -5 "$OUT/server.log"
         exit 1
     fi

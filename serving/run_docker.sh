@@ -1,20 +1,22 @@
 #!/bin/sh
 # Serves an exported model by plain Docker:  serving/run_docker.sh served/srn
-# gRPC on 8500, REST on 8501. Stop it with: docker stop srn-serving
+# gRPC on 8500, REST on 8501, to be reached from this machine only (there is neither encryption nor login).
+# Stop it with: docker stop srn-serving
 set -eu
 
 FOLDER=$(cd "${1:?give the folder that --export_dir named, such as served/srn}" && pwd)
 NAME=$(basename "$FOLDER")
 CORES=${CORES:-$(nproc)}
 
-exec docker run --rm --name srn-serving \
-    -p 8500:8500 -p 8501:8501 \
+exec docker run --rm --name "${CONTAINER:-srn-serving}" \
+    -p 127.0.0.1:8500:8500 -p 127.0.0.1:8501:8501 \
     --mount "type=bind,source=$FOLDER,target=/models/$NAME,readonly" \
     --cpus "$CORES" --memory "${MEMORY:-8g}" \
     tensorflow/serving:2.15.1 \
     --model_config_file="/models/$NAME/models.config" \
+    --model_config_file_poll_wait_seconds=60 \
+    --allow_version_labels_for_unavailable_models=true \
     --monitoring_config_file="/models/$NAME/monitoring.config" \
     --tensorflow_intra_op_parallelism="$CORES" \
     --tensorflow_inter_op_parallelism=2 \
-    --rest_api_timeout_in_ms=300000 \
-    --grpc_max_threads="${MAX_REQUESTS:-4}"
+    --rest_api_timeout_in_ms=300000

@@ -27,6 +27,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[bytes]
     try:
         with open(temporary, "wb") as file:
             file.writelines([data] if isinstance(data, bytes) else data)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave the new name with nothing behind it
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)  # already gone after a successful rename

@@ -126,7 +126,8 @@ def test_images_of_another_program_are_scored(trained, command, tmp_path):
     assert result.returncode == 0, result.stderr
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["identical"] == summary["images"] > 0
-    assert summary["results_dir"] == [str(theirs)]
+    assert summary["results_dir"] == str(theirs)
+    assert "holds images to score; choose another" in command(*words[:3], f"--out_dir={theirs}").stderr
     next(theirs.iterdir()).unlink()
     assert "no image for 1 of" in command(*words).stderr
 
@@ -145,16 +146,25 @@ def test_several_methods_are_compared_in_one_table_and_one_picture(trained, comm
     for label in (run.name, "truth", "blur"):
         assert (out / label / "report.html").exists()
     assert json.loads((out / "truth/summary.json").read_text())["identical"] == 3
-    clash = command("evaluate.py", *words[1:2] * 2, f"--data_dir={pairs}", f"--out_dir={out}")
-    assert "give NAME=FOLDER" in lines_of_mistake(clash)[0]
+    for wrong in (
+        words[1:2] * 2,
+        [f"--results_dir=../up={pairs / 'sharp'}"],
+        [f"--results_dir=={pairs / 'blur'}"],
+    ):
+        clash = command("evaluate.py", *wrong, f"--data_dir={pairs}", f"--out_dir={out}")
+        assert "NAME=FOLDER" in lines_of_mistake(clash)[0]
+    inside = command(
+        "evaluate.py", f"--results_dir={out / 'blur'}", *words[1:2], f"--data_dir={pairs}", f"--out_dir={out}"
+    )
+    assert inside.returncode == 2
 
 
 def test_an_evaluation_that_was_stopped_goes_on_where_it_was(trained, command, tmp_path):
     run, pairs = trained
     words = ("evaluate.py", f"--ckpt={run}", f"--data_dir={pairs}", f"--out_dir={tmp_path}")
     first = command(*words)
-    lines = (tmp_path / "scores.jsonl").read_text().splitlines(keepends=True)
-    (tmp_path / "scores.jsonl").write_text("".join(lines[:3]) + lines[3][:40])  # killed while writing
+    (journal,) = tmp_path.glob("scores-*.jsonl")
+    journal.write_text(journal.read_text()[:-40])  # killed while writing
     kept = (tmp_path / "restored/0000.png").stat().st_mtime_ns
 
     second = command(*words)
@@ -191,7 +201,8 @@ def test_interrupting_an_evaluation_reports_what_is_there(trained, command, tmp_
     assert "1 of 3 images are scored; the same command goes on" in result.stderr
     assert "Traceback" not in result.stderr
     assert json.loads((tmp_path / "summary.json").read_text())["images"] == 1
-    assert len((tmp_path / "scores.jsonl").read_text().splitlines()) == 2
+    (journal,) = tmp_path.glob("scores-*.jsonl")
+    assert journal.read_text().count('"score"') == 1
 
 
 @pytest.mark.parametrize("kind", ["deep", "missing", "size"])
@@ -207,7 +218,7 @@ def test_truths_that_cannot_be_used_are_found_before_work_begins(command, pairs_
     lines = lines_of_mistake(command(*words))
 
     assert "0002.png" in lines[0]
-    assert {"deep": "more than 8 bits", "missing": "", "size": "64x63"}[kind] in lines[0]
+    assert {"deep": "more than 8 bits", "missing": "sharp", "size": "64x63"}[kind] in lines[0]
     assert not (tmp_path / "out").exists()
 
 
@@ -221,6 +232,13 @@ def test_a_gray_truth_is_compared_as_three_equal_channels(command, pairs_dir, tm
     )
 
     assert result.returncode == 0, result.stderr
+    blurry, sharp = (
+        cv2.imread(str(pairs_dir / side / "0000.png"), cv2.IMREAD_GRAYSCALE).astype(float)
+        for side in ("blur", "sharp")
+    )
+    first = next(csv.DictReader((tmp_path / "out/results.csv").open()))
+    expected = 10 * np.log10(255**2 / np.mean((blurry - sharp) ** 2))
+    assert float(first["psnr"]) == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_folder_that_cannot_be_written_is_named(command, pairs_dir, tmp_path):

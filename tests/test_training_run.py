@@ -61,6 +61,9 @@ def test_the_average_is_resumed_and_is_what_others_load(tmp_path):
         np.testing.assert_array_equal(one, other)
         np.testing.assert_array_equal(other, used)
     assert any((one != other).any() for one, other in zip(loaded, latest.get_weights()))
+    unaveraged = load_model(tmp_path / "halves", prefer_average=False).get_weights()
+    for one, other in zip(unaveraged, latest.get_weights()):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_run_may_begin_an_average_later_but_not_drop_it(tmp_path):

@@ -39,7 +39,7 @@ def restored_path(out_dir: str | os.PathLike[str], name: str) -> Path:
     return Path(out_dir) / "restored" / f"{name}.png"
 
 
-def write_restored(restored: np.ndarray, out_dir: str | os.PathLike[str], name: str) -> None:
-    """Writes a restored image, uint8 RGB, to `restored_path`."""
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(restored, cv2.COLOR_RGB2BGR))
-    write_atomically(restored_path(out_dir, name), encoded.tobytes())
+def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
+    """Writes uint8 RGB [H, W, 3] as PNG. Raises OSError where that cannot be."""
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    write_atomically(path, encoded.tobytes())

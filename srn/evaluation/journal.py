@@ -1,69 +1,64 @@
 """The scores that are finished, kept on disk: an evaluation that was interrupted goes on where it was.
 
-`scores.jsonl` begins with a line of settings, on which every score depends, and has one line for each image
-after it. A line is appended when its image is finished; one that was cut off counts as not there.
+A journal is of one method with one set of settings: `scores-DIGEST.jsonl`, so that a run with other settings
+neither reads nor overwrites it. It begins with a line of its settings and has one for each image after it,
+appended when the image is finished; one that was cut off, or that makes no sense, counts as not there.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from srn.evaluation.score import Score
-from srn.files import write_atomically
 
 
 class Journal:
     """Finished scores of one method on one data set.
 
     Args:
-      path: of the file; a file of other settings is begun anew.
+      folder: of the evaluation.
       settings: plain values: whatever changes a score beside the image files.
     """
 
-    def __init__(self, path, settings: Mapping):
-        self._path = Path(path)
-        head, *lines = _read_lines(self._path) or [None]
-        self._entries = {}
-        if head == {"settings": dict(settings)}:
-            self._entries = {line["score"]["name"]: line for line in lines if "score" in line}
-        # Written anew in any case: a line that was cut off must not have another one appended to it.
-        kept = [{"settings": dict(settings)}, *self._entries.values()]
-        write_atomically(self._path, "".join(map(_to_line, kept)).encode())
+    def __init__(self, folder, settings: Mapping):
+        text = json.dumps(settings, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        self.path = Path(folder) / f"scores-{digest}.jsonl"
+        self._settings = text
+        self._entries = {score.name: (score, files) for score, files in _read(self.path)}
 
     def find(self, name: str, files) -> Score | None:
         """The score of an image, if it is there and its files have not changed since."""
-        entry = self._entries.get(name)
-        if entry is None or entry["files"] != _stamps(files):
-            return None
-        return Score(**entry["score"])
+        score, stamps = self._entries.get(name, (None, None))
+        return score if stamps == _stamps(files) else None
 
     def add(self, score: Score, files) -> None:
-        """Appends a score; `files` are those that it was made from."""
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(_to_line({"score": dataclasses.asdict(score), "files": _stamps(files)}))
+        """Appends a score, and what `files` it was made from. Raises OSError if it cannot be written."""
+        lines = [{"score": dataclasses.asdict(score), "files": _stamps(files)}]
+        if not self.path.exists():
+            lines.insert(0, {"settings": json.loads(self._settings)})
+        with open(self.path, "a", encoding="utf-8") as file:
+            # A line begins with its own end of line: the one before may have been cut off.
+            file.write("".join(f"\n{json.dumps(line)}" for line in lines))
 
 
-def _read_lines(path: Path) -> list:
-    """The JSON objects of a file, none where it is not there; lines that are not JSON are left out."""
-    objects = []
+def _read(path: Path):
+    """Yields (score, stamps of its files) for each line that holds them."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
-        return []
+        return
     for line in lines:
         try:
-            objects.append(json.loads(line))
-        except ValueError:
+            entry = json.loads(line)  # Python's JSON has Infinity, and reads it back
+            yield Score(**entry["score"]), entry["files"]
+        except (ValueError, TypeError, KeyError):
             continue
-    return [value for value in objects if isinstance(value, dict)]
-
-
-def _to_line(value) -> str:
-    return json.dumps(value) + "\n"  # Python's JSON has Infinity, and reads it back
 
 
 def _stamps(files) -> list:

@@ -8,7 +8,6 @@ metric by itself. The score of the data set is the mean over its 48 images.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -23,20 +22,6 @@ class FrameScore:
     mssim: float
     gain: float
     shift: tuple[int, int]
-
-
-def score_image(restored: np.ndarray, frames: Iterable[np.ndarray]) -> tuple[float, float]:
-    """The best PSNR and the best MSSIM over all frames; they may be of different frames.
-
-    Args:
-      restored: uint8 [H, W, 3] RGB, both sides at least 161.
-      frames: of the trajectory, like `restored`; one at a time is held.
-
-    Raises ValueError for a frame of another shape or type, and where there is none.
-    """
-    spectrum = np.fft.fft2(restored.mean(axis=-1))
-    scores = [score_frame(restored, frame, spectrum) for frame in frames]
-    return best_of(scores)
 
 
 def best_of(scores: list[FrameScore]) -> tuple[float, float]:
@@ -62,7 +47,10 @@ def score_frame(restored: np.ndarray, frame: np.ndarray, spectrum: np.ndarray | 
         spectrum = np.fft.fft2(restored.mean(axis=-1))
     truth, scaled = frame.astype(np.float64), restored.astype(np.float64)
     # 1. One gain for all pixels and channels, before any alignment.
-    gain = float(np.sum(truth * scaled) / np.sum(scaled * scaled))
+    brightness = np.sum(scaled * scaled)
+    if brightness == 0:
+        raise ValueError("The restored image is black everywhere; no gain makes it a frame.")
+    gain = float(np.sum(truth * scaled) / brightness)
     # 2. A shift of whole pixels: the peak of the correlation, which the gain does not move.
     shift = _find_shift(np.fft.fft2(truth.mean(axis=-1)), spectrum)
     # 3. Pixels that the shift uncovers are zero, in both.

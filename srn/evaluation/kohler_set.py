@@ -18,7 +18,11 @@ _AT_A_TIME = 8  # frames
 
 
 def score_against(restored: np.ndarray, frames: Iterable[np.ndarray]) -> tuple[float, float, int]:
-    """`srn.evaluation.kohler.score_image` on all cores, and the number of frames; 8 are held at a time.
+    """The best PSNR and the best MSSIM over all frames, and their number; the two may be of different frames.
+
+    Args:
+      restored: uint8 [H, W, 3] RGB, both sides at least 161.
+      frames: of the trajectory, like `restored`; 8 are held at a time.
 
     Raises ValueError for a frame of another size, and where there is none.
     """

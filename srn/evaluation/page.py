@@ -14,6 +14,7 @@ import numpy as np
 from srn.evaluation.images import read_image
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import Protocol
+from srn.evaluation.reports import encode
 from srn.evaluation.score import Score
 from srn.evaluation.sheet import rank, scale_to_width
 from srn.files import write_atomically
@@ -68,7 +69,7 @@ def write_page(
         thumbnail=lambda name, width: _embed(read_image(method.file_of(item_of[name])), width),
         pictures=lambda name: _pictures(item_of[name], method, _picture_width(len(scores))),
     )
-    write_atomically(path, (chunk.encode() for chunk in chunks))
+    write_atomically(path, map(encode, chunks))
 
 
 def _pictures(item, method: Method, width: int):

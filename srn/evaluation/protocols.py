@@ -111,7 +111,7 @@ _ALIGNED = "after a gain, aligned by a homography (ECC), covered pixels only (of
 PAIRS = Protocol(
     name="pairs",
     columns={
-        "psnr": Column("PSNR", "dB, 8-bit RGB, peak 255, no border cropped", 2),
+        "psnr": Column("PSNR", metrics.DEFINITIONS["psnr"], 2),
         "ssim_matlab": Column("SSIM MATLAB", metrics.DEFINITIONS["ssim_matlab"]),
         "ssim_channel": Column("SSIM channel", metrics.DEFINITIONS["ssim_channel"]),
     },

@@ -37,8 +37,13 @@ def score_aligned(restored: np.ndarray, sharp: np.ndarray) -> AlignedScore:
     if restored.shape != sharp.shape or restored.dtype != np.uint8 or sharp.dtype != np.uint8:
         raise ValueError("The restored and the sharp image must be uint8 and of one shape.")
     truth, image = (np.float32(side) / np.float32(255) for side in (sharp, restored))
-    gain = float(np.sum(truth * image) / np.sum(image * image))
+    brightness = np.sum(image * image)
+    if brightness == 0:
+        raise ValueError("The restored image is black everywhere; no gain makes it the truth.")
+    gain = float(np.sum(truth * image) / brightness)
     moved, mask, homography = _align(image * np.float32(gain), truth)
+    if not mask[WINDOW_RADIUS:-WINDOW_RADIUS, WINDOW_RADIUS:-WINDOW_RADIUS].any():
+        raise ValueError("The restored image covers nothing of the truth once it is aligned.")
     moved, truth = moved * mask, truth * mask
     error = np.sum((truth - moved) ** 2, dtype=np.float64) / np.sum(mask, dtype=np.float64)
     inside = mask[WINDOW_RADIUS:-WINDOW_RADIUS, WINDOW_RADIUS:-WINDOW_RADIUS]

@@ -51,7 +51,12 @@ def write_csv(path: str | os.PathLike[str], scores: Iterable[Score], protocol: P
         groups = [score.groups.get(group, "") for group in protocol.groups]
         values = [*(score.values[column] for column in columns), score.seconds, score.psnr_blurry]
         writer.writerow([score.name, *groups, *map(_spell, values)])
-    write_atomically(path, text.getvalue().encode())
+    write_atomically(path, encode(text.getvalue()))
+
+
+def encode(text: str) -> bytes:
+    """UTF-8; of file names that are none, the bytes that make no sense are spelt out."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _spell(value):
@@ -75,7 +80,7 @@ def write_summary(path: str | os.PathLike[str], summary: Mapping, **facts) -> No
         raise ValueError(f"The summary has its own values for {', '.join(clashes)}.")
     merged = _without_infinities({**summary, **facts})
     text = json.dumps(merged, indent=2, ensure_ascii=False, allow_nan=False, default=os.fspath)
-    write_atomically(path, f"{text}\n".encode())
+    write_atomically(path, encode(f"{text}\n"))
 
 
 def _without_infinities(value):
@@ -114,12 +119,16 @@ def format_definitions(summary: Mapping, protocol: Protocol) -> str:
     """Returns what each column means, a line for each, and how many images the mean of PSNR leaves out."""
     lines = [f"{column.title}: {column.definition}." for column in protocol.columns.values()]
     if summary["identical"]:
-        lines.insert(0, f"{summary['identical']} identical to the truth, left out of the mean of PSNR.")
+        lines.insert(0, _describe_identical(summary))
     return "\n".join(lines)
 
 
 def format_markdown(
-    summaries: Mapping[str, Mapping], protocol: Protocol, dataset: str, facts: Sequence[str] = ()
+    summaries: Mapping[str, Mapping],
+    protocol: Protocol,
+    dataset: str,
+    facts: Sequence[str] = (),
+    departures: Sequence[str] = (),
 ) -> str:
     """Returns a Markdown page: the table of the methods, beside the paper's Table 2 where that has the set.
 
@@ -128,6 +137,7 @@ def format_markdown(
       protocol: that the scores were made by.
       dataset: its name; for `gopro` and `kohler` the paper's rows stand above.
       facts: further lines below the table.
+      departures: what was measured otherwise than in the paper, such as "the folder blur_gamma".
     """
     titles = [column.title for column in protocol.columns.values()]
     lines = [
@@ -150,10 +160,19 @@ def format_markdown(
     if dataset in PUBLISHED:
         notes.insert(0, _TABLE_2_NOTES)
         if any(summary["images"] != _WHOLE_SET[dataset] for summary in summaries.values()):
-            count = f"not on all {_WHOLE_SET[dataset]} images of the set"
-            notes.insert(0, f"**Bold rows were measured {count}: they cannot be compared with the others.**")
-    definitions = format_definitions(next(iter(summaries.values())), protocol).splitlines()
+            departures = [*departures, f"not all {_WHOLE_SET[dataset]} images of the set"]
+        if departures:
+            others = "they cannot be compared with the others"
+            notes.insert(0, f"**Bold rows were measured on {', '.join(departures)}: {others}.**")
+    for label, summary in summaries.items():
+        if summary["identical"]:
+            notes.append(f"{label}: {_describe_identical(summary)}")
+    definitions = [f"{column.title}: {column.definition}." for column in protocol.columns.values()]
     return "\n".join([*lines, "", *(f"- {note}" for note in [*notes, *definitions]), ""])
+
+
+def _describe_identical(summary) -> str:
+    return f"{summary['identical']} identical to the truth, left out of the mean of PSNR."
 
 
 def _row(cells) -> str:

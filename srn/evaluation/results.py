@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from srn.data.layouts import SUFFIXES
+from srn.data.pairs import image_size
 from srn.errors import InputError
 
 _MOST_SHOWN = 5
@@ -22,7 +23,7 @@ def find_results(items, results_dir) -> dict[str, Path]:
       items: with `name` and `blurry`.
       results_dir: the folder.
 
-    Raises `InputError` naming images without a file, and images with two.
+    Raises `InputError` naming images without a file, images with two, and files of another size.
     """
     results_dir = Path(results_dir)
     if not results_dir.is_dir():
@@ -45,7 +46,23 @@ def find_results(items, results_dir) -> dict[str, Path]:
     if missing:
         names = ", ".join(missing[:_MOST_SHOWN]) + (", ..." if len(missing) > _MOST_SHOWN else "")
         raise InputError(f"--results_dir={results_dir}: no image for {len(missing)} of {len(items)}: {names}")
+    _require_same_sizes(items, found)
     return found
+
+
+def _require_same_sizes(items, found) -> None:
+    lines = []
+    for item in items:
+        if item.blurry is None:
+            continue
+        sizes = ["{}x{}".format(*image_size(path)) for path in (found[item.name], item.blurry)]
+        if sizes[0] != sizes[1]:
+            lines.append(f"{found[item.name]}: {sizes[0]}, but {item.blurry} is {sizes[1]}")
+    if lines:
+        hidden = len(lines) - _MOST_SHOWN
+        raise InputError(
+            "\n".join([*lines[:_MOST_SHOWN], *([f"... and {hidden} more"] if hidden > 0 else [])])
+        )
 
 
 def _by_ending(folder: Path) -> dict[str, list[Path]]:

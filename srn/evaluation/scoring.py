@@ -6,8 +6,8 @@ images, never the mean of its sequences.
 
 from __future__ import annotations
 
+import contextlib
 import math
-import os
 import statistics
 import time
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm import tqdm
 
-from srn.errors import WorkError
-from srn.evaluation.images import read_image, write_restored
+from srn.errors import WorkError, first_line
+from srn.evaluation.images import read_image, write_image
 from srn.evaluation.journal import Journal
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import Protocol
@@ -42,7 +42,6 @@ def score_images(
     items: Sequence,
     method: Method,
     protocol: Protocol,
-    out_dir: str | os.PathLike[str],
     journal: Journal | None = None,
     progress: bool = True,
 ) -> Scores:
@@ -50,9 +49,8 @@ def score_images(
 
     Args:
       items: the images, in this order: `Pair`s, or `KohlerImage`s.
-      method: what restores them.
+      method: what restores them; images of a network are written to its `file_of`.
       protocol: how they are compared with the truth.
-      out_dir: restored images of a network are written to `restored_path(out_dir, name)`.
       journal: finished scores, which are not computed again; None keeps none.
       progress: whether to show a bar with the running mean of PSNR on stderr.
     """
@@ -60,11 +58,13 @@ def score_images(
     with tqdm(items, desc=method.label, unit="image", disable=not progress) as bar:
         try:
             for item in bar:
-                _add_score(result, item, method, protocol, out_dir, journal)
+                _add_score(result, item, method, protocol, journal)
                 if result.scores:
                     bar.set_postfix_str(f"PSNR {_mean(result.scores, 'psnr'):.2f} dB", refresh=False)
         except KeyboardInterrupt:
             result.interrupted = True
+        except _CannotWriteError as error:  # nor could the images that follow
+            result.failures.append(str(error))
     return result
 
 
@@ -113,21 +113,30 @@ def _means(scores, protocol) -> dict:
 
 
 def _mean(scores, column) -> float:
-    finite = [score.values[column] for score in scores if math.isfinite(score.values[column])]
+    finite = [score.values[column] for score in scores if not math.isinf(score.values[column])]
     return statistics.fmean(finite) if finite else math.inf
 
 
-def _add_score(result: Scores, item, method, protocol, out_dir, journal) -> None:
+class _CannotWriteError(WorkError):
+    """The disk is full, or a folder has become read-only."""
+
+
+def _add_score(result: Scores, item, method, protocol, journal) -> None:
     try:
         known = journal.find(item.name, _files(item, method, protocol)) if journal else None
         if known is not None:
             result.resumed += 1
             result.scores.append(known)
             return
-        score = _score(item, method, protocol, out_dir)
-        if journal:
-            journal.add(score, _files(item, method, protocol))
+        score, restored = _score(item, method, protocol)
+        with _writing():
+            if method.is_network:  # only what has a score is written
+                write_image(method.file_of(item), restored)
+            if journal:
+                journal.add(score, _files(item, method, protocol))
         result.scores.append(score)
+    except _CannotWriteError:
+        raise
     except Exception as error:  # whatever it is, the other images are still worth their scores
         result.failures.append(_describe_failure(item, error))
 
@@ -138,24 +147,43 @@ def _files(item, method, protocol) -> list:
     return [*blurry, *protocol.truth_files(item), *([method.file_of(item)] if blurry else [])]
 
 
-def _score(item, method, protocol, out_dir) -> Score:
+@contextlib.contextmanager
+def _writing():
+    try:
+        yield
+    except OSError as error:
+        raise _CannotWriteError(f"{error.filename}: cannot be written ({error.strerror})") from error
+
+
+def _score(item, method, protocol) -> tuple[Score, np.ndarray]:
+    """The score, and the restored image."""
+    if method.is_network:  # an older result must not stand for one that fails now
+        method.file_of(item).unlink(missing_ok=True)
     truth = protocol.read_truth(item)
     blurry = read_image(item.blurry)
     _require_same_size(item, blurry, truth)
     start = time.perf_counter()
     restored = method.restore(item, blurry)
     seconds = time.perf_counter() - start if method.is_network else 0.0
-    measured = protocol.psnr_of_blurry(blurry, truth) if protocol.psnr_of_blurry else None
-    score = Score(
+    values = protocol.compare(restored, truth)
+    if any(math.isnan(value) for value in values.values()):
+        raise ValueError(f"has no score: {values}")
+    return Score(
         name=item.name,
         groups={group: str(getattr(item, group)) for group in protocol.groups if getattr(item, group) != ""},
-        values=protocol.compare(restored, truth),
+        values=values,
         seconds=seconds,
-        psnr_blurry=measured,
-    )
-    if method.is_network:  # only what has a score is written
-        write_restored(restored, out_dir, item.name)
-    return score
+        psnr_blurry=values["psnr"] if restored is blurry else _psnr_of_blurry(blurry, truth, protocol),
+    ), restored
+
+
+def _psnr_of_blurry(blurry, truth, protocol) -> float | None:
+    if protocol.psnr_of_blurry is None:
+        return None
+    try:
+        return protocol.psnr_of_blurry(blurry, truth)
+    except ValueError:  # it cannot be aligned, which is no reason to leave out the restored image
+        return None
 
 
 def _require_same_size(item, blurry, truth) -> None:
@@ -170,5 +198,5 @@ def _describe_failure(item, error: Exception) -> str:
     """Returns one line that names the image and the file, and says what went wrong."""
     reason = str(error)
     if not isinstance(error, WorkError):  # which names its files itself
-        reason = f"{item.blurry}: {type(error).__name__}: {reason}"
+        reason = f"{item.blurry}: {type(error).__name__}: {first_line(error)}"
     return " ".join(f"{item.name}: {reason}".split())

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from srn.evaluation.images import read_image
+from srn.evaluation.images import read_image, write_image
 from srn.evaluation.methods import Method
+from srn.evaluation.protocols import Protocol
 from srn.evaluation.score import Score
-from srn.files import write_atomically
 
 # In pixels, and colours.
 MARGIN = 20
@@ -63,12 +63,15 @@ def choose_rows(scores: Sequence[Score], items, method: Method) -> list[SheetRow
     return rows
 
 
-def write_sheet(path: str | os.PathLike[str], rows: Sequence[SheetRow], picture_width: int = 420) -> None:
+def write_sheet(
+    path: str | os.PathLike[str], rows: Sequence[SheetRow], protocol: Protocol, picture_width: int = 420
+) -> None:
     """Writes one PNG with a row of blurry, restored and sharp for each of `rows`.
 
     Args:
       path: of the PNG.
       rows: at least one, from top to bottom.
+      protocol: that they were scored by.
       picture_width: to which every picture is scaled, in pixels.
 
     Raises WorkError when one of the images cannot be read.
@@ -76,7 +79,9 @@ def write_sheet(path: str | os.PathLike[str], rows: Sequence[SheetRow], picture_
     blocks = [_draw_titles(COLUMN_TITLES, picture_width)]
     for row in rows:
         pictures = [read_image(file) for file in (row.blurry, row.restored, row.sharp)]
-        caption = _draw_caption(row.score.name, row.title, _describe_score(row.score), 3, picture_width)
+        caption = _draw_caption(
+            row.score.name, row.title, _describe_score(row.score, protocol), 3, picture_width
+        )
         blocks.append(_stack(caption, pictures, picture_width))
     _write(path, blocks)
 
@@ -138,8 +143,7 @@ def _framed(image: np.ndarray, detail) -> np.ndarray:
 def _write(path, blocks) -> None:
     sheet = np.concatenate(blocks)
     sheet = np.pad(sheet, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=255)
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-    write_atomically(path, encoded.tobytes())
+    write_image(path, sheet)
 
 
 def _stack(caption: np.ndarray, pictures, picture_width: int) -> np.ndarray:
@@ -180,13 +184,15 @@ def _blank_line(columns: int, picture_width: int) -> tuple[Image.Image, ImageDra
     return line, ImageDraw.Draw(line)
 
 
-def _describe_score(score: Score) -> str:
-    ssim = {"ssim_matlab": "MATLAB", "ssim_channel": "channel"}
-    parts = [f"{score.values[key]:.4f} {name}" for key, name in ssim.items() if key in score.values]
+def _describe_score(score: Score, protocol: Protocol) -> str:
     psnr = f"PSNR {score.psnr:.2f} dB"
     if score.gain is not None:
         psnr = f"PSNR {score.psnr_blurry:.2f} to {score.psnr:.2f} dB ({score.gain:+.2f})"
-    return f"{psnr},  SSIM {', '.join(parts)}"
+    others = [
+        f"{column.title} {column.format(score.values[name])}"
+        for name, column in list(protocol.columns.items())[1:3]
+    ]
+    return ",  ".join([psnr, *others])
 
 
 def scale_to_width(image: np.ndarray, width: int) -> np.ndarray:

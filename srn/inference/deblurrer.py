@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from srn.errors import WorkError
 from srn.inference.ensemble import restore_in_all_orientations
 from srn.inference.restoring import restore_colour
 from srn.inference.tiling import restore_tiled
@@ -26,7 +27,8 @@ class Deblurrer:
     Call: image [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (alpha is passed through), any size of at least 1x1;
     uint8 or uint16 of full range, or floating point in [0, 1]. Returns the same shape and dtype.
 
-    Raises `InputError` for weights, `ValueError` for an array that is no such image.
+    Raises `InputError` for weights, `ValueError` for an array that is no such image, `WorkError` where the
+    network gives NaN.
     """
 
     def __init__(
@@ -61,7 +63,10 @@ class Deblurrer:
     def _restore_unit(self, colours):
         """[H, W, 1 or 3] in [0, 1] -> [H, W, 3] in [0, 1]."""
         colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
-        return np.clip(self._restore_oriented(colours), 0.0, 1.0)
+        restored = self._restore_oriented(colours)
+        if not np.isfinite(restored).all():
+            raise WorkError("the network gives values that are no numbers; its weights may have diverged")
+        return np.clip(restored, 0.0, 1.0)
 
     def _restore_oriented(self, colours):
         if self.self_ensemble:

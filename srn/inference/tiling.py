@@ -58,4 +58,11 @@ def _spans(size: int, tile: int) -> list:
         fade = np.clip((np.arange(begin, end) + 0.5 - begin - margin) / (end - begin - 2 * margin), 0, 1)
         weights[index][begin - spans[index][0] :] *= 1 - fade
         weights[index + 1][: end - begin] *= fade
-    return [(begin, end, weight.astype(np.float32)) for (begin, end), weight in zip(spans, weights)]
+    total = np.zeros(size)
+    for (begin, end), weight in zip(spans, weights):
+        total[begin:end] += weight
+    # The last two spans may overlap by so much that they meet the one before: three fades do not add to 1.
+    return [
+        (begin, end, (weight / total[begin:end]).astype(np.float32))
+        for (begin, end), weight in zip(spans, weights)
+    ]

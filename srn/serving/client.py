@@ -19,6 +19,8 @@ import numpy as np
 
 from srn.errors import InputError, WorkError
 
+_OUTPUTS = {"encoded": "restored_bytes", "serving_default": "restored"}  # of each signature
+_LONGEST_CONNECT = 10.0  # seconds
 _FIRST_WAIT, _LONGEST_WAIT, _GROWTH = 0.5, 8.0, 2.0  # seconds before an attempt is repeated
 _LARGEST_MESSAGE = 2**31 - 1  # bytes: the server's own limit
 
@@ -47,25 +49,32 @@ def connect(
         (usually 8501) or `https://` for REST.
       model: its name on the server.
       version, label: which version answers; by default the highest.
-      timeout: seconds that one request may take, all attempts together for gRPC, each one for REST.
-      attempts: 1 to 5; made while the server says UNAVAILABLE, with growing waits between.
+      timeout: seconds that one request may take, all attempts together for gRPC; for REST the longest pause
+        in an answer.
+      attempts: 1 to 5; made while the server is UNAVAILABLE or has no thread left, with growing waits
+        between. A request may reach a server twice, which changes nothing there.
 
     Raises `InputError` for an address that is none.
     """
-    scheme, host = _split(server)
+    scheme, host, path = _split(server)
+    if not 1 <= attempts <= 5:  # more than five gRPC does not make
+        raise InputError(f"attempts={attempts}: give 1 to 5")
     if version is not None and label is not None:
         raise InputError("give a version or a label, not both")
     if scheme.startswith("grpc"):
         return _GrpcClient(host, scheme == "grpcs", model, version, label, timeout, attempts)
-    return _RestClient(f"{scheme}://{host}", model, version, label, timeout, attempts)
+    return _RestClient(f"{scheme}://{host}{path}", model, version, label, timeout, attempts)
 
 
-def _split(server: str) -> tuple[str, str]:
+def _split(server: str) -> tuple[str, str, str]:
+    """(scheme, HOST:PORT, path before /v1, which only REST may have)."""
     scheme, host = server.split("://", 1) if "://" in server else ("grpc", server)
     with contextlib.suppress(ValueError):  # of a port that is no number
         parts = urlsplit(f"//{host}")
-        if scheme in ("grpc", "grpcs", "http", "https") and parts.hostname and parts.port:
-            return scheme, parts.netloc
+        path = parts.path.rstrip("/")
+        known = scheme in ("http", "https") or (scheme in ("grpc", "grpcs") and not path)
+        if known and parts.hostname and parts.port:
+            return scheme, parts.netloc, path
     raise InputError(f"{server}: no address of a server; give HOST:PORT, or http://HOST:PORT for REST")
 
 
@@ -85,7 +94,10 @@ class Client(abc.ABC):
 
     @abc.abstractmethod
     def predict(self, signature: str, inputs: dict) -> dict:
-        """Runs a signature: float32 arrays and lists of bytes in and out. Raises `ServerError`."""
+        """Runs one of the two signatures: float32 arrays and lists of bytes in and out.
+
+        Raises `ServerError`.
+        """
 
     @abc.abstractmethod
     def states(self) -> dict[int, str]:
@@ -169,7 +181,8 @@ def _channel_options(attempts) -> list:
         "initialBackoff": f"{_FIRST_WAIT}s",
         "maxBackoff": f"{_LONGEST_WAIT}s",
         "backoffMultiplier": _GROWTH,
-        "retryableStatusCodes": ["UNAVAILABLE"],
+        # A server out of threads says RESOURCE_EXHAUSTED.
+        "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
     }
     config = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
     # A request is kept for the next attempt only while it fits this buffer, by default 256 KiB.
@@ -190,9 +203,10 @@ class _RestClient(Client):
             read=False,  # a time-out is the answer
             backoff_factor=_FIRST_WAIT,
             backoff_max=_LONGEST_WAIT,
-            status_forcelist=[503],
+            status_forcelist=[429, 503],
             allowed_methods=None,  # predictions are POST and may be repeated
             raise_on_status=False,
+            respect_retry_after_header=False,  # it could be hours
         )
         self._session.mount(address, HTTPAdapter(max_retries=retry))
 
@@ -201,22 +215,26 @@ class _RestClient(Client):
             "signature_name": signature,
             "inputs": {key: _to_json(value) for key, value in inputs.items()},
         }
-        outputs = self._ask("POST", f"{self._address}:predict", body)["outputs"]
-        # A single output comes without its name.
-        name = {"encoded": "restored_bytes", "serving_default": "restored"}[signature]
-        return {name: _from_json(outputs[name] if isinstance(outputs, dict) else outputs)}
+        name = _OUTPUTS[signature]
+        answer = self._ask("POST", f"{self._address}:predict", body)
+        with _understanding(answer):
+            outputs = answer["outputs"]
+            # A single output comes without its name.
+            return {name: _from_json(name, outputs[name] if isinstance(outputs, dict) else outputs)}
 
     def states(self) -> dict[int, str]:
         answer = self._ask("GET", self._address)
-        return {int(status["version"]): status["state"] for status in answer["model_version_status"]}
+        with _understanding(answer):
+            return {int(status["version"]): status["state"] for status in answer["model_version_status"]}
 
     def close(self) -> None:
         self._session.close()
 
     def _ask(self, method, address, body=None):
         try:
-            response = self._session.request(method, address, json=body, timeout=self._timeout)
-        except self._errors.Timeout as error:
+            timeout = (min(_LONGEST_CONNECT, self._timeout), self._timeout)
+            response = self._session.request(method, address, json=body, timeout=timeout)
+        except self._errors.ReadTimeout as error:
             raise ServerError("DEADLINE_EXCEEDED", f"no answer in {self._timeout:g} s") from error
         except self._errors.InvalidJSONError as error:  # JSON has no NaN; the server would refuse it too
             raise ServerError(
@@ -229,7 +247,8 @@ class _RestClient(Client):
         except ValueError as error:
             raise ServerError(_code_of(response.status_code), response.text or response.reason) from error
         if response.status_code != 200:
-            raise ServerError(_code_of(response.status_code), str(answer.get("error", answer)))
+            message = answer.get("error", answer) if isinstance(answer, dict) else answer
+            raise ServerError(_code_of(response.status_code), str(message))
         return answer
 
 
@@ -239,10 +258,19 @@ def _to_json(value):
     return [{"b64": base64.b64encode(item).decode()} for item in value]
 
 
-def _from_json(value):
-    if value and isinstance(value[0], dict):
+def _from_json(name, value):
+    if name.endswith("_bytes"):
         return [base64.b64decode(item["b64"]) for item in value]
     return np.array(value, np.float32)
+
+
+@contextlib.contextmanager
+def _understanding(answer):
+    """Turns whatever comes of an answer in another form into a `ServerError`."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ServerError("INTERNAL", f"the answer is not understood: {str(answer)[:100]}") from error
 
 
 def _code_of(status: int) -> str:
@@ -252,9 +280,11 @@ def _code_of(status: int) -> str:
         401: "UNAUTHENTICATED",
         403: "PERMISSION_DENIED",
         404: "NOT_FOUND",
+        409: "ABORTED",
         429: "RESOURCE_EXHAUSTED",
         499: "CANCELLED",
         501: "UNIMPLEMENTED",
+        502: "UNAVAILABLE",
         503: "UNAVAILABLE",
         504: "DEADLINE_EXCEEDED",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from srn.command import DONE, FAILED, exit_code_of
+from srn.command import DONE, FAILED, exit_code_of, exit_code_of_signal
 from srn.errors import WorkError
 from srn.inference.photographs import Parser, add_arguments, choose_jobs, restore_photograph
 from srn.serving import protos
@@ -24,7 +25,11 @@ def main(argv: list | None = None) -> int:
     """Has the photographs restored that the command line names; returns the exit code."""
     arguments = _parser().parse_args(argv)
     protos.load_without_tensorflow()
-    return exit_code_of(lambda: _restore_all(arguments), NAME)
+    code = exit_code_of(lambda: _restore_all(arguments), NAME)
+    if code == exit_code_of_signal("SIGINT"):
+        sys.stdout.flush()
+        os._exit(code)  # a thread that waits for an answer by REST would keep the process for as long
+    return code
 
 
 def _restore_all(arguments) -> int:
@@ -39,14 +44,26 @@ def _restore_all(arguments) -> int:
         timeout=arguments.timeout,
         attempts=arguments.attempts,
     )
-    with server, ThreadPoolExecutor(arguments.parallel) as pool:
+    with server:
         _require_ready(server, arguments)
-        results = pool.map(
-            lambda job: restore_photograph(lambda pixels: _restore(server, pixels), *job, NAME), waiting
-        )
-        with tqdm(results, total=len(waiting), unit="photo", disable=len(waiting) < 2) as bar:
-            succeeded = list(bar)
+        succeeded = _restore_in_parallel(server, waiting, arguments.parallel)
     return DONE if all(succeeded) else FAILED
+
+
+def _restore_in_parallel(server, waiting, parallel) -> list:
+    """Whether each was restored. Ctrl-C ends requests under way, and those that wait."""
+    pool = ThreadPoolExecutor(parallel)
+    results = pool.map(
+        lambda job: restore_photograph(lambda pixels: _restore(server, pixels), *job, NAME), waiting
+    )
+    try:
+        with tqdm(results, total=len(waiting), unit="photo", disable=len(waiting) < 2) as bar:
+            return list(bar)
+    except KeyboardInterrupt:
+        server.close()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _require_ready(server, arguments) -> None:

@@ -6,6 +6,8 @@ must not be able to fill the server's memory by a small file that claims a large
 
 from __future__ import annotations
 
+import dataclasses
+
 import tensorflow as tf
 
 KINDS = ("PNG", "JPEG", "BMP")
@@ -14,36 +16,56 @@ _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
 _SHORTEST = 26  # bytes: the shortest header that is looked into
 
 
-def check_pixels(height, width, count, most_pixels: int, what: str):
-    """An operation that fails where there are no pixels, or more than `most_pixels` in all.
+@dataclasses.dataclass(frozen=True)
+class PixelLimit:
+    """The most that a request may cost.
 
-    Args:
-      height, width, count: scalar whole numbers; int64 inside, so that no product overflows.
-      most_pixels: the limit.
-      what: the beginning of the message.
+    Attributes:
+      pixels: over which a network runs at once, the padding of each image to `multiple` included.
+      multiple: of height and width inside the network.
+      planes: how many images a colour image is for the network: 3 for one with one channel.
     """
-    height, width, count = (tf.cast(value, tf.int64) for value in (height, width, count))
-    has_pixels = tf.debugging.Assert(
-        (height > 0) & (width > 0) & (count > 0),
-        [f"{what} has no pixels: count, height, width", count, height, width],
-    )
-    with tf.control_dependencies([has_pixels]):
-        # By division: a header can claim sides whose product is beyond int64.
-        fits = height <= most_pixels // width // count
-    return tf.debugging.Assert(
-        fits,
-        [f"{what} has more than {most_pixels} pixels: count, height, width", count, height, width],
-    )
+
+    pixels: int
+    multiple: int = 1
+    planes: int = 1
+
+    def allows(self, height: int, width: int) -> bool:
+        """Whether one image of this size may be restored."""
+        rows, columns = (-(-size // self.multiple) * self.multiple for size in (height, width))
+        return rows * columns * self.planes <= self.pixels
+
+    def check(self, count, height, width, what: str):
+        """An operation that fails where there are no pixels, or too many; `what` begins its message.
+
+        Args:
+          count, height, width: scalar whole numbers; sides of up to 2**32 overflow nothing.
+        """
+        count, height, width = (tf.cast(value, tf.int64) for value in (count, height, width))
+        has_pixels = tf.debugging.Assert(
+            (count > 0) & (height > 0) & (width > 0),
+            [f"{what} has no pixels: count, height, width", count, height, width],
+        )
+        with tf.control_dependencies([has_pixels]):
+            rows, columns = (
+                (size + self.multiple - 1) // self.multiple * self.multiple for size in (height, width)
+            )
+            # By division: the product of what a header claims can be beyond int64.
+            fits = rows <= self.pixels // columns // (count * self.planes)
+        return tf.debugging.Assert(
+            fits,
+            [f"{what} has more than {self.pixels} pixels: count, height, width", count, height, width],
+        )
 
 
-def decode(encoded: tf.Tensor, most_pixels: int) -> tuple:
+def decode(encoded: tf.Tensor, limit: PixelLimit) -> tuple:
     """Decodes a PNG, JPEG or BMP file.
 
     Orientation in EXIF is ignored: pixels are as they are stored.
 
     Args:
       encoded: scalar string.
-      most_pixels: images that claim more are refused by their headers.
+      limit: images that claim more are refused by their headers.
 
     Returns:
       (pixels: float32 [H, W, C] in [0, 1], C being 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha);
@@ -52,15 +74,14 @@ def decode(encoded: tf.Tensor, most_pixels: int) -> tuple:
     Fails with INVALID_ARGUMENT for files of another kind, damaged ones, and too large ones.
     """
     kind, deep = _inspect(encoded)
-    with tf.control_dependencies([_check_header(encoded, kind, most_pixels)]):
+    with tf.control_dependencies([_check_header(encoded, kind, limit)]):
         encoded = tf.identity(encoded)
     branches = [
         lambda: tf.cond(
             deep, lambda: _decode_png(encoded, tf.uint16), lambda: _decode_png(encoded, tf.uint8)
         ),
         lambda: _decode_jpeg(encoded),
-        # The fourth byte of a pixel in a BMP is seldom an alpha.
-        lambda: _to_unit_range(tf.io.decode_bmp(encoded, channels=0)[..., :3]),
+        lambda: _decode_bmp(encoded),
     ]
     pixels = tf.switch_case(tf.minimum(kind, len(branches) - 1), branches)
     return tf.ensure_shape(pixels, [None, None, None]), deep
@@ -87,7 +108,7 @@ def _inspect(encoded) -> tuple:
     return tf.where(known, kind, len(KINDS)), deep
 
 
-def _check_header(encoded, kind, most_pixels):
+def _check_header(encoded, kind, limit):
     """An operation that fails for a file that is none of KINDS, or that claims too many pixels."""
     is_known = tf.debugging.Assert(kind < len(KINDS), ["image_bytes is no PNG, JPEG or BMP file"])
     with tf.control_dependencies([is_known]):
@@ -95,7 +116,7 @@ def _check_header(encoded, kind, most_pixels):
             tf.minimum(kind, _BMP),
             [lambda: _size_of_png(encoded), lambda: _size_of_jpeg(encoded), lambda: _size_of_bmp(encoded)],
         )
-    return check_pixels(height, width, 1, most_pixels, "image_bytes")
+    return limit.check(1, height, width, "image_bytes")
 
 
 def _size_of_png(encoded):
@@ -128,6 +149,26 @@ def _decode_jpeg(encoded):
 
     is_gray = tf.io.extract_jpeg_shape(encoded)[2] == 1
     return tf.cond(is_gray, lambda: decode_with(1), lambda: decode_with(3))
+
+
+def _decode_bmp(encoded):
+    # TensorFlow takes the numbers of a palette's colours for gray levels.
+    uses_palette = _bytes(encoded, 28, 1)[0] == 8
+    is_gray = tf.cond(uses_palette, lambda: _has_gray_palette(encoded), lambda: tf.constant(True))
+    check = tf.debugging.Assert(is_gray, ["image_bytes is a BMP file with a palette of colours"])
+    with tf.control_dependencies([check]):
+        image = tf.io.decode_bmp(encoded, channels=0)
+    return _to_unit_range(image[..., :3])  # the fourth byte of a pixel is seldom an alpha
+
+
+def _has_gray_palette(encoded):
+    """Whether colour number i of a BMP's 256 is (i, i, i)."""
+    start = 14 + tf.io.decode_raw(tf.strings.substr(encoded, 14, 4), tf.int32)[0]
+    long_enough = (start >= 0) & (start + 1024 <= tf.strings.length(encoded))
+    start = tf.where(long_enough, start, 0)
+    palette = tf.reshape(_bytes(encoded, start, tf.where(long_enough, 1024, 0)), [-1, 4])[:, :3]
+    levels = tf.cast(tf.range(tf.shape(palette)[0])[:, tf.newaxis], tf.uint8)
+    return long_enough & tf.reduce_all(palette == levels)
 
 
 def _to_unit_range(image):

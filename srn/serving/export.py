@@ -15,8 +15,8 @@ import tensorflow as tf
 from srn import provenance, weights
 from srn.errors import InputError, WorkError, first_line
 from srn.files import require_writable, write_atomically
-from srn.serving.server_files import write_server_files
-from srn.serving.signatures import MOST_PIXELS, make_servable
+from srn.serving.server_files import require_same_name, write_server_files
+from srn.serving.signatures import MOST_PIXELS, make_limit, make_servable
 from srn.serving.warm_up import write_warm_up
 
 MODEL_CARD = "model_card.json"
@@ -55,8 +55,10 @@ def export_savedmodel(
     """
     export_dir = Path(export_dir)
     name = _check_name(name or export_dir.resolve().name)
-    if any(height * width > most_pixels for height, width in warm_up_sizes):
+    limit = make_limit(model, most_pixels)
+    if not all(limit.allows(height, width) for height, width in warm_up_sizes):
         raise InputError(f"a warm-up image has more than the {most_pixels} pixels that a request may have")
+    require_same_name(export_dir, name)
     require_writable(export_dir)
     target = export_dir / str(version or _next_version(export_dir))
     if target.exists():

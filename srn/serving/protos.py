@@ -50,6 +50,7 @@ def from_proto(proto):
         return list(proto.string_val)
     shape = [dimension.size for dimension in proto.tensor_shape.dim]
     if proto.tensor_content:
-        return np.frombuffer(proto.tensor_content, "<f4").reshape(shape)
+        return np.frombuffer(proto.tensor_content, "<f4").reshape(shape).copy()
     values = np.array(proto.float_val, np.float32)
-    return np.broadcast_to(values, shape) if values.size == 1 else values.reshape(shape)
+    # One value stands for equal ones.
+    return np.full(shape, values[0]) if values.size == 1 else values.reshape(shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from srn.errors import InputError
 from srn.files import write_atomically
 
 MODELS_CONFIG = """\
@@ -11,7 +12,7 @@ MODELS_CONFIG = """\
 model_config_list {{
   config {{
     name: "{name}"
-    base_path: "/models/{name}"
+    base_path: "/models/{folder}"
     model_platform: "tensorflow"
     model_version_policy {{ latest {{ num_versions: 1 }} }}
   }}
@@ -33,6 +34,13 @@ num_batch_threads { value: 2 }
 """
 
 
+def require_same_name(export_dir, name: str) -> None:
+    """Raises `InputError` where the `models.config` of an earlier export serves other names only."""
+    path = Path(export_dir) / "models.config"
+    if path.exists() and f'name: "{name}"' not in path.read_text():
+        raise InputError(f"{path}: serves no model of the name {name!r}; name it there, or give its --name")
+
+
 def write_server_files(export_dir, name: str) -> None:
     """Writes `models.config`, `monitoring.config` and `batching.txt`; those that are there already stay.
 
@@ -41,7 +49,7 @@ def write_server_files(export_dir, name: str) -> None:
       name: of the model on the server.
     """
     contents = {
-        "models.config": MODELS_CONFIG.format(name=name),
+        "models.config": MODELS_CONFIG.format(name=name, folder=Path(export_dir).resolve().name),
         "monitoring.config": MONITORING_CONFIG,
         "batching.txt": BATCHING,
     }

@@ -14,8 +14,10 @@ import tensorflow as tf
 
 from srn.inference.restoring import restore_colour
 from srn.serving import encoded_images
+from srn.serving.encoded_images import PixelLimit
 
 MOST_PIXELS = 12_000_000  # some 7 GiB of memory at once: benchmarks/README.md
+MOST_FILES = 64
 
 
 def make_servable(model, most_pixels: int = MOST_PIXELS) -> tuple:
@@ -23,20 +25,22 @@ def make_servable(model, most_pixels: int = MOST_PIXELS) -> tuple:
 
     Args:
       model: a `ScaleRecurrentNetwork`; one-channel models serve colour, plane by plane.
-      most_pixels: of a request's floats, batch included, and of each encoded image.
+      most_pixels: of a request's floats, batch included, and of each encoded image; as the network sees
+        them: padded, and for a one-channel model three times.
     """
+    limit = make_limit(model, most_pixels)
 
     # Functions of their own around `model`, not methods of it: the SavedModel then holds its variables and
     # these two graphs, and none of Keras' own.
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="image")])
     def restore_floats(image):
-        return {"restored": _restore(model, _check(image, most_pixels))}
+        return {"restored": _restore(model, _check(image, limit))}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def restore_encoded(image_bytes):
-        image_bytes = tf.ensure_shape(image_bytes, [None])
+        image_bytes = _check_count(tf.ensure_shape(image_bytes, [None]))
         restored = tf.map_fn(
-            lambda encoded: _restore_encoded(model, encoded, most_pixels),
+            lambda encoded: _restore_encoded(model, encoded, limit),
             image_bytes,
             fn_output_signature=tf.string,
             parallel_iterations=1,  # one image in memory at a time
@@ -53,13 +57,25 @@ def make_servable(model, most_pixels: int = MOST_PIXELS) -> tuple:
     return module, signatures
 
 
-def _check(image, most_pixels):
+def make_limit(model, most_pixels: int) -> PixelLimit:
+    """What a request to `model` may cost."""
+    planes = 3 if model.config.channels == 1 else 1  # R, G and B are restored as three images
+    return PixelLimit(most_pixels, model.config.size_multiple, planes)
+
+
+def _check_count(image_bytes):
+    count = tf.size(image_bytes)
+    few = tf.debugging.Assert(count <= MOST_FILES, [f"image_bytes has more than {MOST_FILES} files", count])
+    with tf.control_dependencies([few]):
+        return tf.identity(image_bytes)
+
+
+def _check(image, limit):
     """Asserts that stop a request with a message instead of the server with a crash."""
     # First of all: a tensor of another rank would abort the process inside oneDNN's convolution.
     image = tf.ensure_shape(image, [None, None, None, 3])
     count, height, width = tf.unstack(tf.shape(image, tf.int64)[:3])
-    has_room = encoded_images.check_pixels(height, width, count, most_pixels, "image")
-    with tf.control_dependencies([has_room]):
+    with tf.control_dependencies([limit.check(count, height, width, "image")]):
         is_finite = tf.debugging.Assert(
             tf.reduce_all(tf.math.is_finite(image)),
             ["image has NaN or infinite values; it is float32 in [0, 1]"],
@@ -72,8 +88,8 @@ def _restore(model, image):
     return tf.clip_by_value(restore_colour(model, image), 0.0, 1.0)
 
 
-def _restore_encoded(model, encoded, most_pixels):
-    pixels, deep = encoded_images.decode(encoded, most_pixels)
+def _restore_encoded(model, encoded, limit):
+    pixels, deep = encoded_images.decode(encoded, limit)
     channels = tf.shape(pixels)[-1]
     is_gray, has_alpha = channels <= 2, channels % 2 == 0
     colours, alpha = tf.cond(

@@ -23,23 +23,27 @@ def file(tmp_path):
 
 def test_a_score_comes_back_as_it_was(tmp_path, file):
     score = make_score(psnr=math.inf)
-    Journal(tmp_path / "j", SETTINGS).add(score, [file])
+    Journal(tmp_path, SETTINGS).add(score, [file])
 
-    assert Journal(tmp_path / "j", SETTINGS).find("a/1", [file]) == score
-    assert Journal(tmp_path / "j", SETTINGS).find("a/2", [file]) is None
+    assert Journal(tmp_path, SETTINGS).find("a/1", [file]) == score
+    assert Journal(tmp_path, SETTINGS).find("a/2", [file]) is None
 
 
 @pytest.mark.parametrize("settings", [{"weights": "abd", "tile": None}, {"weights": "abc", "tile": 512}, {}])
-def test_other_settings_begin_anew(tmp_path, file, settings):
-    Journal(tmp_path / "j", SETTINGS).add(make_score(), [file])
+def test_other_settings_begin_anew_and_leave_what_is_there(tmp_path, file, settings):
+    Journal(tmp_path, SETTINGS).add(make_score(), [file])
 
-    assert Journal(tmp_path / "j", settings).find("a/1", [file]) is None
-    assert Journal(tmp_path / "j", SETTINGS).find("a/1", [file]) is None
+    other = Journal(tmp_path, settings)
+    assert other.find("a/1", [file]) is None
+    other.add(make_score(psnr=31.0), [file])
+
+    assert Journal(tmp_path, SETTINGS).find("a/1", [file]) == make_score()
+    assert Journal(tmp_path, settings).find("a/1", [file]).psnr == 31
 
 
 def test_a_changed_or_missing_file_counts_as_not_scored(tmp_path, file):
-    Journal(tmp_path / "j", SETTINGS).add(make_score(), [file])
-    journal = Journal(tmp_path / "j", SETTINGS)
+    Journal(tmp_path, SETTINGS).add(make_score(), [file])
+    journal = Journal(tmp_path, SETTINGS)
 
     file.write_bytes(b"another")
     assert journal.find("a/1", [file]) is None
@@ -48,24 +52,31 @@ def test_a_changed_or_missing_file_counts_as_not_scored(tmp_path, file):
 
 
 def test_a_line_that_was_cut_off_is_left_out_and_the_next_one_is_whole(tmp_path, file):
-    path = tmp_path / "j"
-    journal = Journal(path, SETTINGS)
+    journal = Journal(tmp_path, SETTINGS)
     for name in ("a/1", "a/2"):
         journal.add(make_score(name), [file])
-    path.write_bytes(path.read_bytes()[:-20])
-
-    journal = Journal(path, SETTINGS)
-    assert journal.find("a/1", [file]) and journal.find("a/2", [file]) is None
+    journal.path.write_bytes(journal.path.read_bytes()[:-20])
     journal.add(make_score("a/3"), [file])
 
-    assert Journal(path, SETTINGS).find("a/3", [file])
-    assert all(json.loads(line) for line in path.read_text().splitlines())
+    journal = Journal(tmp_path, SETTINGS)
+
+    assert journal.find("a/1", [file]) and journal.find("a/3", [file])
+    assert journal.find("a/2", [file]) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"[1]\n", b'{"settings": 3}\n'])
-def test_a_file_that_is_no_journal_is_replaced(tmp_path, file, content):
-    (tmp_path / "j").write_bytes(content)
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe\x00", b"[1]\n", b'{"score": 3}\n', b'{"score": {"name": "a/1"}, "files": []}']
+)
+def test_lines_that_make_no_sense_count_as_not_there(tmp_path, file, content):
+    Journal(tmp_path, SETTINGS).path.write_bytes(content)
 
-    Journal(tmp_path / "j", SETTINGS).add(make_score(), [file])
+    Journal(tmp_path, SETTINGS).add(make_score(), [file])
 
-    assert Journal(tmp_path / "j", SETTINGS).find("a/1", [file]) == make_score()
+    assert Journal(tmp_path, SETTINGS).find("a/1", [file]) == make_score()
+
+
+def test_the_settings_stand_at_the_top_for_people(tmp_path, file):
+    journal = Journal(tmp_path, SETTINGS)
+    journal.add(make_score(), [file])
+
+    assert json.loads(journal.path.read_text().splitlines()[1]) == {"settings": SETTINGS}

@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from srn.evaluation.kohler import score_frame, score_image
+from srn.evaluation.kohler import score_frame
+from srn.evaluation.kohler_set import score_against
 
 
 def picture(seed=0, height=170, width=180):
@@ -22,8 +23,9 @@ def test_the_official_scores_are_reproduced(shared):
         assert score.shift == tuple(reference["shift_int"][number])
         assert score.psnr == pytest.approx(reference["psnr"][number], abs=1e-9)
         assert score.mssim == pytest.approx(reference["mssim"][number], abs=1e-9)
-    best = score_image(restored, frames)
-    assert best == pytest.approx((float(reference["best_psnr"]), float(reference["best_mssim"])), abs=1e-9)
+    *best, count = score_against(restored, frames)
+    assert count == len(frames)
+    assert best == pytest.approx([float(reference["best_psnr"]), float(reference["best_mssim"])], abs=1e-9)
 
 
 def test_a_known_gain_is_undone():
@@ -50,13 +52,15 @@ def test_a_known_shift_is_found_and_what_it_uncovers_counts_as_zero():
 def test_each_metric_takes_its_own_best_frame():
     frames = [picture(seed) for seed in range(3)]
     scores = [score_frame(frames[0], frame) for frame in frames[1:]]
-    best = score_image(frames[0], iter(frames[1:]))
-    assert best == (max(score.psnr for score in scores), max(score.mssim for score in scores))
+    best = score_against(frames[0], iter(frames[1:]))
+    assert best == (max(score.psnr for score in scores), max(score.mssim for score in scores), 2)
 
 
 def test_what_cannot_be_compared_is_said():
     frame = picture()
     with pytest.raises(ValueError, match="both must be uint8 and of one shape"):
         score_frame(frame, frame[:-1])
+    with pytest.raises(ValueError, match="black everywhere"):
+        score_frame(np.zeros_like(frame), frame)
     with pytest.raises(ValueError, match="no frame"):
-        score_image(frame, [])
+        score_against(frame, [])

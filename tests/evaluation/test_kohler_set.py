@@ -9,7 +9,6 @@ from scipy.io import savemat
 from srn.data.kohler import find_kohler
 from srn.errors import WorkError
 from srn.evaluation import kohler_set, scoring
-from srn.evaluation.kohler import score_image
 from srn.evaluation.methods import blurry_input
 from srn.evaluation.protocols import KOHLER
 
@@ -43,7 +42,7 @@ def folder(tmp_path):
 
 def score_all(folder):
     """The scores of the blurry images."""
-    return scoring.score_images(find_kohler(folder), blurry_input(), KOHLER, folder, progress=False)
+    return scoring.score_images(find_kohler(folder), blurry_input(), KOHLER, progress=False)
 
 
 def test_each_image_is_scored_against_all_of_its_frames(folder):
@@ -54,8 +53,8 @@ def test_each_image_is_scored_against_all_of_its_frames(folder):
     assert {name: values["frames"] for name, values in scores.items()} == {"1_2": 3, "1_3": 30, "2_2": 3}
     blurry = cv2.blur(picture(0), (5, 1))
     frames = [np.roll(picture(0), number, axis=1) for number in range(1, 4)]
-    assert (scores["1_2"]["psnr"], scores["1_2"]["mssim"]) == score_image(blurry, frames)
-    assert scores["1_3"]["psnr"] == score_image(cv2.blur(picture(1), (5, 1)), [picture(1)])[0]
+    assert (scores["1_2"]["psnr"], scores["1_2"]["mssim"]) == kohler_set.score_against(blurry, frames)[:2]
+    assert scores["1_3"]["psnr"] == kohler_set.score_against(cv2.blur(picture(1), (5, 1)), [picture(1)])[0]
 
 
 def test_means_are_over_images_over_kernels_and_over_all(folder):

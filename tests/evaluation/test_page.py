@@ -27,7 +27,7 @@ def report(tmp_path_factory):
         pairs.append(Pair(*files, name, sequence=name[0]))
         gains[(sharp + 10).tobytes()] = gain
     method = network(lambda blurry: blurry - gains[blurry.tobytes()], "small", folder, {})
-    scores = scoring.score_images(pairs, method, PAIRS, folder, progress=False).scores
+    scores = scoring.score_images(pairs, method, PAIRS, progress=False).scores
     summary = scoring.summarise(scores, PAIRS)
     path = folder / "report.html"
     page.write_page(path, "small & fine", scores, summary, pairs, method, PAIRS, {"command": "a <b>"})

@@ -92,7 +92,9 @@ def test_the_markdown_stands_beside_the_papers_table_and_says_what_cannot_be_com
     assert rows[0] == ["method", "images", "PSNR", "SSIM MATLAB", "SSIM channel", "time for an image"]
     assert rows[-2] == ["SRN (paper)", "1111", "30.10", "0.9323", "", "1.6 s"]
     assert rows[-1] == ["**a/b**", "1", "29.50", "0.9500", "0.9000", "1.50 s"]
-    assert "not on all 1111 images" in markdown and "- a fact" in markdown
+    assert "not all 1111 images" in markdown and "- a fact" in markdown
+    gamma = reports.format_markdown({"a": summary}, PAIRS, "gopro", departures=["the folder blur_gamma"])
+    assert "measured on the folder blur_gamma, not all 1111 images of the set: they cannot" in gamma
     assert "Table 2" not in reports.format_markdown({"a": summary}, PAIRS, "pairs")
 
 

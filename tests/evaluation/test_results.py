@@ -1,6 +1,5 @@
-from pathlib import Path
-
 import pytest
+from PIL import Image
 
 from srn.data.kohler import KohlerImage
 from srn.data.layouts import Pair
@@ -8,38 +7,47 @@ from srn.errors import InputError
 from srn.evaluation.results import find_results
 
 
-def pairs_named(*names):
-    return [Pair(f"blur/{name}.png", f"sharp/{name}.png", name) for name in names]
+@pytest.fixture
+def pairs_named(tmp_path_factory):
+    """Makes pairs with these names, whose blurry images are of 8x6."""
+    folder = tmp_path_factory.mktemp("data")
+
+    def make(*names):
+        draw(folder, *(f"blur/{name}.png" for name in names))
+        return [Pair(folder / f"blur/{name}.png", folder / f"sharp/{name}.png", name) for name in names]
+
+    return make
 
 
-def touch(folder, *names):
+def draw(folder, *names, size=(8, 6)):
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        Image.new("RGB", size).save(path)
 
 
-def test_images_are_found_by_sequence_and_number_whatever_is_around_them(tmp_path):
-    touch(tmp_path, "restored/A/1.png", "restored/B/1.jpg", "notes.txt")
+def test_images_are_found_by_sequence_and_number_whatever_is_around_them(tmp_path, pairs_named):
+    draw(tmp_path, "restored/A/1.png", "restored/B/1.jpg")
+    (tmp_path / "notes.txt").touch()
 
     found = find_results(pairs_named("A/1", "B/1"), tmp_path)
 
     assert found == {"A/1": tmp_path / "restored/A/1.png", "B/1": tmp_path / "restored/B/1.jpg"}
 
 
-def test_a_plain_number_will_do_where_it_is_the_only_one(tmp_path):
-    touch(tmp_path, "1.png", "2.png")
+def test_a_plain_number_will_do_where_it_is_the_only_one(tmp_path, pairs_named):
+    draw(tmp_path, "1.png", "2.png")
     found = find_results(pairs_named("A/1", "B/2"), tmp_path)
     assert [path.name for path in found.values()] == ["1.png", "2.png"]
     with pytest.raises(InputError, match="no image for 2 of 2: A/1, B/1"):
         find_results(pairs_named("A/1", "B/1"), tmp_path)
 
 
-def test_the_name_of_the_blurry_file_will_do_too(tmp_path):
-    touch(tmp_path, "Blurry1_1.png", "1_2.png")
-    images = [
-        KohlerImage(f"1_{kernel}", 1, kernel, Path(f"Blurry1_{kernel}.png"), ()) for kernel in (1, 2, 3)
-    ]
+def test_the_name_of_the_blurry_file_will_do_too(tmp_path, tmp_path_factory):
+    draw(tmp_path, "Blurry1_1.png", "1_2.png")
+    blurry = [tmp_path_factory.getbasetemp() / f"Blurry1_{kernel}.png" for kernel in (1, 2, 3)]
+    draw(tmp_path_factory.getbasetemp(), *(path.name for path in blurry))
+    images = [KohlerImage(f"1_{kernel}", 1, kernel, path, ()) for kernel, path in enumerate(blurry, 1)]
 
     found = find_results(images[:2], tmp_path)
 
@@ -48,12 +56,20 @@ def test_the_name_of_the_blurry_file_will_do_too(tmp_path):
         find_results(images, tmp_path)
 
 
-def test_missing_and_doubled_images_are_named(tmp_path):
-    touch(tmp_path, "A/1.png")
+def test_missing_and_doubled_images_are_named(tmp_path, pairs_named):
+    draw(tmp_path, "A/1.png")
     with pytest.raises(InputError, match="no image for 1 of 2: A/2"):
         find_results(pairs_named("A/1", "A/2"), tmp_path)
-    touch(tmp_path, "A/1.jpg")
+    draw(tmp_path, "A/1.jpg")
     with pytest.raises(InputError, match="could both be A/1"):
         find_results(pairs_named("A/1"), tmp_path)
     with pytest.raises(InputError, match="no such folder"):
         find_results(pairs_named("A/1"), tmp_path / "nowhere")
+
+
+def test_files_of_another_size_are_named(tmp_path, pairs_named):
+    draw(tmp_path, "A/1.png")
+    draw(tmp_path, "A/2.png", size=(8, 5))
+
+    with pytest.raises(InputError, match=r"A/2\.png: 8x5, but .*blur/A/2\.png is 8x6"):
+        find_results(pairs_named("A/1", "A/2"), tmp_path)

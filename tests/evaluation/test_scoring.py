@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import math
 import sys
@@ -46,7 +47,7 @@ def make_score(name="a/1", psnr=30.0, ssim=0.9, seconds=1.0):
 def score_pairs(pairs, restore, folder, journal=None, progress=False):
     """Scores pairs pixel by pixel; `restore` None scores the blurry images."""
     method = blurry_input() if restore is None else network(restore, "small", folder, {})
-    return scoring.score_images(pairs, method, PAIRS, folder, journal, progress)
+    return scoring.score_images(pairs, method, PAIRS, journal, progress)
 
 
 def brighten_less(image):
@@ -132,7 +133,7 @@ def test_a_pair_that_fails_is_named_and_the_others_go_on(tmp_path):
     assert str(pairs["sizes"].blurry) in sizes and str(pairs["sizes"].sharp) in sizes
     assert "24x16 and 25x16" in sizes
     assert str(pairs["tiny"].blurry) in tiny and "at least 11x11" in tiny
-    assert out_of_memory == f"stubborn: {pairs['stubborn'].blurry}: RuntimeError: out of memory"
+    assert out_of_memory == f"stubborn: {pairs['stubborn'].blurry}: RuntimeError: out of"
     assert "[15, 24, 3] uint8, the sharp one [16, 24, 3]" in shrunk
     written = sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert written == ["good1.png", "good2.png"]
@@ -166,7 +167,7 @@ def test_what_is_finished_is_not_restored_again(tmp_path):
     whole = score_pairs(pairs, brighten_less, tmp_path / "other")
 
     def run(restore):
-        return score_pairs(pairs, restore, tmp_path, Journal(tmp_path / "scores.jsonl", {"weights": 1}))
+        return score_pairs(pairs, restore, tmp_path, Journal(tmp_path, {"weights": 1}))
 
     assert run(Interrupting(2)).interrupted
     second = Interrupting()
@@ -181,7 +182,7 @@ def test_an_image_whose_files_have_changed_is_scored_anew(tmp_path, change):
     pair, other = (make_pair(tmp_path, name, make_image(seed=int(name))) for name in ("0", "1"))
 
     def run(restore):
-        return score_pairs([pair, other], restore, tmp_path, Journal(tmp_path / "scores.jsonl", {}))
+        return score_pairs([pair, other], restore, tmp_path, Journal(tmp_path, {}))
 
     run(Interrupting())
     if change == "restored":
@@ -261,8 +262,57 @@ def test_a_moved_image_scores_well_once_it_is_aligned(tmp_path):
     smooth = np.uint8(sum(np.roll(large, step, 1) // 4 for step in range(4)))
     pair = make_pair(tmp_path, "s/1", smooth[:, :-2], smooth[:, 2:])
 
-    [score] = scoring.score_images([pair], blurry_input(), REALBLUR, tmp_path, progress=False).scores
+    [score] = scoring.score_images([pair], blurry_input(), REALBLUR, progress=False).scores
 
     assert score.values["psnr"] > score.values["psnr_unaligned"] + 10
     assert score.values["ssim_channel"] > 0.99 > score.values["ssim_channel_unaligned"]
     assert set(score.values) == set(REALBLUR.columns)
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_is_scored(tmp_path, monkeypatch):
+    pairs = [make_pair(tmp_path, name, make_image()) for name in ("0", "1", "2")]
+    write, written = scoring.write_image, []
+
+    def fill(path, image):
+        if written:
+            raise OSError(28, "No space left on device", str(path))
+        written.append(path)
+        write(path, image)
+
+    monkeypatch.setattr(scoring, "write_image", fill)
+
+    result = score_pairs(pairs, brighten_less, tmp_path / "out")
+
+    assert [score.name for score in result.scores] == ["0"]
+    (line,) = result.failures
+    assert "1.png: cannot be written (No space left on device)" in line
+
+
+def test_an_older_result_does_not_stand_for_one_that_fails(tmp_path):
+    pair = make_pair(tmp_path, "0", make_image())
+    score_pairs([pair], brighten_less, tmp_path)
+
+    result = score_pairs([pair], lambda image: image[1:], tmp_path)
+
+    assert len(result.failures) == 1
+    assert not (tmp_path / "restored/0.png").exists()
+
+
+def test_a_score_that_is_no_number_is_a_failure(tmp_path):
+    protocol = dataclasses.replace(PAIRS, compare=lambda *_: {"psnr": math.nan})
+    pair = make_pair(tmp_path, "0", make_image())
+
+    result = scoring.score_images([pair], blurry_input(), protocol, progress=False)
+
+    assert result.scores == []
+    assert "has no score" in result.failures[0]
+
+
+def test_a_blurry_image_that_cannot_be_aligned_costs_no_score(tmp_path):
+    pair = make_pair(tmp_path, "0", make_image(32, 32), np.zeros((32, 32, 3), np.uint8))
+    method = network(lambda _: read_image(pair.sharp), "small", tmp_path, {})
+
+    [score] = scoring.score_images([pair], method, REALBLUR, progress=False).scores
+
+    assert score.psnr > 40
+    assert score.gain is None

@@ -9,6 +9,7 @@ from srn.errors import WorkError
 from srn.evaluation import sheet
 from srn.evaluation.images import read_image
 from srn.evaluation.methods import Method
+from srn.evaluation.protocols import PAIRS
 from srn.evaluation.score import Score
 
 
@@ -56,7 +57,7 @@ def test_the_sheet_shows_blurry_restored_and_sharp_side_by_side(tmp_path):
     rows = [make_row(tmp_path, "1"), make_row(tmp_path, "2", height=60)]
     path = tmp_path / "sheet.png"
 
-    sheet.write_sheet(path, rows, picture_width=100)
+    sheet.write_sheet(path, rows, PAIRS, picture_width=100)
 
     picture = read_image(path)
     captions = 3 * sheet.LINE_HEIGHT  # one of them the titles
@@ -72,7 +73,7 @@ def test_the_sheet_shows_blurry_restored_and_sharp_side_by_side(tmp_path):
 
 
 def test_the_sheet_carries_the_captions(tmp_path):
-    sheet.write_sheet(tmp_path / "sheet.png", [make_row(tmp_path, "1")])
+    sheet.write_sheet(tmp_path / "sheet.png", [make_row(tmp_path, "1")], PAIRS)
 
     picture = read_image(tmp_path / "sheet.png")
     titles = picture[sheet.MARGIN :][: sheet.LINE_HEIGHT]
@@ -87,7 +88,7 @@ def test_a_sheet_that_cannot_be_drawn_leaves_nothing_behind(tmp_path):
     row.restored.unlink()
 
     with pytest.raises(WorkError, match=r"1_restored\.png"):
-        sheet.write_sheet(tmp_path / "sheets" / "sheet.png", [row])
+        sheet.write_sheet(tmp_path / "sheets" / "sheet.png", [row], PAIRS)
 
     assert not (tmp_path / "sheets").exists()
 

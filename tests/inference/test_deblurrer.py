@@ -97,6 +97,15 @@ def test_the_model_may_be_insisted_on(ckpt):
         srn.Deblurrer(ckpt, model="srn")
 
 
+def test_a_network_that_gives_no_numbers_is_an_error_and_not_a_black_image(ckpt):
+    restore = srn.Deblurrer(ckpt)
+    bias = restore.model.scale_networks[0].out_block.convolution.bias
+    bias.assign(np.full(bias.shape, np.nan, np.float32))
+
+    with pytest.raises(srn.WorkError, match="no numbers"):
+        restore(colours(16, 16, 3, dtype=np.uint8))
+
+
 def test_truncation_cuts_off_what_rounding_rounds(ckpt, restore):
     image = colours(20, 30, 3, dtype=np.uint8)
 

@@ -19,6 +19,15 @@ def test_a_local_operation_does_not_notice_the_pieces(size):
     np.testing.assert_allclose(restore_tiled(blur, image, 64), blur(image), atol=1e-6)
 
 
+@pytest.mark.parametrize("tile", [64, 100, 256, 384, 512])
+def test_a_constant_stays_constant_at_every_size(tile):
+    """Near some sizes three pieces overlap."""
+    for width in range(tile, 4 * tile, 7):
+        strip = np.full((1, width, 1), 0.5, np.float32)
+
+        np.testing.assert_allclose(restore_tiled(lambda piece: piece, strip, tile), strip, atol=1e-6)
+
+
 def test_pieces_are_small_and_begin_on_the_grid_of_the_coarse_scales():
     rows, columns = np.mgrid[:500, :301].astype(np.float32)
     seen = []

@@ -2,6 +2,8 @@
 
 import io
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from PIL import Image
 
 from srn.errors import InputError
 from srn.inference.restoring import restore_colour
+from srn.serving import protos
 from srn.serving.client import ServerError, connect
 
 
@@ -56,11 +59,50 @@ def test_floats_are_the_models(served, server):
     np.testing.assert_allclose(restored, np.clip(restore_colour(served[0], images), 0, 1), atol=1e-5)
 
 
-def test_a_single_value_may_come_as_one(server):
-    """A server sends a tensor of equal values as one value."""
-    restored = server.restore(np.zeros((1, 1, 1, 3), np.float32))
+@pytest.mark.parametrize("spelling", ["content", "list", "one value for all"])
+def test_a_tensor_is_read_in_each_of_its_spellings(spelling):
+    values = np.full((2, 3), 0.5, np.float32)
+    proto = protos.to_proto(values)
+    if spelling != "content":
+        proto.tensor_content = b""
+        proto.float_val.extend([0.5] if spelling == "one value for all" else [0.5] * 6)
 
-    assert restored.shape == (1, 1, 1, 3)
+    found = protos.from_proto(proto)
+
+    np.testing.assert_array_equal(found, values)
+    found *= 2  # the caller's own
+
+
+@pytest.mark.parametrize(
+    "status, body, code",
+    [
+        (200, b"{}", "INTERNAL"),
+        (200, b'{"outputs": 3}', "INTERNAL"),
+        (200, b"no JSON", "INTERNAL"),
+        (400, b'["x"]', "INVALID_ARGUMENT"),
+        (502, b"<html>", "UNAVAILABLE"),
+    ],
+)
+def test_an_answer_in_another_form_is_an_error_of_the_server(status, body, code):
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        client = connect(f"http://127.0.0.1:{web.server_address[1]}")
+        with client, pytest.raises(ServerError) as caught:
+            client.restore_files([b""])
+        web.shutdown()
+
+    assert caught.value.code == code
 
 
 def test_files_of_several_sizes_in_one_request(server):
@@ -154,7 +196,7 @@ def test_an_unavailable_server_is_asked_again(start_double, protocol):
 
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])
 def test_after_the_last_attempt_it_is_an_error(start_double, protocol):
-    double = start_double("--fail", 5)
+    double = start_double("--fail", 1)
 
     with connect(getattr(double, protocol), attempts=1) as client, pytest.raises(ServerError) as caught:
         client.restore_files([png(8, 8, 3)])
@@ -185,7 +227,9 @@ def test_nobody_there_is_unavailable(scheme):
     assert caught.value.code == "UNAVAILABLE"
 
 
-@pytest.mark.parametrize("server", ["", "localhost", "localhost:many", "ftp://localhost:1", "http://"])
+@pytest.mark.parametrize(
+    "server", ["", "localhost", "localhost:many", "ftp://localhost:1", "http://", "localhost:1/path"]
+)
 def test_an_address_that_is_none_is_refused(server):
     with pytest.raises(InputError, match="no address of a server"):
         connect(server)

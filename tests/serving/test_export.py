@@ -13,6 +13,7 @@ from srn.errors import InputError, WorkError
 from srn.inference.restoring import restore_colour
 from srn.serving import export
 from srn.serving.export import export_savedmodel
+from srn.serving.signatures import MOST_PIXELS
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 
@@ -128,11 +129,29 @@ def test_files_of_the_server_are_written_once_and_then_left_to_their_owner(tmp_p
     model = srn.build_model(SMALL)
     export_savedmodel(model, tmp_path / "srn")
     assert 'base_path: "/models/srn"' in (tmp_path / "srn/models.config").read_text()
-    (tmp_path / "srn/models.config").write_text("mine")
+    (tmp_path / "srn/models.config").write_text('name: "srn" # mine')
 
     export_savedmodel(model, tmp_path / "srn")
 
-    assert (tmp_path / "srn/models.config").read_text() == "mine"
+    assert (tmp_path / "srn/models.config").read_text() == 'name: "srn" # mine'
+    with pytest.raises(InputError, match="serves no model of the name 'other'"):
+        export_savedmodel(model, tmp_path / "srn", name="other")
+
+
+def test_the_name_of_a_model_is_not_that_of_its_folder_where_it_has_one(tmp_path):
+    export_savedmodel(srn.build_model(SMALL), tmp_path / "street", name="srn", warm_up_sizes=[])
+
+    config = (tmp_path / "street/models.config").read_text()
+    assert 'name: "srn"' in config and 'base_path: "/models/street"' in config
+
+
+def test_the_limit_of_the_command_is_that_of_the_library(command, tmp_path):
+    result = command("export_savedmodel.py", "--ckpt=sr_edrb1", f"--export_dir={tmp_path / 'srn'}")
+
+    assert result.returncode == 0, result.stderr
+    card = json.loads((tmp_path / "srn/1/model_card.json").read_text())
+    assert card["most_pixels"] == MOST_PIXELS
+    assert card["scores"]["psnr_db"]["float32"] > 25
 
 
 @pytest.mark.parametrize(

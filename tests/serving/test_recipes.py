@@ -1,6 +1,7 @@
 """The recipes in serving/: they name what an export has and what the server knows."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ SERVER_FLAGS = {
     "tensorflow_intra_op_parallelism",
     "tensorflow_inter_op_parallelism",
     "rest_api_timeout_in_ms",
-    "grpc_max_threads",
+    "model_config_file_poll_wait_seconds",
+    "allow_version_labels_for_unavailable_models",
 }
 
 
@@ -29,6 +31,11 @@ def test_a_recipe_starts_the_server_of_this_tensorflow_with_flags_that_it_has(na
     assert set(re.findall(r"--(\w+)=", server)) == SERVER_FLAGS
     files = {path.name for path in tmp_path.iterdir()}
     assert set(re.findall(r"\w+\.(?:config|txt)", server)) <= files
+
+
+@pytest.mark.parametrize("name", ["run_docker.sh", "check_server.sh"])
+def test_a_script_is_one_that_the_shell_can_read(name):
+    subprocess.run(["sh", "-n", RECIPES / name], check=True)
 
 
 def test_probes_and_prometheus_ask_where_the_server_answers():

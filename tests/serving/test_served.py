@@ -35,9 +35,9 @@ def pixels(*shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
 
 
-def as_file(image, kind="PNG", **options):
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, kind, **options)
+def as_file(image, kind="PNG", palette=False):
+    buffer, picture = io.BytesIO(), Image.fromarray(image)
+    (picture.quantize(16) if palette else picture).save(buffer, kind)
     return buffer.getvalue()
 
 
@@ -110,7 +110,7 @@ def test_no_images_are_an_empty_answer(engine):
 
 
 def test_a_jpeg_is_decoded_as_accurately_as_elsewhere(served, engine):
-    file = as_file(cv2.GaussianBlur(pixels(40, 56, 3), (0, 0), 2), "JPEG", quality=80)
+    file = as_file(cv2.GaussianBlur(pixels(40, 56, 3), (0, 0), 2), "JPEG")
 
     (restored,) = restore_files(engine, file)
 
@@ -175,6 +175,8 @@ BAD_FLOATS = {
     "no images": (np.zeros((0, 4, 4, 3)), "image has no pixels"),
     "too large": (np.zeros((1, 1001, 1000, 3)), f"image has more than {MOST_PIXELS} pixels"),
     "too many": (np.zeros((101, 100, 100, 3)), f"image has more than {MOST_PIXELS} pixels"),
+    "many tiny ones": (np.zeros((4000, 1, 1, 3)), f"image has more than {MOST_PIXELS} pixels"),
+    "a thin one": (np.zeros((1, 1, 100_000, 3)), f"image has more than {MOST_PIXELS} pixels"),
     "NaN": (np.full((1, 4, 4, 3), np.nan), "NaN or infinite"),
     "infinity": (np.full((1, 4, 4, 3), np.inf), "NaN or infinite"),
     "minus infinity": (np.full((1, 4, 4, 3), -np.inf), "NaN or infinite"),
@@ -228,6 +230,7 @@ def bad_files():
         "a large JPEG": (as_file(pixels(1001, 1000), "JPEG"), large),
         "a large BMP": (bmp[:18] + (40_000).to_bytes(4, "little") * 2 + bmp[26:], large),
         "the tallest BMP": (bmp[:22] + (2**31).to_bytes(4, "little") + bmp[26:], large),
+        "a BMP with a palette": (as_file(pixels(20, 31, 3), "BMP", palette=True), "palette of colours"),
         "half a PNG": (png[: len(png) // 2], "Invalid PNG data"),
         "half a JPEG": (jpeg[: len(jpeg) // 2], "Invalid JPEG data"),
         "half a BMP": (bmp[: len(bmp) // 2], "Input size should match"),
@@ -256,6 +259,12 @@ def test_one_bad_file_fails_its_whole_request(long_lived):
     files = [as_file(pixels(20, 20, 3)), b"no image"]
 
     assert "no PNG, JPEG or BMP" in refuse(long_lived, "encoded", image_bytes=np.array(files, object))
+
+
+def test_too_many_files_are_refused(long_lived):
+    files = np.array([as_file(pixels(1, 1, 3))] * 65, object)
+
+    assert "more than 64 files" in refuse(long_lived, "encoded", image_bytes=files)
 
 
 def malformed_requests(count, seed=0):
