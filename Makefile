@@ -50,7 +50,7 @@ bench-data: install
 # The score of the released weights: make results PAIRS=FOLDER (with blur/ and sharp/)
 PAIRS ?= ../shared/data/gopro_eval
 results: install
-	$(BIN)/python evaluate.py --ckpt=sr_edrb1 --data_dir=$(PAIRS) --dataset=pairs --out_dir=results/sr_edrb1
+	$(BIN)/python evaluate.py --ckpt=srn --data_dir=$(PAIRS) --dataset=pairs --out_dir=results/srn
 
 # A training run on a machine without TensorFlow, end to end on this one; see tools/stablehlo.
 VENV_JAX = .venv-jax

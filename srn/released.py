@@ -18,7 +18,7 @@ import numpy as np
 from srn.errors import InputError, WorkError
 from srn.files import write_atomically
 
-DEFAULT = "sr_edrb1"  # the best that is released so far
+DEFAULT = "srn"
 FOLDER = Path(__file__).parent / "released_weights"
 
 
