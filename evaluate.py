@@ -171,11 +171,11 @@ def _prepare_folders(chosen) -> dict:
 def _report(result, items, method, protocol, dataset, folder, run) -> None:
     """Writes all reports of one method, and prints its table."""
     scores, summary = result.scores, scoring.summarise(result.scores, protocol)
-    is_ours = method.is_network or method.label == methods.IDENTITY
+    departures, theirs = _departures(dataset, scores), dict(map(_split_name, _RESULTS_DIR.value))
     facts = {
         "method": method.label,
-        "ckpt": _CKPT.value if is_ours else None,
-        "results_dir": None if is_ours else dict(map(_split_name, _RESULTS_DIR.value))[method.label],
+        "ckpt": None if method.label in theirs else _CKPT.value,
+        "results_dir": theirs.get(method.label),
         "model": None,
         "precision": None,
         **method.settings,
@@ -193,9 +193,7 @@ def _report(result, items, method, protocol, dataset, folder, run) -> None:
     notes = (
         [f"Times of bold rows: median, restoring alone, on {run['processor']}."] if method.is_network else []
     )
-    markdown = reports.format_markdown(
-        {method.label: summary}, protocol, dataset, notes, _departures(dataset)
-    )
+    markdown = reports.format_markdown({method.label: summary}, protocol, dataset, notes, departures)
     write_atomically(folder / "results.md", reports.encode(markdown))
     title = f"{method.label} on {dataset}"
     if protocol is KOHLER:
@@ -204,7 +202,7 @@ def _report(result, items, method, protocol, dataset, folder, run) -> None:
         print(reports.format_table(summary, protocol))
     print(f"\n{reports.format_definitions(summary, protocol)}")
     again = f", {result.resumed} of them scored before" if result.resumed else ""
-    where = "".join(f", {departure}" for departure in _departures(dataset))
+    where = "".join(f", {departure}" for departure in departures)
     print(f"{title}{where}: {len(scores)} images{again}; written to {folder}")
     shown = {name: str(fact) for name, fact in facts.items() if fact not in (None, [], {}, False, 0)}
     page.write_page(folder / "report.html", title, scores, summary, items, method, protocol, shown)
@@ -212,8 +210,10 @@ def _report(result, items, method, protocol, dataset, folder, run) -> None:
         sheet.write_sheet(folder / "sheet.png", sheet.choose_rows(scores, items, method), protocol)
 
 
-def _departures(dataset) -> list:
+def _departures(dataset, scores) -> list:
     """What of a data set is scored otherwise than in the paper."""
+    if dataset == KOHLER.name and (incomplete := kohler_set.count_incomplete(scores)):
+        return [f"fewer frames than the official ones for {incomplete} images"]
     if dataset != "gopro":
         return []
     folder = [f"the folder {_BLUR_FOLDER.value}"] if _BLUR_FOLDER.value != "blur" else []
@@ -231,7 +231,8 @@ def _compare(results, items, chosen, protocol, dataset) -> None:
         label: scoring.summarise([known[item.name] for item in common], protocol)
         for label, known in scores.items()
     }
-    markdown = reports.format_markdown(summaries, protocol, dataset, departures=_departures(dataset))
+    departures = _departures(dataset, next(iter(scores.values())).values())
+    markdown = reports.format_markdown(summaries, protocol, dataset, departures=departures)
     write_atomically(out_dir / "comparison.md", reports.encode(markdown))
     print(f"\n{markdown}")
     if protocol is not KOHLER:

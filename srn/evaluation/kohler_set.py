@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srn.data.kohler import UNUSED_FRAMES, KohlerImage
+from srn.data.kohler import UNUSED_FRAMES, KohlerImage, official_frames
 from srn.errors import WorkError, first_line
 from srn.evaluation.images import read_image
 from srn.evaluation.kohler import best_of, score_frame
@@ -49,6 +49,15 @@ def format_table(scores, summary: dict) -> str:
         lines.append(f"{kernel:>6}{row}{_cell(summary['by_kernel'][kernel]):>15}")
     row = "".join(f"{_cell(summary['by_image'][image]):>15}" for image in images)
     return "\n".join([*lines, f"{'mean':6}{row}{_cell(summary):>15}"])
+
+
+def count_incomplete(scores) -> int:
+    """How many images were compared with fewer frames than the official data set has: they score too low."""
+    return sum(
+        score.values["frames"] < official_frames(*key) - len(UNUSED_FRAMES.get(key, ()))
+        for score in scores
+        for key in [(int(score.groups["image"]), int(score.groups["kernel"]))]
+    )
 
 
 def read_frames(image: KohlerImage) -> Iterator[np.ndarray]:

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 
 import cv2
@@ -72,6 +73,17 @@ def test_means_are_over_images_over_kernels_and_over_all(folder):
     assert table[0].split() == ["kernel", "image", "1", "image", "2", "mean"]
     assert f"{scores[0].psnr:.2f}" in table[1]
     assert f"{summary['psnr']:.2f}" in table[3]
+
+
+def test_trajectories_with_too_few_frames_are_counted(folder):
+    scores = score_all(folder).scores
+
+    assert kohler_set.count_incomplete(scores) == 3
+    whole = [
+        dataclasses.replace(score, values={**score.values, "frames": frames})
+        for score, frames in zip(scores, (199, 198, 199))  # frame 30 of 1_3 is not used
+    ]
+    assert kohler_set.count_incomplete(whole) == 0
 
 
 def test_what_fails_is_named_and_the_rest_is_scored(folder):
