@@ -21,10 +21,9 @@ from srn import command, metrics, provenance
 from srn.data.kohler import find_kohler
 from srn.data.pairs import DATASETS, find_pairs, layout_of
 from srn.errors import InputError, WorkError
-from srn.evaluation import kohler_set, methods, page, reports, scoring, sheet
+from srn.evaluation import methods, outcome, scoring
 from srn.evaluation.journal import Journal
 from srn.evaluation.protocols import KOHLER, protocol_of
-from srn.files import require_writable, write_atomically
 from srn.inference.tiling import SMALLEST_TILE
 from srn.zoo import MODELS, PRECISIONS
 
@@ -53,9 +52,6 @@ _BLUR_FOLDER = flags.DEFINE_string(
 )
 _OUT_DIR = flags.DEFINE_string("out_dir", "results", "Folder for scores and pictures.")
 
-_REPORTS = ("results.csv", "summary.json", "results.md", "report.html", "sheet.png")
-_COMPARISON = ("comparison.md", "comparison.png")
-
 
 def main() -> int:
     """Scores what the flags name; returns the exit code."""
@@ -63,23 +59,44 @@ def main() -> int:
         raise InputError("--data_dir is needed")
     if _CKPT.value is None and not _RESULTS_DIR.value:
         raise InputError("--ckpt is needed, or --results_dir in its place")
-    run = provenance.describe_run()
-    dataset, items = _find_items()
-    protocol = protocol_of(dataset)
-    chosen = _choose_methods(items)
-    folders = _prepare_folders(chosen)
+    evaluation = _describe_evaluation()
+    chosen = _choose_methods(evaluation.items)
+    folders, theirs = _prepare_folders(chosen), dict(map(_split_name, _RESULTS_DIR.value))
     results = {}
     for label, method in chosen.items():
-        settings = {"version": srn.__version__, "protocol": protocol.name, **method.settings}
-        journal = Journal(folders[label], settings)
-        results[label] = scoring.score_images(items, method, protocol, journal, sys.stderr.isatty())
+        settings = {"version": srn.__version__, "protocol": evaluation.protocol.name, **method.settings}
+        results[label] = scoring.score_images(
+            evaluation.items,
+            method,
+            evaluation.protocol,
+            Journal(folders[label], settings),
+            progress=sys.stderr.isatty(),
+        )
         if results[label].scores:
-            _report(results[label], items, method, protocol, dataset, folders[label], run)
+            ckpt = None if label in theirs else _CKPT.value
+            source = {"ckpt": ckpt, "results_dir": theirs.get(label)}
+            outcome.write_reports(evaluation, method, results[label], folders[label], source)
         if results[label].interrupted:
             break
     if len(chosen) > 1 and len(results) == len(chosen):
-        _compare(results, items, chosen, protocol, dataset)
-    return _end(len(items), results)
+        outcome.write_comparison(evaluation, chosen, results, Path(_OUT_DIR.value))
+    return _end(len(evaluation.items), results)
+
+
+def _describe_evaluation() -> outcome.Evaluation:
+    facts = {
+        "data_dir": _DATA_DIR.value,
+        "split": _SPLIT.value,
+        "blur_folder": _BLUR_FOLDER.value,
+        **provenance.describe_run(),
+    }
+    dataset, items = _find_items()
+    departures = []
+    if dataset == "gopro" and _BLUR_FOLDER.value != "blur":
+        departures.append(f"the folder {_BLUR_FOLDER.value}")
+    if dataset == "gopro" and _SPLIT.value != "test":
+        departures.append(f"the split {_SPLIT.value}")
+    return outcome.Evaluation(dataset, items, protocol_of(dataset), departures, facts)
 
 
 def _find_items() -> tuple:
@@ -162,84 +179,8 @@ def _prepare_folders(chosen) -> dict:
             if folder == source or is_inside:
                 raise InputError(f"--out_dir={out_dir}: {folder} holds images to score; choose another")
     for folder in {out_dir, *folders.values()}:
-        require_writable(folder)
-        for name in (*_REPORTS, *_COMPARISON):
-            (folder / name).unlink(missing_ok=True)
+        outcome.prepare_folder(folder)
     return folders
-
-
-def _report(result, items, method, protocol, dataset, folder, run) -> None:
-    """Writes all reports of one method, and prints its table."""
-    scores, summary = result.scores, scoring.summarise(result.scores, protocol)
-    departures, theirs = _departures(dataset, scores), dict(map(_split_name, _RESULTS_DIR.value))
-    facts = {
-        "method": method.label,
-        "ckpt": None if method.label in theirs else _CKPT.value,
-        "results_dir": theirs.get(method.label),
-        "model": None,
-        "precision": None,
-        **method.settings,
-        "dataset": dataset,
-        "protocol": protocol.name,
-        "data_dir": _DATA_DIR.value,
-        "split": _SPLIT.value,
-        "blur_folder": _BLUR_FOLDER.value,
-        "scored_before": result.resumed,
-        "failures": result.failures,
-        **run,
-    }
-    reports.write_csv(folder / "results.csv", scores, protocol)
-    reports.write_summary(folder / "summary.json", summary, **facts, metrics=protocol.definitions)
-    notes = (
-        [f"Times of bold rows: median, restoring alone, on {run['processor']}."] if method.is_network else []
-    )
-    markdown = reports.format_markdown({method.label: summary}, protocol, dataset, notes, departures)
-    write_atomically(folder / "results.md", reports.encode(markdown))
-    title = f"{method.label} on {dataset}"
-    if protocol is KOHLER:
-        print(kohler_set.format_table(scores, summary))
-    else:
-        print(reports.format_table(summary, protocol))
-    print(f"\n{reports.format_definitions(summary, protocol)}")
-    again = f", {result.resumed} of them scored before" if result.resumed else ""
-    where = "".join(f", {departure}" for departure in departures)
-    print(f"{title}{where}: {len(scores)} images{again}; written to {folder}")
-    shown = {name: str(fact) for name, fact in facts.items() if fact not in (None, [], {}, False, 0)}
-    page.write_page(folder / "report.html", title, scores, summary, items, method, protocol, shown)
-    if method.is_network and protocol is not KOHLER:
-        sheet.write_sheet(folder / "sheet.png", sheet.choose_rows(scores, items, method), protocol)
-
-
-def _departures(dataset, scores) -> list:
-    """What of a data set is scored otherwise than in the paper."""
-    if dataset == KOHLER.name and (incomplete := kohler_set.count_incomplete(scores)):
-        return [f"fewer frames than the official ones for {incomplete} images"]
-    if dataset != "gopro":
-        return []
-    folder = [f"the folder {_BLUR_FOLDER.value}"] if _BLUR_FOLDER.value != "blur" else []
-    return folder + ([f"the split {_SPLIT.value}"] if _SPLIT.value != "test" else [])
-
-
-def _compare(results, items, chosen, protocol, dataset) -> None:
-    """Writes the table of all methods and, where there is one sharp image for each, the sheet of details."""
-    out_dir = Path(_OUT_DIR.value)
-    scores = {label: {score.name: score for score in results[label].scores} for label in chosen}
-    common = [item for item in items if all(item.name in known for known in scores.values())]
-    if not common:
-        return
-    summaries = {
-        label: scoring.summarise([known[item.name] for item in common], protocol)
-        for label, known in scores.items()
-    }
-    departures = _departures(dataset, next(iter(scores.values())).values())
-    markdown = reports.format_markdown(summaries, protocol, dataset, departures=departures)
-    write_atomically(out_dir / "comparison.md", reports.encode(markdown))
-    print(f"\n{markdown}")
-    if protocol is not KOHLER:
-        best = max(chosen, key=lambda label: summaries[label]["psnr"])
-        rows = sheet.choose_rows([scores[best][item.name] for item in common], common, chosen[best])
-        shown = [item for item in common if item.name in {row.score.name for row in rows}]
-        sheet.write_comparison(out_dir / "comparison.png", shown, chosen, scores)
 
 
 def _end(wanted: int, results) -> int:
