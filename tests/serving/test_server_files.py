@@ -33,8 +33,8 @@ def message_class(name, *messages):
 
 @pytest.fixture
 def files(tmp_path):
-    server_files.write_server_files(tmp_path, "srn")
-    return {path.name: path.read_text() for path in tmp_path.iterdir()}
+    server_files.write_server_files(tmp_path / "srn", "srn")
+    return {path.name: path.read_text() for path in (tmp_path / "srn").iterdir()}
 
 
 def test_the_models_are_those_of_the_folder_that_is_mounted(files):
