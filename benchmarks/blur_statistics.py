@@ -20,7 +20,7 @@ import numpy as np
 
 from srn import metrics
 from srn.data.pairs import find_pairs
-from srn.evaluation.scoring import read_image
+from srn.evaluation.images import read_image
 
 PATCH, REACH = 128, 32  # side of a patch; the kernel is looked for within this many pixels of its centre
 TEXTURE = 12.0  # least standard deviation of the sharp patch, in grey levels

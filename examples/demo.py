@@ -91,7 +91,8 @@ def draw_picture(pairs_dir: Path, savedmodel: Path, picture: Path) -> None:
     import tensorflow as tf
 
     from srn.data.pairs import find_pairs
-    from srn.evaluation import reports, scoring
+    from srn.evaluation import methods, scoring, sheet
+    from srn.evaluation.protocols import PAIRS
 
     serve = tf.saved_model.load(str(savedmodel)).signatures["encoded"]
 
@@ -100,8 +101,9 @@ def draw_picture(pairs_dir: Path, savedmodel: Path, picture: Path) -> None:
         return tf.io.decode_png(answer[0]).numpy()
 
     pairs = find_pairs(pairs_dir, "pairs")
-    scores = scoring.score_pairs(pairs, restore, picture.parent, progress=False).scores
-    reports.write_sheet(picture, reports.choose_rows(scores, pairs, picture.parent))
+    method = methods.network(restore, "SavedModel", picture.parent, {})
+    scores = scoring.score_images(pairs, method, PAIRS, progress=False).scores
+    sheet.write_sheet(picture, sheet.choose_rows(scores, pairs, method), PAIRS)
 
 
 if __name__ == "__main__":
