@@ -1,9 +1,9 @@
 """A client for a model on TensorFlow Serving, by gRPC or REST.
 
-from srn.serving.client import connect
+    with connect("localhost:8500", model="srn") as server:
+        (png,) = server.restore_files([open("photo.png", "rb").read()])
 
-with connect("localhost:8500", model="srn") as server:
-    (png,) = server.restore_files([open("photo.png", "rb").read()])
+Whatever a server answers that is not a result, and its silence, is a `ServerError`.
 """
 
 from __future__ import annotations

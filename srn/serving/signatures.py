@@ -4,8 +4,8 @@
   encoded           image_bytes string [N], PNG, JPEG or BMP   -> restored_bytes string [N], PNG of the same
                     kind: gray stays gray, alpha is passed through, 16 bits stay 16 bits
 
-Whatever is wrong with a request is answered with INVALID_ARGUMENT and a message. One bad image fails its
-whole request.
+A request that cannot be carried out, or costs too much, is answered with INVALID_ARGUMENT and a message.
+One bad image fails its whole request.
 """
 
 from __future__ import annotations
