@@ -97,7 +97,7 @@ def main() -> int:
 
     import tensorflow as tf  # after all that can be checked without it
 
-    from srn.training_run import Checkpoints
+    from srn.training.loop import Checkpoints
 
     tf.keras.utils.set_random_seed(_SEED.value)
     model = _start_model(model_dir)
@@ -117,7 +117,7 @@ def main() -> int:
 
 
 def _optimizer(decay_steps):
-    from srn.training import Warmup, make_optimizer, polynomial_decay
+    from srn.training.optimizers import Warmup, make_optimizer, polynomial_decay
 
     schedule = polynomial_decay(
         _LEARNING_RATE.value, decay_steps, _END_LEARNING_RATE.value, _DECAY_POWER.value
@@ -126,7 +126,7 @@ def _optimizer(decay_steps):
 
 
 def _average(model):
-    from srn.training import WeightAverage
+    from srn.training.optimizers import WeightAverage
 
     return WeightAverage(model.trainable_variables, _EMA_DECAY.value) if _EMA_DECAY.value else None
 
@@ -147,11 +147,11 @@ def _describe(parts, sources) -> str:
 
 
 def _train(model, sources, shares, checkpoints, max_steps, model_dir):
-    """Calls `srn.training_run.train`; an image that cannot be decoded is named."""
+    """Calls `srn.training.loop.train`; an image that cannot be decoded is named."""
     from tensorflow import errors
 
     from srn.data import pipeline
-    from srn.training_run import train
+    from srn.training.loop import train
 
     batches = pipeline.stream_crops(
         sources,
@@ -205,7 +205,8 @@ def _check_crop_size(config: ModelConfig) -> None:
 
 def _start_model(model_dir):
     """The network at the start that the flags name; a run to resume needs none of them."""
-    from srn import initialisation, weights, zoo
+    from srn import weights, zoo
+    from srn.training import initialisation
 
     begins = not weights.has_checkpoint(model_dir)
     if _INIT_FROM.value is not None and begins:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from srn.data.pairs import DATASETS, find_pairs
+from srn.data.layouts import DATASETS
+from srn.data.pairs import find_pairs
 from srn.errors import InputError
 
 SYNTHETIC = ("photos", "frames")

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from srn.data.frames import LONGEST, SHORTEST, average_window, read_picture
-from srn.data.pairs import SUFFIXES, image_size
 from srn.errors import InputError
+from srn.images import SUFFIXES, decode_in_graph, is_image, read_rgb, size_of
+from srn.synthesis.frames import LONGEST, SHORTEST, average_window
 
 ALGORITHM = "philox"  # of random numbers; named, so that every device draws the same
 MEMORY = 128  # frames that are kept decoded
@@ -54,7 +54,7 @@ class PairSource:
         sharp_files = tf.constant([str(pair.sharp) for pair in self.pairs])
 
         def read_window(place, draws, crop_size):
-            both = tf.stack([decode(blurry_files[place]), decode(sharp_files[place])])
+            both = tf.stack([decode_in_graph(blurry_files[place]), decode_in_graph(sharp_files[place])])
             top, left = tf.unstack(_corner(tf.shape(both)[1:3], crop_size, draws))
             return both[:, top : top + crop_size, left : left + crop_size]
 
@@ -71,18 +71,18 @@ class PairSource:
 
 
 class PhotoSource:
-    """Sharp photographs, each crop of which is shaken anew (`srn.data.shake`).
+    """Sharp photographs, each crop of which is shaken anew (`srn.synthesis.shake`).
 
     Args:
       folder: of images, searched to its depth; those smaller than the crop are mirrored at their edges.
-      settings: a `srn.data.shake.ShakeSettings`; None for its defaults.
+      settings: a `srn.synthesis.shake.ShakeSettings`; None for its defaults.
 
     Raises `InputError` for a folder without images, and naming files that are none.
     """
 
     def __init__(self, folder, settings=None):
         # Not above: tensorflow-addons is loaded only where blur is made.
-        from srn.data import shake
+        from srn.synthesis import shake
 
         self._shake, self._settings = shake.shake_crop, settings or shake.ShakeSettings()
         self.files = list(_images_below(Path(folder)))
@@ -96,13 +96,13 @@ class PhotoSource:
 
     def _make(self, crop_size, seed, sample, place):
         generator = np.random.default_rng((seed, sample))
-        other = read_picture(self.files[generator.integers(len(self.files))])
-        pair = self._shake(read_picture(self.files[place]), crop_size, generator, self._settings, other)
+        other = read_rgb(self.files[generator.integers(len(self.files))])
+        pair = self._shake(read_rgb(self.files[place]), crop_size, generator, self._settings, other)
         return np.stack([np.rint(side * 255).astype(np.uint8) for side in pair])
 
 
 class FrameSource:
-    """Frames of high-speed video, of which a few that follow each other are averaged (`srn.data.frames`).
+    """Frames of high-speed video, a few neighbouring ones of which are averaged (`srn.synthesis.frames`).
 
     Args:
       folder: of frames, or of folders of frames; those of one folder have one size.
@@ -128,7 +128,7 @@ class FrameSource:
             self._starts += [(len(self._sequences), start) for start in range(len(sizes) - longest + 1)]
             self._sequences.append(list(sizes))
         # Neighbouring windows share their frames: a decoded frame is soon needed again.
-        self._read = functools.lru_cache(maxsize=MEMORY)(read_picture)
+        self._read = functools.lru_cache(maxsize=MEMORY)(read_rgb)
 
     def __len__(self):
         return len(self._starts)
@@ -146,12 +146,6 @@ class FrameSource:
         crops = np.stack([frame[top : top + crop_size, left : left + crop_size] for frame in frames])
         gamma = 2.2 if generator.random() < LINEAR_LIGHT else 1.0
         return np.stack([average_window(crops, gamma), crops[length // 2]])
-
-
-def decode(file) -> tf.Tensor:
-    """Reads an image file as uint8 [H, W, 3]."""
-    image = tf.io.decode_image(tf.io.read_file(file), channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
 
 
 def _corner(size, crop_size, draws):
@@ -173,9 +167,9 @@ def _images_below(folder) -> dict:
         raise InputError(f"{folder}: there is no such folder")
     sizes, problems = {}, []
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+        if is_image(path):
             try:
-                sizes[path] = image_size(path)
+                sizes[path] = size_of(path)
             except InputError as error:
                 problems.append(str(error))
     if problems:
