@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from golden import authors
 
 import srn
 from srn import official, weights
@@ -156,22 +157,17 @@ def test_npz_files_that_do_not_fit_are_named(tmp_path):
     assert lines[-1] == "  a is not of this model"
 
 
-def test_weights_in_the_twins_form_are_the_twins_network(shared, tmp_path):
-    """Weights as `tools/torch_twin` writes them, against the outputs of the authors' code for them."""
-    reference = np.load(shared / "official_reference" / "lstm_color" / "reference.npz")
-    import importlib.util
-
-    path = shared / "official_reference" / "make_checkpoint.py"
-    spec = importlib.util.spec_from_file_location("make_checkpoint", path)
-    maker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(maker)
-    arrays = {name[len("g_net/") :]: value for name, value in maker.weights("lstm_color").items()}
+def test_weights_in_the_twins_form_are_the_twins_network(tmp_path):
+    """Names without the authors' scope and a note of the resizing; outputs of the authors' code."""
+    arrays = {name[len("g_net/") :]: value for name, value in authors.weights_of("lstm_color").items()}
     np.savez(tmp_path / "weights_0.npz", model="srn", resize="legacy", **arrays)
+    blurry, _ = authors.images_of("lstm_color", "b", target_scale=1)
 
-    outputs = weights.load_model(tmp_path)(reference["input_b"].astype(np.float32) / 255)
+    outputs = weights.load_model(tmp_path)(blurry)
 
     for scale, output in enumerate(reversed(outputs)):
-        np.testing.assert_allclose(output, reference[f"out_b_s{scale}"], atol=1e-5)
+        expected = authors.numbers_of("lstm_color")[f"out_b_s{scale}"]
+        np.testing.assert_allclose(authors.sampled(output.numpy(), scale), expected, atol=1e-5)
 
 
 def test_the_checksum_tells_weights_apart_and_nothing_else():
