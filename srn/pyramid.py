@@ -5,12 +5,12 @@ Images are [B, H, W, C]. Lists over the scales are finest first, as the paper nu
 
 from __future__ import annotations
 
-from typing import Tuple, Union
+from typing import Union
 
 import tensorflow as tf
 
 # (height, width): whole numbers where they are known, scalar tensors elsewhere.
-Size = Tuple[Union[int, tf.Tensor], Union[int, tf.Tensor]]
+Size = tuple[Union[int, tf.Tensor], Union[int, tf.Tensor]]
 
 
 def spatial_size(images: tf.Tensor) -> Size:
