@@ -6,7 +6,7 @@ import state as travelling
 import tensorflow as tf
 from commands import UserError
 
-from srn.official import named_variables
+from srn.weights import named_variables
 from srn.training.optimizers import Warmup, WeightAverage, make_optimizer, polynomial_decay
 from srn.training.step import make_training_step
 
