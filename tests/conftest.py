@@ -93,13 +93,14 @@ def make_pairs():
 
 
 @pytest.fixture
-def load_script():
+def load_script(monkeypatch):
     """Imports a script of the repository by its path there; its flags are gone when the test ends."""
     before = set(flags.FLAGS)
 
     def load(path):
         spec = importlib.util.spec_from_file_location(f"script_{Path(path).stem}", ROOT / path)
         script = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, spec.name, script)  # where absl looks for who defines a flag
         spec.loader.exec_module(script)
         return script
 
