@@ -55,7 +55,7 @@ results: install
 # A training run on a machine without TensorFlow, end to end on this one; see tools/stablehlo.
 VENV_JAX = .venv-jax
 rehearse: install $(VENV_JAX)/.installed
-	$(BIN)/python tools/stablehlo/rehearse.py --jax_python $(VENV_JAX)/bin/python --full
+	$(BIN)/python -m tools.stablehlo.rehearse --jax_python $(VENV_JAX)/bin/python --full
 
 $(VENV_JAX)/.installed: tools/stablehlo/requirements.txt
 	$(PYTHON) -m venv $(VENV_JAX)

@@ -13,6 +13,7 @@ from srn.errors import InputError
 from srn.training.losses import multi_scale_loss
 from srn.training.optimizers import make_optimizer
 from srn.training.step import make_training_step
+from srn.weights import named_variables
 
 NAMES = {"lstm": "official_lstm", "color": "official_color", "lstm_color": "official_lstm_color"}
 CLIP_NORMS = {"clip": 3.0, "noclip": None}  # the paper; what the authors' training command does
@@ -41,7 +42,7 @@ def test_outputs_loss_and_gradients_are_the_authors(kind, case, checkpoint_of):
     numbers = authors.numbers_of(kind)
     model = official.load_checkpoint(checkpoint_of(kind))
     blurry, sharp = authors.images_of(kind, case, numbers[f"target_scale_{case}"])
-    variables = official.named_variables(model, official.SCOPE)
+    variables = named_variables(model, official.SCOPE)
 
     with tf.GradientTape() as tape:
         outputs = model(blurry)
@@ -80,7 +81,7 @@ def test_three_steps_of_adam_are_the_authors(kind, clip, checkpoint_of):
 
     losses = [float(result["loss"]) for result in results]
     np.testing.assert_allclose(losses, numbers[f"seq3_{clip}_a_loss"], rtol=1e-4)
-    variables = [v.numpy() for v in official.named_variables(model).values()]
+    variables = [v.numpy() for v in named_variables(model).values()]
     norms = [np.linalg.norm(variable) for variable in variables]
     np.testing.assert_allclose(norms, numbers[f"seq3_{clip}_a_norm"], rtol=1e-5)
     firsts = np.full([len(variables), 5], np.nan)

@@ -19,7 +19,7 @@ def served(tmp_path_factory):
     """(a small colour model, the folder of its exported version 1)."""
     model = srn.build_model(SMALL)
     folder = tmp_path_factory.mktemp("models") / "srn"
-    return model, export_savedmodel(model, folder, most_pixels=1_000_000, warm_up_sizes=[(64, 48)])
+    return model, export_savedmodel(model, folder, max_pixels=1_000_000, warm_up_sizes=[(64, 48)])
 
 
 @pytest.fixture(scope="session")

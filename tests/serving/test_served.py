@@ -9,7 +9,7 @@ from engine import EngineError
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
-MOST_PIXELS = 1_000_000  # of the exported model
+MAX_PIXELS = 1_000_000  # of the exported model
 SIZES = [
     (1, 1),
     (1, 33),
@@ -172,13 +172,16 @@ BAD_FLOATS = {
     "no rows": (np.zeros((1, 0, 4, 3)), "image has no pixels"),
     "no columns": (np.zeros((1, 4, 0, 3)), "image has no pixels"),
     "no images": (np.zeros((0, 4, 4, 3)), "image has no pixels"),
-    "too large": (np.zeros((1, 1001, 1000, 3)), f"image has more than {MOST_PIXELS} pixels"),
-    "too many": (np.zeros((101, 100, 100, 3)), f"image has more than {MOST_PIXELS} pixels"),
-    "many tiny ones": (np.zeros((4000, 1, 1, 3)), f"image has more than {MOST_PIXELS} pixels"),
-    "a thin one": (np.zeros((1, 1, 100_000, 3)), f"image has more than {MOST_PIXELS} pixels"),
+    "too large": (np.zeros((1, 1001, 1000, 3)), f"is more than {MAX_PIXELS} pixels; send it in tiles"),
+    "too many": (np.zeros((101, 100, 100, 3)), f"is more than {MAX_PIXELS} pixels; send it in tiles"),
+    "many tiny ones": (np.zeros((4000, 1, 1, 3)), f"is more than {MAX_PIXELS} pixels; send it in tiles"),
+    "a thin one": (np.zeros((1, 1, 100_000, 3)), f"is more than {MAX_PIXELS} pixels; send it in tiles"),
     "NaN": (np.full((1, 4, 4, 3), np.nan), "NaN or infinite"),
     "infinity": (np.full((1, 4, 4, 3), np.inf), "NaN or infinite"),
     "minus infinity": (np.full((1, 4, 4, 3), -np.inf), "NaN or infinite"),
+    "levels of 8 bits": (np.full((1, 4, 4, 3), 200), "values from 200 to 200; it is float32 in [0, 1]"),
+    "one bright pixel": (np.eye(4)[np.newaxis, ..., np.newaxis] * [1, 2, 1], "values from 0 to 2"),
+    "negative values": (np.full((1, 4, 4, 3), -5), "values from -5 to -5"),
 }
 
 
@@ -215,7 +218,7 @@ def bad_files():
     """{what it is: (file, beginning of the answer)}."""
     png, jpeg, bmp = (as_file(pixels(20, 31, 3), kind) for kind in ("PNG", "JPEG", "BMP"))
     unknown = "image_bytes is no PNG, JPEG or BMP file"
-    large = f"image_bytes has more than {MOST_PIXELS} pixels"
+    large = f"is more than {MAX_PIXELS} pixels; send it in tiles"
     return {
         "nothing": (b"", unknown),
         "two letters": (b"BM", unknown),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import state as travelling
 import tensorflow as tf
-from commands import UserError
 
-from srn.official import named_variables
 from srn.training.optimizers import Warmup, WeightAverage, make_optimizer, polynomial_decay
 from srn.training.step import make_training_step
+from srn.weights import named_variables
+
+from . import state as travelling
+from .commands import UserError
 
 # The paper's, and a warmup that is off.
 SETTINGS = {
