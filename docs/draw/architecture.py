@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
 import srn
-from srn.network import ScaleRecurrentNetwork
+
+if TYPE_CHECKING:
+    from srn.network import ScaleRecurrentNetwork
 
 SIZE = (1500, 1090)
 ENLARGEMENT = 2  # of pixels over the units below, for screens of high density
