@@ -27,7 +27,6 @@ import numpy as np
 from srn.errors import InputError
 from srn.images import SUFFIXES, is_image, read_rgb, size_of
 
-GAMMA = 2.2  # of the camera curve that GOPRO's `blur_gamma` assumes
 SHORTEST, LONGEST = 7, 13  # frames averaged for one blurry image, in GOPRO
 
 
