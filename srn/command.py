@@ -4,7 +4,8 @@ absl's own `app.run` answers a wrong flag with a page of usage and a mistake wit
 
 * `--help` prints the command's own flags and exits with 0,
 * an unknown flag, a bad value, a stray word (on the command line or in a flagfile) is one line, exit code 2,
-* `srn.errors.InputError` is its lines, exit code 2; `srn.errors.WorkError` its lines, exit code 1,
+* `srn.errors.InputError` is its lines, exit code 2; `srn.errors.WorkError` its lines, exit code 1; both name
+  arguments as flags here,
 * a file or disk that fails (`OSError`) is one line, exit code 1; Ctrl-C is one line, exit code 130.
 
 `srn-deblur`, which has an argument parser of its own, shares the last three by `exit_code_of`.
@@ -68,8 +69,9 @@ def _parse(argv):
 
 
 def print_error(name: str, error) -> None:
-    """Prints each line of `error` on stderr, after the name of the command."""
-    for line in str(error).splitlines():
+    """Prints each line of `error` on stderr, after the name of the command; arguments appear as its flags."""
+    message = error.with_flags() if isinstance(error, (InputError, WorkError)) else str(error)
+    for line in message.splitlines():
         print(f"{name}: {line}", file=sys.stderr)
 
 
@@ -81,9 +83,3 @@ def exit_code_of_signal(name: str) -> int:
 def quiet_tensorflow() -> None:
     """Keeps TensorFlow's start-up lines off the terminal, where the caller does not want them otherwise."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-def own_flags_as_flagfile() -> str:
-    """The running command's own flags with their values: a flagfile that repeats the call."""
-    own = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-    return "".join(f"{flag.serialize()}\n" for flag in own if flag.value is not None)
