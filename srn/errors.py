@@ -27,7 +27,7 @@ class _ReadableError(Exception):
         if not self.arguments:
             return str(self)
         names = "|".join(map(re.escape, self.arguments))
-        return re.sub(rf"(?<![\w.-])({names})(?!\w)", r"--\1", str(self))
+        return re.sub(rf"(?<![\w./-])({names})(?!\w)", r"--\1", str(self))
 
 
 class InputError(_ReadableError, ValueError):

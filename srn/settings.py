@@ -32,7 +32,9 @@ def setting(
     maximum: float | None = None,
     choices: Sequence[str] | None = None,
 ) -> Any:
-    """A field of a settings class, annotated as `str`, `int`, `float` or `bool`, each with or without None.
+    """A field of a settings class, annotated as `str`, `int`, `float` or `bool`, with or without `| None`.
+
+    The module of the class says `from __future__ import annotations`: annotations are read as text.
 
     Args:
       default: its value where none is given.
