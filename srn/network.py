@@ -21,14 +21,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from srn import layers, pyramid
-from srn.config import ModelConfig
-
-_BOTTLENECKS = {
-    "convlstm": layers.ConvLSTM2D,
-    "convrnn": layers.ConvRNN2D,
-    "convgru": layers.ConvGRU2D,
-    "convolution": layers.ConvolutionBottleneck,
-}
+from srn.config import BOTTLENECKS, ModelConfig
 
 
 @layers.register
@@ -65,13 +58,13 @@ class ScaleNetwork(tf.keras.layers.Layer):
         self.out_block = layers.OutBlock(1, width, channels=self.config.channels, name="out_block", **block)
 
     def _make_bottleneck(self, filters):
-        if self.config.bottleneck == "none":
+        layer = BOTTLENECKS[self.config.bottleneck].layer
+        if layer is None:
             return None
         initializer = "glorot_uniform"
         if self.config.cell_stddev is not None:
             initializer = tf.keras.initializers.TruncatedNormal(0.0, self.config.cell_stddev)
-        make = _BOTTLENECKS[self.config.bottleneck]
-        return make(
+        return getattr(layers, layer)(
             filters,
             kernel_initializer=initializer,
             name=self.config.bottleneck,
@@ -112,7 +105,7 @@ class ScaleNetwork(tf.keras.layers.Layer):
             yield block.convolution.name, block.convolution
             yield from _res_block_convolutions(block)
         if self.bottleneck is not None:
-            scope = {"convlstm": "convLSTM"}.get(self.config.bottleneck, self.config.bottleneck)
+            scope = BOTTLENECKS[self.config.bottleneck].scope
             for convolution in _convolutions_of(self.bottleneck):
                 yield f"{scope}/{convolution.name}", convolution
         for block in (*self.decoder, self.out_block):

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
+from srn import command
 from srn.errors import InputError
 
 # The flags that a settings class becomes belong to the command that defines them.
@@ -53,14 +54,13 @@ def check(settings: Any) -> None:
 
     Raises `InputError` with a line for each field that holds something else.
     """
-    problems, names = [], []
+    problems = []
     for field in dataclasses.fields(settings):
         value, allowed = getattr(settings, field.name), _allowed(field)
         if not _is_allowed(field, value):
             problems.append(f"{field.name}={value!r} is not possible; give {allowed}")
-            names.append(field.name)
     if problems:
-        raise InputError("\n".join(problems), *names)
+        raise InputError("\n".join(problems))
 
 
 def _kind(field) -> tuple[str, bool]:
@@ -147,11 +147,10 @@ def from_flagfile(
     define_flags(settings_class, registry)
     for name in ignored:
         flags.DEFINE_string(name, None, "", registry)
-    flags.DEFINE_string("flagfile", None, "", registry)
-    flags.DEFINE_string("undefok", None, "", registry)
+    words = command.expand_flagfiles([f"--flagfile={os.fspath(path)}"])
     try:
-        others = registry(["", f"--flagfile={path}"])[1:]
-    except (flags.Error, UnicodeDecodeError) as error:
+        others = registry(["", *words])[1:]
+    except flags.Error as error:
         raise InputError(f"{path}: not a flagfile of this command ({error})") from error
     if others:
         raise InputError(f"{path}: what is {others[0]!r}? each line is --name=value")

@@ -76,7 +76,6 @@ def test_a_field_that_cannot_be_is_named_with_what_may(changes, allowed):
         Drawing(**changes)
 
     assert allowed in str(error.value)
-    assert error.value.arguments == tuple(changes)
 
 
 def test_all_wrong_fields_are_said_together():
@@ -91,7 +90,7 @@ def test_all_wrong_fields_are_said_together():
     [
         (b"--colour=red\n", "colour"),
         (b"size=3\n", "size=3"),
-        (b"\xff\xfe\x00", "not a flagfile"),
+        (b"\xff\xfe\x00", "not a text file"),
         (b"--size=x", "size"),
     ],
 )

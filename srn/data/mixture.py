@@ -38,15 +38,15 @@ def _parse_part(text):
     kind, _, rest = text.partition(":")
     folder, _, weight = rest.rpartition(":")  # a folder may have colons of its own
     if not (kind and folder and weight):
-        raise InputError(f"mix: {text!r} cannot be understood; {form}", "mix")
+        raise InputError(f"mix: {text!r} cannot be understood; {form}")
     if kind not in KINDS:
-        raise InputError(f"mix: there is no kind {kind!r}; choose one of {', '.join(KINDS)}", "mix")
+        raise InputError(f"mix: there is no kind {kind!r}; choose one of {', '.join(KINDS)}")
     try:
         number = float(weight)
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:
-        raise InputError(f"mix: the weight {weight!r} is not above 0; {form}", "mix")
+        raise InputError(f"mix: the weight {weight!r} is not above 0; {form}")
     return Part(kind, folder, number)
 
 
@@ -63,9 +63,7 @@ def open_sources(parts: list[Part], crop_size: int, blur_folder: str = "blur", c
     """
     of_pairs = [part for part in parts if part.kind not in SYNTHETIC]
     if cache_dir is not None and len(of_pairs) != 1:
-        raise InputError(
-            f"cache_dir: is the cache of one data set of pairs; there are {len(of_pairs)}", "cache_dir"
-        )
+        raise InputError(f"cache_dir: is the cache of one data set of pairs; there are {len(of_pairs)}")
     return [_open_source(part, crop_size, blur_folder, cache_dir) for part in parts]
 
 

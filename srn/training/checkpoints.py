@@ -38,9 +38,7 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **_tracked(average))
         known = weights.read_model_file(model_dir)
         if known is not None and not known.is_same_network(model.config):
-            raise InputError(
-                f"{model_dir}: holds the run of another model; choose another model_dir", "model_dir"
-            )
+            raise InputError(f"{model_dir}: holds the run of another model; choose another `model_dir`")
         try:
             weights.write_model_file(model_dir, model.config)
         except OSError as error:
@@ -60,7 +58,7 @@ class Checkpoints:
         self.optimizer.build(model.trainable_variables)
         if self.average is None and weights.has_average(prefix):
             raise InputError(
-                f"{self.model_dir}: its run keeps an average of the weights; give its ema_decay", "ema_decay"
+                f"{self.model_dir}: its run keeps an average of the weights; give its `ema_decay`"
             )
         begins = self.average is not None and not weights.has_average(prefix)
         average = {} if begins else _tracked(self.average)

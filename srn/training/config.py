@@ -149,15 +149,13 @@ class TrainingConfig:
 
 def _check_combinations(config: TrainingConfig) -> None:
     if config.data_dir is not None and config.mix is not None:
-        raise InputError("data_dir and mix: give one of them", "data_dir", "mix")
+        raise InputError("`data_dir` and `mix`: give one of them")
     if config.data_dir is None and config.mix is None:
         raise InputError(
-            "data_dir is needed: the folder that holds the data set; or mix, which names several",
-            "data_dir",
-            "mix",
+            "`data_dir` is needed: the folder that holds the data set; or `mix`, which names several"
         )
     if config.init_from is not None and config.grow_from is not None:
-        raise InputError("init_from and grow_from: give one of them", "init_from", "grow_from")
+        raise InputError("`init_from` and `grow_from`: give one of them")
     assert config.parts  # each is checked
     multiple = config.model_config.size_multiple
     if config.crop_size % multiple:
@@ -165,8 +163,7 @@ def _check_combinations(config: TrainingConfig) -> None:
         nearest = " and ".join(str(size) for size in (below, below + multiple) if size)
         raise InputError(
             f"crop_size={config.crop_size} is no multiple of {multiple}, which {config.model_name} needs; "
-            f"nearest: {nearest}",
-            "crop_size",
+            f"nearest: {nearest}"
         )
 
 
@@ -180,4 +177,4 @@ def _from_json(text: str) -> ModelConfig:
     try:
         return ModelConfig.from_dict(json.loads(text))
     except (ValueError, TypeError) as error:
-        raise InputError(f"model={text}: no description of a network ({error})", "model") from error
+        raise InputError(f"model={text}: no description of a network ({error})") from error

@@ -95,7 +95,5 @@ def _require_finite(loss: float, step: int) -> None:
     if not math.isfinite(loss):
         raise WorkError(
             f"the loss is {loss} at step {step}, which is not saved; checkpoints from before stay. "
-            "Try a lower learning_rate or clip_norm",
-            "learning_rate",
-            "clip_norm",
+            "Try a lower `learning_rate` or `clip_norm`"
         )

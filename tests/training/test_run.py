@@ -274,6 +274,27 @@ def test_an_image_that_cannot_be_decoded_is_named_and_the_steps_before_are_saved
     assert list((tmp_path / "run").glob("step-*.index"))
 
 
+def test_a_file_that_goes_away_is_named_and_the_steps_before_are_saved(config, pairs_dir, tmp_path):
+    lost = pairs_dir / "sharp/0001.png"
+
+    with pytest.raises(WorkError) as error:
+        srn.train(config.replace(max_steps=9), tmp_path / "run", say=lambda line: lost.unlink())
+
+    first, second = str(error.value).splitlines()
+    assert "sharp/0001.png" in first
+    assert "is saved in" in second
+    assert list((tmp_path / "run").glob("step-*.index"))
+
+
+def test_resuming_does_not_need_the_first_weights(config, tmp_path):
+    srn.weights.save_npz(srn.build_model(TINY), tmp_path / "first.npz")
+    config = config.replace(init_from=tmp_path / "first.npz")
+    srn.train(config, tmp_path / "run")
+    (tmp_path / "first.npz").unlink()
+
+    assert srn.train(config.replace(max_steps=2), tmp_path / "run").first_step == 1
+
+
 def test_the_schedule_of_the_paper_has_no_hidden_numbers():
     """Written once more, so that an exchange of two arguments is seen here and in the run."""
     for start, end, power in itertools.product((0.3, 0.2), (0.1, 0.0), (1.0, 0.5)):
