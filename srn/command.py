@@ -98,7 +98,10 @@ def _parse(argv: list[str]) -> None:
 
 
 def expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]:
-    """The words with the lines of each flagfile in the place of `--flagfile=FILE`, as absl has it."""
+    """The words with the lines of each flagfile in the place of `--flagfile=FILE`, as absl has it.
+
+    Raises `InputError` naming a flagfile that cannot be read, or names itself.
+    """
     expanded, words = [], iter(words)
     for word in words:
         name, sign, path = word.partition("=")

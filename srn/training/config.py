@@ -149,13 +149,13 @@ class TrainingConfig:
 
 def _check_combinations(config: TrainingConfig) -> None:
     if config.data_dir is not None and config.mix is not None:
-        raise InputError("give one of `data_dir` and `mix`")
+        raise InputError("`data_dir` and `mix`: give one of them")
     if config.data_dir is None and config.mix is None:
         raise InputError(
             "`data_dir` is needed: the folder that holds the data set; or `mix`, which names several"
         )
     if config.init_from is not None and config.grow_from is not None:
-        raise InputError("give one of `init_from` and `grow_from`")
+        raise InputError("`init_from` and `grow_from`: give one of them")
     assert config.parts  # each is checked
     multiple = config.model_config.size_multiple
     if config.crop_size % multiple:
