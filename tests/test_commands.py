@@ -435,11 +435,11 @@ def test_an_export_takes_limits_warm_up_and_a_card_from_flags(trained, command, 
 
     assert result.returncode == 0, result.stderr
     card = json.loads((tmp_path / "srn/1/model_card.json").read_text())
-    assert (card["name"], card["most_pixels"], card["scores"]["psnr_db"]) == ("street", 500_000, 30.0)
+    assert (card["name"], card["max_pixels"], card["scores"]["psnr_db"]) == ("street", 500_000, 30.0)
     assert (tmp_path / "srn/1/assets.extra/tf_serving_warmup_requests").stat().st_size > 0
     for flag, message in (
         ("--warm_up=64", "give WIDTHxHEIGHT"),
-        ("--warm_up=1000x1000", "than the 500000 pixels"),
+        ("--warm_up=1000x1000", "of more than the 500000 pixels"),
         (f"--card={tmp_path / 'none.json'}", "cannot be read"),
         ("--name=a/b", "no name for a model"),
     ):
