@@ -13,6 +13,7 @@ _NAMES = {
     "list_models": "srn.zoo",
     "load_model": "srn.weights",
     "Deblurrer": "srn.inference.deblurrer",
+    "evaluate": "srn.evaluation.run",
 }
 
 _MODULES = ("official", "zoo")

@@ -45,14 +45,14 @@ class Listing:
     Attributes:
       pairs: in the order of their folders and names.
       problems: a line for each file without a partner.
-      places: where blurry images were looked for: folders, or a list.
+      folders: where blurry images were looked for: folders, or a list.
       has_splits: whether training and test images are told apart.
       layout: key of `LAYOUTS`.
     """
 
     pairs: list[Pair] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
-    places: list[Path] = dataclasses.field(default_factory=list)
+    folders: list[Path] = dataclasses.field(default_factory=list)
     has_splits: bool = True
     layout: str = ""
 
@@ -68,7 +68,7 @@ class Listing:
         """
         blurry_files, doubles = _images(root / blurry, prefixes[0])
         sharp_files, more_doubles = _images(root / sharp, prefixes[1])
-        self.places.append(root / blurry)
+        self.folders.append(root / blurry)
         for stem in sorted(blurry_files.keys() & sharp_files.keys()):
             name = f"{sequence}/{stem}" if sequence else stem
             self.pairs.append(Pair(blurry_files[stem], sharp_files[stem], name, sequence))
@@ -99,7 +99,7 @@ def list_gopro(data_dir: Path, split: str, blur_folder: str) -> Listing | None:
     for folder in _folders_in(data_dir / split):
         if _holds(folder, blur_folder, "sharp"):
             listing.add_folder(folder, blur_folder, "sharp", folder.name)
-    return listing if listing.places else None
+    return listing if listing.folders else None
 
 
 def list_plain(data_dir: Path, split: str, blur_folder: str) -> Listing | None:
@@ -125,7 +125,7 @@ def list_reds(data_dir: Path, split: str, blur_folder: str) -> Listing | None:
                 {folder.name for side in (blurry, sharp) for folder in _folders_in(root / side)}
             ):
                 listing.add_folder(root, f"{blurry}/{clip}", f"{sharp}/{clip}", clip)
-            listing.places = [root / blurry]
+            listing.folders = [root / blurry]
             return listing
     return None
 
@@ -165,7 +165,7 @@ def list_realblur(data_dir: Path, split: str, blur_folder: str) -> Listing | Non
         if listed is None or any(name.startswith(f"{scene.name}/") for name in listed):
             sides = (f"{scene.name}/blur", f"{scene.name}/gt")
             listing.add_folder(root, *sides, scene.name, prefixes=("blur_", "gt_"))
-    listing.places, listing.has_splits = [root], listed is not None
+    listing.folders, listing.has_splits = [root], listed is not None
     if listed is not None:
         missing = sorted(listed - {pair.name for pair in listing.pairs})
         listing.problems += [f"{list_file}: {name} is listed, but is not there" for name in missing]
@@ -215,7 +215,7 @@ def list_datalist(data_dir: Path, split: str, blur_folder: str) -> Listing | Non
     """
     if not data_dir.is_file():
         return None
-    listing, names = Listing(places=[data_dir], has_splits=False), set()
+    listing, names = Listing(folders=[data_dir], has_splits=False), set()
     for number, words in _read_columns(data_dir):
         try:
             pair = _pair_of_line(data_dir.parent, words)

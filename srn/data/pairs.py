@@ -5,13 +5,16 @@ Everything is checked from the files' headers before work begins, and everything
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from srn.data.layouts import Pair, list_data_set
 from srn.errors import InputError
 from srn.images import SUFFIXES, require_whole, size_of
 
-MOST_LINES = 50  # of problems in one message
+MAX_LINES = 50  # of problems in one message
 
 
 def find_pairs(
@@ -31,16 +34,29 @@ def find_pairs(
     a size that differs or is too small, a file that is no image or ends too early.
     """
     listing = list_data_set(data_dir, dataset, split, blur_folder)
-    pairs, problems = listing.pairs, listing.problems
+    require_usable(listing.pairs, smallest, listing.problems)
+    if not listing.pairs:
+        where = ", ".join(map(str, listing.folders))
+        raise InputError(f"{where}: no image ({', '.join(SUFFIXES)}) in it")
+    return listing.pairs
+
+
+def require_usable(pairs: Sequence[Pair], smallest: int = 1, problems: Sequence[str] = ()) -> None:
+    """Reads the header of every file. Raises `InputError` with a line for each thing that is wrong.
+
+    Args:
+      pairs: the pairs.
+      smallest: height and width that each image must have at least, in pixels.
+      problems: lines on what is known to be wrong already.
+    """
+    lines = [*problems]
+    counts = Counter(pair.name for pair in pairs)
+    lines += [f"{name}: {count} pairs have this name" for name, count in counts.items() if count > 1]
     with ThreadPoolExecutor() as pool:
         for found in pool.map(lambda pair: problems_of(pair, smallest), pairs):
-            problems += found
-    if problems:
-        raise InputError(_together(problems))
-    if not pairs:
-        where = ", ".join(map(str, listing.places))
-        raise InputError(f"{where}: no image ({', '.join(SUFFIXES)}) in it")
-    return pairs
+            lines += found
+    if lines:
+        raise InputError(_together(lines))
 
 
 def layout_of(pairs: list[Pair]) -> str:
@@ -48,7 +64,9 @@ def layout_of(pairs: list[Pair]) -> str:
     return pairs[0].layout
 
 
-def problems_of(pair: Pair, smallest: int = 1, measure=None) -> list[str]:
+def problems_of(
+    pair: Pair, smallest: int = 1, measure: Callable[[Path], tuple[int, int]] | None = None
+) -> list[str]:
     """A line for each thing that is wrong with a pair: a file, its size, sizes that differ.
 
     Args:
@@ -71,7 +89,7 @@ def problems_of(pair: Pair, smallest: int = 1, measure=None) -> list[str]:
     return problems
 
 
-def find_damage(pairs) -> list[str]:
+def find_damage(pairs: Sequence[Pair]) -> list[str]:
     """Decodes every file of `pairs` whole; a line for each that cannot be decoded."""
     lines = []
     for path in dict.fromkeys(path for pair in pairs for path in (pair.blurry, pair.sharp)):
@@ -82,6 +100,6 @@ def find_damage(pairs) -> list[str]:
     return lines
 
 
-def _together(problems):
-    hidden = len(problems) - MOST_LINES
-    return "\n".join(problems[:MOST_LINES] + ([f"... and {hidden} more"] if hidden > 0 else []))
+def _together(problems: Sequence[str]) -> str:
+    hidden = len(problems) - MAX_LINES
+    return "\n".join(problems[:MAX_LINES] + ([f"... and {hidden} more"] if hidden > 0 else []))

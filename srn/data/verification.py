@@ -130,7 +130,7 @@ def verify(
     for listing in listings.values():
         result.problems += listing.problems
         if not listing.pairs:
-            result.problems.append(f"{', '.join(map(str, listing.places))}: no pairs")
+            result.problems.append(f"{', '.join(map(str, listing.folders))}: no pairs")
     for split in splits if "all" not in listings else ("all",):
         if compared:
             result.problems += compare_with_official(layout, split, pairs.get(split, []))

@@ -3,8 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from srn.evaluation.kohler import score_frame
-from srn.evaluation.kohler_set import score_against
+from srn.evaluation.kohler import BestScores, score_against, score_frame
 
 
 def picture(seed=0, height=170, width=180):
@@ -23,9 +22,10 @@ def test_the_official_scores_are_reproduced(shared):
         assert score.shift == tuple(reference["shift_int"][number])
         assert score.psnr == pytest.approx(reference["psnr"][number], abs=1e-9)
         assert score.mssim == pytest.approx(reference["mssim"][number], abs=1e-9)
-    *best, count = score_against(restored, frames)
-    assert count == len(frames)
-    assert best == pytest.approx([float(reference["best_psnr"]), float(reference["best_mssim"])], abs=1e-9)
+    best = score_against(restored, frames)
+    assert best.frames == len(frames)
+    assert best.psnr == pytest.approx(float(reference["best_psnr"]), abs=1e-9)
+    assert best.mssim == pytest.approx(float(reference["best_mssim"]), abs=1e-9)
 
 
 def test_a_known_gain_is_undone():
@@ -53,7 +53,9 @@ def test_each_metric_takes_its_own_best_frame():
     frames = [picture(seed) for seed in range(3)]
     scores = [score_frame(frames[0], frame) for frame in frames[1:]]
     best = score_against(frames[0], iter(frames[1:]))
-    assert best == (max(score.psnr for score in scores), max(score.mssim for score in scores), 2)
+    assert best == BestScores(
+        max(score.psnr for score in scores), max(score.mssim for score in scores), frames=2
+    )
 
 
 def test_what_cannot_be_compared_is_said():

@@ -9,9 +9,9 @@ from scipy.io import savemat
 
 from srn.data.kohler import find_kohler
 from srn.errors import WorkError
-from srn.evaluation import kohler_set, scoring
-from srn.evaluation.methods import blurry_input
-from srn.evaluation.protocols import KOHLER
+from srn.evaluation import kohler, scoring
+from srn.evaluation.kohler import KOHLER
+from srn.evaluation.methods import Method
 
 
 def picture(seed):
@@ -43,7 +43,7 @@ def folder(tmp_path):
 
 def score_all(folder):
     """The scores of the blurry images."""
-    return scoring.score_images(find_kohler(folder), blurry_input(), KOHLER, progress=False)
+    return scoring.score_images(find_kohler(folder), Method(), KOHLER)
 
 
 def test_each_image_is_scored_against_all_of_its_frames(folder):
@@ -54,13 +54,14 @@ def test_each_image_is_scored_against_all_of_its_frames(folder):
     assert {name: values["frames"] for name, values in scores.items()} == {"1_2": 3, "1_3": 30, "2_2": 3}
     blurry = cv2.blur(picture(0), (5, 1))
     frames = [np.roll(picture(0), number, axis=1) for number in range(1, 4)]
-    assert (scores["1_2"]["psnr"], scores["1_2"]["mssim"]) == kohler_set.score_against(blurry, frames)[:2]
-    assert scores["1_3"]["psnr"] == kohler_set.score_against(cv2.blur(picture(1), (5, 1)), [picture(1)])[0]
+    best = kohler.score_against(blurry, frames)
+    assert (scores["1_2"]["psnr"], scores["1_2"]["mssim"]) == (best.psnr, best.mssim)
+    assert scores["1_3"]["psnr"] == kohler.score_against(cv2.blur(picture(1), (5, 1)), [picture(1)]).psnr
 
 
 def test_means_are_over_images_over_kernels_and_over_all(folder):
     scores = score_all(folder).scores
-    summary = scoring.summarise(scores, KOHLER)
+    summary = KOHLER.summarise(scores)
 
     assert summary["images"] == 3
     assert summary["psnr"] == pytest.approx(np.mean([score.psnr for score in scores]))
@@ -69,7 +70,7 @@ def test_means_are_over_images_over_kernels_and_over_all(folder):
     )
     assert summary["by_kernel"]["2"]["psnr"] == pytest.approx((scores[0].psnr + scores[2].psnr) / 2)
     assert set(summary["by_kernel"]) == {"2", "3"}
-    table = kohler_set.format_table(scores, summary).splitlines()
+    table = KOHLER.format_table(scores, summary).splitlines()
     assert table[0].split() == ["kernel", "image", "1", "image", "2", "mean"]
     assert f"{scores[0].psnr:.2f}" in table[1]
     assert f"{summary['psnr']:.2f}" in table[3]
@@ -78,12 +79,12 @@ def test_means_are_over_images_over_kernels_and_over_all(folder):
 def test_trajectories_with_too_few_frames_are_counted(folder):
     scores = score_all(folder).scores
 
-    assert kohler_set.count_incomplete(scores) == 3
+    assert kohler.count_incomplete(scores) == 3
     whole = [
         dataclasses.replace(score, values={**score.values, "frames": frames})
         for score, frames in zip(scores, (199, 198, 199))  # frame 30 of 1_3 is not used
     ]
-    assert kohler_set.count_incomplete(whole) == 0
+    assert kohler.count_incomplete(whole) == 0
 
 
 def test_what_fails_is_named_and_the_rest_is_scored(folder):
@@ -100,7 +101,7 @@ def test_an_array_of_another_kind_is_refused(tmp_path):
     savemat(tmp_path / "GroundTruth1_1.mat", {"GroundTruth": np.zeros((4, 4, 3))})
     (image,) = find_kohler(tmp_path)
     with pytest.raises(WorkError, match=r"not uint8 \[H, W, 3, N\]"):
-        next(kohler_set.read_frames(image))
+        next(kohler.read_frames(image))
 
 
 def test_the_command_writes_the_table(folder, command, tmp_path):

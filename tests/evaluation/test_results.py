@@ -4,7 +4,7 @@ from PIL import Image
 from srn.data.kohler import KohlerImage
 from srn.data.layouts import Pair
 from srn.errors import InputError
-from srn.evaluation.results import find_results
+from srn.evaluation.methods import find_results
 
 
 @pytest.fixture
