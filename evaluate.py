@@ -56,8 +56,6 @@ def main() -> int:
     arguments = {flag.name: flag.value for flag in _FLAGS}  # they have the names of `evaluate`'s arguments
     if arguments["data_dir"] is None:
         raise InputError("--data_dir is needed")
-    if not (arguments["ckpt"] or arguments["results_dir"]):
-        raise InputError("--ckpt is needed, or --results_dir in its place")
     return _end(srn.evaluate(**arguments, verbose=True))
 
 

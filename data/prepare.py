@@ -3,7 +3,7 @@
     python data/prepare.py --data_dir=GOPRO_Large --cache_dir=GOPRO_cache
     python train.py --flagfile=flags/gopro.cfg --data_dir=GOPRO_Large --cache_dir=GOPRO_cache
 
-GOPRO's 2103 training pairs of 1280x720 take 11 GiB. An interrupted call goes on when it is given again.
+GOPRO's 2103 training pairs of 1280x720 take 11 GiB. An interrupted call resumes when it is given again.
 With --record_dir in place of --cache_dir the pairs are written as TFRecord files, to be carried elsewhere.
 """
 

@@ -156,7 +156,7 @@ def list_realblur(data_dir: Path, split: str, blur_folder: str) -> Listing | Non
         return None
     if len(roots) > 1:
         raise InputError(
-            f"{data_dir}: holds {' and '.join(root.name for root in roots)}; give one as --data_dir"
+            f"{data_dir}: holds {' and '.join(root.name for root in roots)}; give one as `data_dir`"
         )
     (root,), listing = roots, Listing()
     list_file = _realblur_list(root, split)
@@ -234,7 +234,7 @@ def _read_columns(path):
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file; --data_dir takes a folder or a list of pairs") from None
+        raise InputError(f"{path}: not a text file; `data_dir` takes a folder or a list of pairs") from None
     return [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
 
 
@@ -310,7 +310,7 @@ def list_data_set(
     try:
         if not data_dir.exists():
             raise InputError(
-                f"{data_dir}: there is no such folder; --data_dir takes the folder of the data set"
+                f"{data_dir}: there is no such folder; `data_dir` takes the folder of the data set"
             )
         if dataset not in DATASETS:
             raise InputError(f"there is no data set layout {dataset!r}; choose one of {', '.join(DATASETS)}")

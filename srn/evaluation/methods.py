@@ -122,9 +122,9 @@ def require_distinct(labels: Sequence[tuple[str, str]]) -> None:
     counts = Counter(label for label, _ in labels)
     for label, argument in labels:
         if counts[label] > 1:
-            raise InputError(f"{label} is the name of two; give NAME=PATH", argument)
+            raise InputError(f"{argument}: {label} is the name of two; give NAME=PATH")
         if not re.fullmatch(r"\w[\w .-]*", label):
-            raise InputError(f"{label!r} is no name; give letters, digits, _ . - as NAME=PATH", argument)
+            raise InputError(f"{argument}: {label!r} is no name; give letters, digits, _ . - as NAME=PATH")
 
 
 def load_network(
@@ -173,7 +173,7 @@ def find_results(items: Sequence, results_dir: str | os.PathLike[str]) -> dict[s
     """
     results_dir = Path(results_dir)
     if not results_dir.is_dir():
-        raise InputError(f"{results_dir}: there is no such folder", "results_dir")
+        raise InputError(f"results_dir={results_dir}: there is no such folder")
     by_ending = _by_ending(results_dir)
     short_names = [_short_names(item) for item in items]
     counts = Counter(name for names in short_names for name in names)
@@ -182,16 +182,16 @@ def find_results(items: Sequence, results_dir: str | os.PathLike[str]) -> dict[s
         candidates = [item.name, *(name for name in sorted(names) if counts[name] == 1)]
         files = next((by_ending[name] for name in candidates if name in by_ending), [])
         if len(files) > 1:
-            raise InputError(f"{files[0]} and {files[1]} could both be {item.name}; leave one", "results_dir")
+            raise InputError(
+                f"{files[0]} and {files[1]} could both be {item.name}; leave one in `results_dir`"
+            )
         if files:
             found[item.name] = files[0]
         else:
             missing.append(item.name)
     if missing:
         names = ", ".join(missing[:_MAX_SHOWN]) + (", ..." if len(missing) > _MAX_SHOWN else "")
-        raise InputError(
-            f"{results_dir}: no image for {len(missing)} of {len(items)}: {names}", "results_dir"
-        )
+        raise InputError(f"results_dir={results_dir}: no image for {len(missing)} of {len(items)}: {names}")
     _require_same_sizes(items, found)
     return found
 

@@ -107,7 +107,7 @@ def evaluate(
     """
     ckpts, folders = _as_list(ckpt), _as_list(results_dir)
     if not (ckpts or folders or methods):
-        raise InputError("is needed, or results_dir in its place", "ckpt")
+        raise InputError("nothing to score; give `ckpt` or `results_dir`")
     evaluation = _describe_evaluation(data_dir, dataset, split, blur_folder, protocol)
     labelled = _label(ckpts, folders, methods or {})
     out_dirs = _choose_folders(out_dir, labelled)
@@ -142,7 +142,7 @@ def _describe_evaluation(
 ) -> outcome.Evaluation:
     for argument, value, choices in (("dataset", dataset, LAYOUTS), ("split", split, SPLITS)):
         if value not in choices:
-            raise InputError(f"{value!r} is none of {', '.join(choices)}", argument)
+            raise InputError(f"{argument}={value} is none of {', '.join(choices)}")
     if isinstance(data_dir, (str, os.PathLike)):
         dataset, items = protocol_of(dataset).find_items(data_dir, dataset, split, blur_folder)
     else:
@@ -202,7 +202,7 @@ def _choose_folders(
             # What an earlier evaluation wrote beside its restored images would be replaced.
             is_inside = folder in source.parents and (len(labelled) > 1 or source.name == "restored")
             if folder == source or is_inside:
-                raise InputError(f"{folder} holds images to score; choose another", "out_dir")
+                raise InputError(f"out_dir={out_dir}: {folder} holds images to score; choose another")
     return folders
 
 
