@@ -74,6 +74,19 @@ def test_weights_leave_scores_images_and_pictures(pairs_dir, tmp_path, weights, 
     assert f"{results.summary['psnr']:.2f}" in capsys.readouterr().out
 
 
+def test_the_options_of_a_network_reach_it(pairs_dir, monkeypatch):
+    def deblurrer(*arguments, **options):
+        raise srn.InputError(f"{arguments} {options}")
+
+    monkeypatch.setattr("srn.inference.deblurrer.Deblurrer", deblurrer)
+    options = {"precision": "bfloat16", "tile": 64, "self_ensemble": True, "truncate": False}
+
+    with pytest.raises(srn.InputError) as error:
+        srn.evaluate(pairs_dir, "w.npz", model="ss", **options)
+
+    assert str(error.value) == f"('w.npz', 'ss') {options}"
+
+
 def test_a_function_and_a_list_of_pairs_are_scored(pairs_dir):
     pairs = find_pairs(pairs_dir)
 
