@@ -47,6 +47,7 @@ _FLAGS = [
         "blur",
         "Of GOPRO: `blur` (the paper's) or `blur_gamma`. Of REDS: `blur`, `blur_jpeg`, ...",
     ),
+    flags.DEFINE_string("sharp_folder", "sharp", "Folder of the sharp images, where it has another name."),
     flags.DEFINE_string("out_dir", "results", "Folder for scores and pictures."),
 ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -130,7 +131,14 @@ class KohlerProtocol(Protocol):
     details = {"frames": Column("frames", "frames compared with", 0, lambda best: best.frames)}
     groups = {"image": "by_image", "kernel": "by_kernel"}
 
-    def find_items(self, data_dir, dataset, split, blur_folder) -> tuple[str, Sequence[KohlerImage]]:
+    def find_items(
+        self,
+        data_dir: str | os.PathLike[str],
+        dataset: str,
+        split: str,
+        blur_folder: str,
+        sharp_folder: str,
+    ) -> tuple[str, Sequence[KohlerImage]]:
         """See `Protocol`; the set has neither splits nor a blur folder."""
         return self.name, find_kohler(data_dir)
 

@@ -9,6 +9,7 @@ A metric is one `Column` in the table of its protocol.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +94,16 @@ class Protocol:
         """Plain values that change when the numbers of an image do."""
         return {"protocol": self.name, "columns": {**self.definitions, **dict.fromkeys(self.details)}}
 
-    def find_items(self, data_dir, dataset: str, split: str, blur_folder: str) -> tuple[str, Sequence]:
+    def find_items(
+        self,
+        data_dir: str | os.PathLike[str],
+        dataset: str,
+        split: str,
+        blur_folder: str,
+        sharp_folder: str,
+    ) -> tuple[str, Sequence]:
         """(layout, images) of a data set; arguments and errors as of `srn.data.pairs.find_pairs`."""
-        pairs = find_pairs(data_dir, dataset, split, blur_folder, smallest=metrics.WINDOW_SIZE)
+        pairs = find_pairs(data_dir, dataset, split, blur_folder, metrics.WINDOW_SIZE, sharp_folder)
         return layout_of(pairs), pairs
 
     def truth_files(self, item) -> list[Path]:

@@ -12,7 +12,8 @@ import numpy as np
 
 import srn
 from srn import metrics, provenance
-from srn.data.layouts import DATASETS, Pair
+from srn.data.layouts import DATASETS
+from srn.data.listing import DEFAULT_SIDES, Pair
 from srn.data.pairs import require_usable
 from srn.errors import InputError
 from srn.evaluation import methods as of_methods
@@ -69,7 +70,8 @@ def evaluate(
     methods: Mapping[str, Restore] | None = None,
     dataset: str = "auto",
     split: str = "test",
-    blur_folder: str = "blur",
+    blur_folder: str = DEFAULT_SIDES[0],
+    sharp_folder: str = DEFAULT_SIDES[1],
     protocol: Protocol | None = None,
     model: str | None = None,
     precision: str = "float32",
@@ -93,7 +95,7 @@ def evaluate(
       methods: name -> function from uint8 RGB [H, W, 3] to the same: anything else that restores images.
       dataset: layout of the data set, one of `LAYOUTS`; "auto": whichever is there.
       split: "test" or "train", where the data set has splits.
-      blur_folder: as of `srn.data.pairs.find_pairs`.
+      blur_folder, sharp_folder: as of `srn.data.pairs.find_pairs`.
       protocol: how images are compared with the ground truth; None: as the field scores this data set.
       model, precision, tile, self_ensemble, truncate: of `ckpt`, see `srn.Deblurrer`.
       out_dir: folder for scores, restored images and reports; with several methods each has a folder of its
@@ -108,7 +110,7 @@ def evaluate(
     ckpts, folders = _as_list(ckpt), _as_list(results_dir)
     if not (ckpts or folders or methods):
         raise InputError("nothing to score; give `ckpt` or `results_dir`")
-    evaluation = _describe_evaluation(data_dir, dataset, split, blur_folder, protocol)
+    evaluation = _describe_evaluation(data_dir, dataset, split, (blur_folder, sharp_folder), protocol)
     labelled = _label(ckpts, folders, methods or {})
     out_dirs = _choose_folders(out_dir, labelled)
     options = {"tile": tile, "self_ensemble": self_ensemble, "truncate": truncate}
@@ -137,25 +139,26 @@ def _describe_evaluation(
     data_dir: PathLike | Sequence,
     dataset: str,
     split: str,
-    blur_folder: str,
+    sides: tuple[str, str],
     protocol: Protocol | None,
 ) -> outcome.Evaluation:
     for argument, value, choices in (("dataset", dataset, LAYOUTS), ("split", split, SPLITS)):
         if value not in choices:
             raise InputError(f"{argument}={value} is none of {', '.join(choices)}")
     if isinstance(data_dir, (str, os.PathLike)):
-        dataset, items = protocol_of(dataset).find_items(data_dir, dataset, split, blur_folder)
+        dataset, items = protocol_of(dataset).find_items(data_dir, dataset, split, *sides)
     else:
         dataset, items = "pairs", _as_pairs(data_dir)
     departures = []
-    if dataset == "gopro" and blur_folder != "blur":
-        departures.append(f"the folder {blur_folder}")
+    if dataset == "gopro" and sides[0] != DEFAULT_SIDES[0]:
+        departures.append(f"the folder {sides[0]}")
     if dataset == "gopro" and split != "test":
         departures.append(f"the split {split}")
     facts = {
         "data_dir": os.fspath(data_dir) if isinstance(data_dir, (str, os.PathLike)) else None,
         "split": split,
-        "blur_folder": blur_folder,
+        "blur_folder": sides[0],
+        "sharp_folder": sides[1],
         **provenance.describe_run(),
     }
     return outcome.Evaluation(dataset, items, protocol or protocol_of(dataset), departures, facts)

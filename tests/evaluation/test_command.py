@@ -18,6 +18,7 @@ FLAGS = {
     "dataset": ("--dataset=reds", "reds"),
     "split": ("--split=train", "train"),
     "blur_folder": ("--blur_folder=blur_gamma", "blur_gamma"),
+    "sharp_folder": ("--sharp_folder=truth", "truth"),
     "out_dir": ("--out_dir=f", "f"),
 }
 

@@ -2,7 +2,7 @@ import pytest
 from PIL import Image
 
 from srn.data.kohler import KohlerImage
-from srn.data.layouts import Pair
+from srn.data.listing import Pair
 from srn.errors import InputError
 from srn.evaluation.methods import find_results
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srn.data.layouts import Pair
+from srn.data.listing import Pair
 from srn.evaluation import page, scoring
 from srn.evaluation.methods import Network
 from srn.evaluation.protocols import PAIRS

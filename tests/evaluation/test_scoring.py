@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from srn import metrics
-from srn.data.layouts import Pair
+from srn.data.listing import Pair
 from srn.evaluation import scoring
 from srn.evaluation.journal import Journal
 from srn.evaluation.methods import Method, Network

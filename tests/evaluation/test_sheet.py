@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srn.data.layouts import Pair
+from srn.data.listing import Pair
 from srn.errors import WorkError
 from srn.evaluation import sheet
 from srn.evaluation.methods import Method
