@@ -162,8 +162,10 @@ def find_results(items: Sequence, results_dir: str | os.PathLike[str]) -> dict[s
     """The file in `results_dir` for each image of a data set, by the image's name.
 
     A file belongs to the image whose name its own path ends in, without suffix: for `SEQUENCE/000001` that
-    is `SEQUENCE/000001.png` in the folder or below it (as in `restored/` of evaluate.py). A plain
-    `000001.png`, or the name of the blurry file, will do where no other image of the data set has it too.
+    is `SEQUENCE/000001.png` in the folder or below it (as in `restored/` of evaluate.py), and also
+    `SEQUENCE-000001.png` and `SEQUENCE_000001.png`, as other projects write them. A plain `000001.png`, or
+    the name of the blurry file, will do where no other image of the data set has it too. All files may have
+    one more word at the end of their names, such as `_out`.
 
     Args:
       items: with `name` and `blurry`.
@@ -175,11 +177,60 @@ def find_results(items: Sequence, results_dir: str | os.PathLike[str]) -> dict[s
     if not results_dir.is_dir():
         raise InputError(f"results_dir={results_dir}: there is no such folder")
     by_ending = _by_ending(results_dir)
-    short_names = [_short_names(item) for item in items]
-    counts = Counter(name for names in short_names for name in names)
-    found, missing = {}, []
-    for item, names in zip(items, short_names):
-        candidates = [item.name, *(name for name in sorted(names) if counts[name] == 1)]
+    names = _names_of_results(items)
+    tries = [_find_with_ending(items, names, by_ending, end) for end in _endings(names, items, by_ending)]
+    found = max(tries, key=len)  # the first of equal ones: without a word at the end
+    missing = [item.name for item in items if item.name not in found]
+    if missing:
+        some = ", ".join(missing[:_MAX_SHOWN]) + (", ..." if len(missing) > _MAX_SHOWN else "")
+        raise InputError(
+            f"results_dir={results_dir}: no image for {len(missing)} of {len(items)}: {some}; "
+            f"looked for {' or '.join(f'{name}.png' for name in names[missing[0]])}, or with a word more"
+        )
+    _require_same_sizes(items, found)
+    return found
+
+
+def _names_of_results(items: Sequence) -> dict[str, list[str]]:
+    """The names, without suffix, by which the result of each image may be found, the most certain first."""
+    short_names = {
+        item.name: [Path(item.name).name, *([Path(item.blurry).stem] if item.blurry is not None else [])]
+        for item in items
+    }
+    counts = Counter(name for some in short_names.values() for name in set(some))
+    names = {}
+    for item in items:
+        sequence = item.name.rpartition("/")[0]
+        long = [item.name]
+        if sequence:
+            stems = dict.fromkeys(short_names[item.name])
+            long += [f"{sequence}/{stem}" for stem in stems]
+            long += [f"{sequence.replace('/', mark)}{mark}{stem}" for mark in "-_" for stem in stems]
+        else:  # names that hold the sequence already, and results in a folder for each
+            long += [re.sub(r"[-_](?=[^-_]+$)", "/", item.name)]
+        unique = [name for name in short_names[item.name] if counts[name] == 1]
+        names[item.name] = list(dict.fromkeys([*long, *unique]))
+    return names
+
+
+def _endings(
+    names: Mapping[str, list[str]], items: Sequence, by_ending: Mapping[str, list[Path]]
+) -> list[str]:
+    """What may stand at the end of all names: nothing, and what does for the first image."""
+    endings = [""]
+    for name in names[items[0].name]:
+        pattern = re.compile(re.escape(name) + r"([-_.][^\W\d][^/]*)")
+        endings += [match[1] for match in map(pattern.fullmatch, by_ending) if match]
+    return list(dict.fromkeys(endings))
+
+
+def _find_with_ending(
+    items: Sequence, names: Mapping[str, list[str]], by_ending: Mapping[str, list[Path]], ending: str
+) -> dict[str, Path]:
+    """The files of those images that have one. Raises `InputError` for an image with two."""
+    found = {}
+    for item in items:
+        candidates = (f"{name}{ending}" for name in names[item.name])
         files = next((by_ending[name] for name in candidates if name in by_ending), [])
         if len(files) > 1:
             raise InputError(
@@ -187,12 +238,6 @@ def find_results(items: Sequence, results_dir: str | os.PathLike[str]) -> dict[s
             )
         if files:
             found[item.name] = files[0]
-        else:
-            missing.append(item.name)
-    if missing:
-        names = ", ".join(missing[:_MAX_SHOWN]) + (", ..." if len(missing) > _MAX_SHOWN else "")
-        raise InputError(f"results_dir={results_dir}: no image for {len(missing)} of {len(items)}: {names}")
-    _require_same_sizes(items, found)
     return found
 
 
@@ -220,7 +265,3 @@ def _by_ending(folder: Path) -> dict[str, list[Path]]:
             for length in range(1, len(parts) + 1):
                 by_ending.setdefault("/".join(parts[-length:]), []).append(path)
     return by_ending
-
-
-def _short_names(item) -> set[str]:
-    return {Path(item.name).name, *([Path(item.blurry).stem] if item.blurry is not None else [])}
