@@ -10,7 +10,7 @@ import tensorflow as tf
 from srn import official
 from srn.errors import InputError
 from srn.training.losses import multi_scale_loss
-from srn.training.optimizers import make_optimizer
+from srn.training.optimizers import adam
 from srn.training.step import make_training_step
 
 KINDS = {"lstm": "official_lstm", "color": "official_color", "lstm_color": "official_lstm_color"}
@@ -76,7 +76,7 @@ def test_three_steps_of_adam_are_the_authors(case, clip):
     model = official.load_checkpoint(prefix)
     blurry, sharp = images(kind, reference, "a")
     sharp = sharp / reference["target_scale_a"]
-    step = make_training_step(model, make_optimizer(1e-4), clip_norm=3.0 if clip == "clip" else None)
+    step = make_training_step(model, adam(1e-4), clip_norm=3.0 if clip == "clip" else None)
 
     results = [step(blurry, sharp * scale) for scale in reference["seq3_target_scales"]]
 
