@@ -7,7 +7,7 @@ import math
 import tensorflow as tf
 
 # Operations that hold graphs of their own, in which a convolution would go uncounted.
-_NESTED = ("PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "While", "StatelessWhile", "Case")
+_NESTED = ("PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "While", "StatelessWhile")
 
 
 def count_multiply_accumulates(model, height: int, width: int) -> int:
@@ -35,7 +35,7 @@ def count_multiply_accumulates(model, height: int, width: int) -> int:
 def _multiply_accumulates(operation) -> int:
     """Of one operation of a graph with static shapes; 0 for what is no convolution."""
     if operation.type in _NESTED:
-        raise ValueError(f"the cost of {operation.name} cannot be counted: {operation.type} has a graph of its own")
+        raise ValueError(f"{operation.name}: a {operation.type} has a graph of its own, which is not counted")
     if operation.type in ("Conv2D", "DepthwiseConv2dNative"):
         kernel, positions = operation.inputs[1], operation.outputs[0]
     elif operation.type == "Conv2DBackpropInput":  # a transposed convolution
