@@ -48,6 +48,13 @@ class ResBlock(tf.keras.layers.Layer):
         return {**super().get_config(), **mine}
 
 
+def convolutions_of_res_blocks(res_blocks: list[ResBlock]):
+    """Yields (`BLOCK/conv1`, layer), (`BLOCK/conv2`, layer) for each block in order."""
+    for block in res_blocks:
+        for convolution in (block.conv1, block.conv2):
+            yield f"{block.name}/{convolution.name}", convolution
+
+
 class _Block(tf.keras.layers.Layer):
     """What all four blocks share: ResBlocks of one width beside one convolution of another kind."""
 
@@ -338,19 +345,19 @@ class DeconvolutionUpsampling(tf.keras.layers.Layer):
 
 @register
 class SubpixelUpsampling(tf.keras.layers.Layer):
-    """Doubles height and width by a 3x3 convolution to four times the channels, put side by side."""
+    """Doubles height and width by a convolution to four times the channels, put side by side."""
 
-    def __init__(self, channels: int, **kwargs):
+    def __init__(self, channels: int, kernel_size: int = 3, **kwargs):
         super().__init__(**kwargs)
-        self.channels = channels
-        self.convolution = _convolution(self, "conv", 4 * channels, 3, None)
+        self.channels, self.kernel_size = channels, kernel_size
+        self.convolution = _convolution(self, "conv", 4 * channels, kernel_size, None)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.nn.depth_to_space(self.convolution(inputs), block_size=2)
 
     def get_config(self) -> dict:
         """All arguments of `__init__`."""
-        return {**super().get_config(), "channels": self.channels}
+        return {**super().get_config(), "channels": self.channels, "kernel_size": self.kernel_size}
 
 
 def _convolution(owner, name, filters, kernel_size, activation, strides=1):

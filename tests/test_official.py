@@ -11,7 +11,7 @@ from golden import authors
 from srn import official
 from srn.errors import InputError
 from srn.training.losses import multi_scale_loss
-from srn.training.optimizers import make_optimizer
+from srn.training.optimizers import adam
 from srn.training.step import make_training_step
 from srn.weights import named_variables
 
@@ -71,7 +71,7 @@ def test_three_steps_of_adam_are_the_authors(kind, clip, checkpoint_of):
     numbers = authors.numbers_of(kind)
     model = official.load_checkpoint(checkpoint_of(kind))
     blurry, sharp = authors.images_of(kind, "a", target_scale=1)
-    step = make_training_step(model, make_optimizer(1e-4), clip_norm=CLIP_NORMS[clip])
+    step = make_training_step(model, adam(1e-4), clip_norm=CLIP_NORMS[clip])
 
     results = []
     for scale in numbers["seq3_target_scales"]:

@@ -9,8 +9,8 @@ import srn
 from srn import weights
 from srn.config import ModelConfig
 from srn.errors import InputError
-from srn.training.loop import Checkpoints
-from srn.training.optimizers import make_optimizer
+from srn.training.checkpoints import Checkpoints
+from srn.training.optimizers import adam
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 
@@ -18,7 +18,7 @@ SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 def save_run(folder, config=SMALL):
     """A model directory with one checkpoint, and the model in it."""
     model = srn.build_model(config)
-    Checkpoints(model, make_optimizer(1e-4), folder).save()
+    Checkpoints(model, adam(1e-4), folder).save()
     return model
 
 

@@ -21,7 +21,7 @@ _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder for the run.", requi
 
 def main() -> int:
     """Writes the checkpoint; returns the exit code."""
-    from srn.training.loop import Checkpoints
+    from srn.training.checkpoints import Checkpoints
     from srn.weights import has_checkpoint
     from srn.zoo import build_model
 
