@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from srn.training.adversarial import Adversary, build_critic
-from srn.training.optimizers import make_optimizer
+from srn.training.optimizers import adam
 
 
 def images(seed, size=32, count=2):
@@ -13,7 +13,7 @@ def images(seed, size=32, count=2):
 @pytest.fixture
 def adversary():
     tf.keras.utils.set_random_seed(0)
-    return Adversary(build_critic(features=4), make_optimizer(1e-2), weight=0.5)
+    return Adversary(build_critic(features=4), adam(1e-2), weight=0.5)
 
 
 def test_the_critic_is_that_of_the_authors_code():
