@@ -384,8 +384,7 @@ def test_a_quality_can_be_chosen(tmp_path):
 
 @pytest.mark.parametrize(
     "mode, suffix",
-    [(mode, suffix) for mode in ("1", "L", "RGB", "RGBA", "P") for suffix in (".png", ".tif")]
-    + [("LA", ".png")],
+    [("LA", ".png"), *itertools.product(("1", "L", "RGB", "RGBA", "P"), (".png", ".tif"))],
 )
 def test_gray_and_transparent_kinds_stay_what_they_are(tmp_path, mode, suffix):
     image = picture(mode)
