@@ -12,6 +12,8 @@ _NAMES = {
     "build_model": "srn.zoo",
     "list_models": "srn.zoo",
     "load_model": "srn.weights",
+    "TrainingConfig": "srn.training.config",
+    "train": "srn.training.run",
     "Deblurrer": "srn.inference.deblurrer",
 }
 

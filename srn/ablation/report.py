@@ -192,7 +192,7 @@ def format_markdown(rows: Sequence[Row], title: str, facts: Sequence[str]) -> st
     if correlation is not None:
         lines += [
             "",
-            f"Spearman's correlation of our ranks with the paper's: {correlation:.2f}, {_compared(rows)} models.",
+            f"Spearman's correlation of ranks with the paper: {correlation:.2f} ({_compared(rows)} models).",
         ]
     return "\n".join(lines) + "\n"
 

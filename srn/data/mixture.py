@@ -20,33 +20,33 @@ class Part:
     Attributes:
       kind: a layout of pairs, "photos" (shaken) or "frames" (averaged).
       folder: where it lies.
-      share: of the crops; the shares of a mixture need not sum to 1.
+      weight: of its crops among all; the weights of a mixture need not sum to 1.
     """
 
     kind: str
     folder: str
-    share: float = 1.0
+    weight: float = 1.0
 
 
 def parse_mix(text: str) -> list[Part]:
-    """`KIND:DIR:SHARE,KIND:DIR:SHARE,...` -> its parts. Raises `InputError` naming the one that is wrong."""
+    """`KIND:DIR:WEIGHT,...` -> its parts. Raises `InputError` naming the one that is wrong."""
     return [_parse_part(part) for part in text.split(",")]
 
 
 def _parse_part(text):
-    form = "each part is KIND:DIR:SHARE, such as photos:pictures:0.3"
+    form = "each part is KIND:DIR:WEIGHT, such as photos:pictures:0.3"
     kind, _, rest = text.partition(":")
-    folder, _, share = rest.rpartition(":")  # a folder may have colons of its own
-    if not (kind and folder and share):
-        raise InputError(f"--mix: {text!r} cannot be understood; {form}")
+    folder, _, weight = rest.rpartition(":")  # a folder may have colons of its own
+    if not (kind and folder and weight):
+        raise InputError(f"mix: {text!r} cannot be understood; {form}")
     if kind not in KINDS:
-        raise InputError(f"--mix: there is no kind {kind!r}; choose one of {', '.join(KINDS)}")
+        raise InputError(f"mix: there is no kind {kind!r}; choose one of {', '.join(KINDS)}")
     try:
-        number = float(share)
+        number = float(weight)
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:
-        raise InputError(f"--mix: the share {share!r} is not above 0; {form}")
+        raise InputError(f"mix: the weight {weight!r} is not above 0; {form}")
     return Part(kind, folder, number)
 
 
@@ -63,7 +63,7 @@ def open_sources(parts: list[Part], crop_size: int, blur_folder: str = "blur", c
     """
     of_pairs = [part for part in parts if part.kind not in SYNTHETIC]
     if cache_dir is not None and len(of_pairs) != 1:
-        raise InputError(f"--cache_dir: is the cache of one data set of pairs; there are {len(of_pairs)}")
+        raise InputError(f"cache_dir: is the cache of one data set of pairs; there are {len(of_pairs)}")
     return [_open_source(part, crop_size, blur_folder, cache_dir) for part in parts]
 
 

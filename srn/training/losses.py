@@ -1,14 +1,32 @@
-"""The loss of the paper."""
+"""The losses by name; `mse` is the paper's. To add one, add a function and a line of `LOSSES`.
+
+TensorFlow is imported where a loss is computed, so that a command can list the names at once.
+"""
 
 from __future__ import annotations
 
-import tensorflow as tf
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from srn import pyramid
 from srn.config import ModelConfig
 
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-def multi_scale_loss(outputs: list, sharp: tf.Tensor, config: ModelConfig) -> tf.Tensor:
+
+def mean_squared_error(restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
+    """1 / N * ||I - I*||^2 of one scale."""
+    import tensorflow as tf
+
+    return tf.reduce_mean(tf.math.squared_difference(restored, sharp))
+
+
+def multi_scale_loss(
+    outputs: list,
+    sharp: tf.Tensor,
+    config: ModelConfig,
+    distance: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = mean_squared_error,
+) -> tf.Tensor:
     """Eq. 3: L = sum over the scales i of kappa_i / N_i * ||I_i - I*_i||^2.
 
     N_i is the number of elements of I_i; over a batch the mean is taken, as in the authors' code. The truth
@@ -18,14 +36,58 @@ def multi_scale_loss(outputs: list, sharp: tf.Tensor, config: ModelConfig) -> tf
       outputs: restored images, finest first, [B, ceil(H / 2**s), ceil(W / 2**s), C] at item s.
       sharp: [B, H, W, C] in [0, 1].
       config: has kappa and the resizing grid.
+      distance: of the restored and the sharp images of one scale, both float32: a scalar, the mean over the
+        batch. The paper's by default.
 
     Returns:
       A float32 scalar.
     """
+    import tensorflow as tf
+
+    from srn import pyramid
+
     truths = pyramid.build_pyramid(tf.cast(sharp, tf.float32), len(outputs), config.resize_grid)
     return tf.add_n(
         [
-            kappa * tf.reduce_mean(tf.math.squared_difference(tf.cast(restored, tf.float32), truth))
+            kappa * distance(tf.cast(restored, tf.float32), truth)
             for kappa, restored, truth in zip(config.kappa, outputs, truths)
         ]
     )
+
+
+def total_variation(outputs: list, config: ModelConfig) -> tf.Tensor:
+    """The total variation that Sec. 3.3 tried: it is small for smooth images.
+
+    For each scale the sum of the absolute differences between neighbours, right and below, over N_i and the
+    batch as in Eq. 3; summed over the scales with kappa_i.
+
+    Args:
+      outputs: restored images, finest first, [B, H, W, C] each, floating point.
+      config: has kappa.
+
+    Returns:
+      A float32 scalar.
+    """
+    import tensorflow as tf
+
+    return tf.add_n(
+        [
+            kappa
+            * tf.reduce_sum(tf.image.total_variation(tf.cast(restored, tf.float32)))
+            / tf.cast(tf.size(restored), tf.float32)
+            for kappa, restored in zip(config.kappa, outputs)
+        ]
+    )
+
+
+def with_total_variation(loss: Callable, weight: float) -> Callable:
+    """`loss` plus `weight` times `total_variation`: a function of the same arguments."""
+
+    def both(outputs: list, sharp: tf.Tensor, config: ModelConfig) -> tf.Tensor:
+        return loss(outputs, sharp, config) + weight * total_variation(outputs, config)
+
+    return both
+
+
+# Name -> function (outputs, sharp, config) -> float32 scalar, as `multi_scale_loss`.
+LOSSES = {"mse": multi_scale_loss}

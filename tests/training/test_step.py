@@ -4,8 +4,10 @@ import tensorflow as tf
 
 import srn
 from srn.config import ModelConfig
+from srn.training.average import WeightAverage
 from srn.training.losses import multi_scale_loss
-from srn.training.optimizers import Warmup, WeightAverage, make_optimizer, polynomial_decay
+from srn.training.optimizers import adam
+from srn.training.schedules import Warmup, polynomial_decay
 from srn.training.step import clip_chosen, make_training_step, psnr_of_batch
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
@@ -56,14 +58,14 @@ def test_the_step_keeps_the_average_after_its_update():
     average = WeightAverage(model.trainable_variables, decay=0.5)
     start = [variable.numpy() for variable in model.trainable_variables]
 
-    make_training_step(model, make_optimizer(1e-2), average=average)(*batch())
+    make_training_step(model, adam(1e-2), average=average)(*batch())
 
     for value, begin, variable in zip(average.values, start, model.trainable_variables):
         np.testing.assert_allclose(value, 0.1 * begin + 0.9 * variable.numpy(), atol=1e-6)
 
 
 def test_adam_is_the_papers():
-    optimizer = make_optimizer(1e-4)
+    optimizer = adam(1e-4)
     weight = tf.Variable([0.0])
 
     optimizer.apply_gradients([(tf.constant([1e-7]), weight)])
@@ -117,7 +119,7 @@ def test_the_step_clips_the_cells_gradients_and_no_others():
 def test_steps_lower_the_loss(precision):
     tf.keras.utils.set_random_seed(0)
     model = srn.build_model(SMALL, precision)
-    step = make_training_step(model, make_optimizer(3e-3))
+    step = make_training_step(model, adam(3e-3))
     blurry, sharp = batch()
 
     losses = [float(step(blurry, sharp)["loss"]) for _ in range(12)]
@@ -133,7 +135,7 @@ def test_xla_takes_the_same_steps(precision, tolerance):
     for jit_compile in (False, True):
         model = srn.build_model(config, precision)
         model.set_weights(start)
-        step = make_training_step(model, make_optimizer(1e-3), jit_compile=jit_compile)
+        step = make_training_step(model, adam(1e-3), jit_compile=jit_compile)
         losses[jit_compile] = [float(step(blurry, sharp)["loss"]) for _ in range(2)]
 
     np.testing.assert_allclose(losses[True], losses[False], rtol=tolerance)
