@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from srn.evaluation.realblur import score_aligned
+from srn import metrics
+from srn.evaluation.realblur import REALBLUR, score_aligned
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "realblur"
 
@@ -52,3 +53,17 @@ def test_what_cannot_be_compared_is_said():
     flat = np.full((64, 64, 3), 90, np.uint8)
     with pytest.raises(ValueError, match="cannot be aligned"):
         score_aligned(flat, flat)
+
+
+def test_each_column_is_the_number_that_it_says():
+    sharp = picture()
+    restored = cv2.blur(np.roll(sharp, 1, axis=1), (3, 1))
+    aligned = score_aligned(restored, sharp)
+
+    assert REALBLUR.score(restored, sharp) == {
+        "psnr": aligned.psnr,
+        "ssim_channel": aligned.ssim,
+        "psnr_unaligned": metrics.psnr(restored, sharp),
+        "ssim_channel_unaligned": metrics.ssim_channel(restored, sharp),
+        "ssim_matlab": metrics.ssim_matlab(restored, sharp),
+    }
