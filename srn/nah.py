@@ -48,7 +48,9 @@ class ResidualStack(tf.keras.layers.Layer):
     Call: [B, H, W, any] -> [B, H, W, channels].
     """
 
-    def __init__(self, filters=64, channels=3, kernel_size=5, res_blocks=19, **kwargs):
+    def __init__(
+        self, filters: int = 64, channels: int = 3, kernel_size: int = 5, res_blocks: int = 19, **kwargs
+    ):
         super().__init__(**kwargs)
         self.filters, self.channels = filters, channels
         self.kernel_size, self.num_res_blocks = kernel_size, res_blocks

@@ -164,6 +164,14 @@ class DeblurringNetwork(tf.keras.Model):
         restored = tf.reshape(self(planes)[0], [batch, 3, height, width])
         return tf.transpose(restored, [0, 2, 3, 1])
 
+    def restore_scales(self, blurry: tf.Tensor) -> list:
+        """What `call` computes; a `tf.function` that a network of its own defines."""
+        raise NotImplementedError
+
+    def convolutions(self) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
+        """Yields (name, Keras layer) for every convolution: all weights of the network are theirs."""
+        raise NotImplementedError
+
     @property
     def recurrent_variables(self) -> list:
         """The trainable variables of the recurrent cells, which alone are clipped in training (Sec. 4)."""
