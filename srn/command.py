@@ -48,7 +48,7 @@ def run(main: Callable[[], int], argv: list[str] | None = None) -> None:
         return main()
 
     quiet_tensorflow()
-    sys.exit(exit_code_of(parse_and_run, os.path.basename(argv[0]), flags.FLAGS))
+    sys.exit(exit_code_of(parse_and_run, os.path.basename(argv[0]), set(flags.FLAGS)))
 
 
 def exit_code_of(call: Callable[[], int], name: str, known_flags: Container[str] = ()) -> int:
@@ -98,14 +98,18 @@ def _parse(argv: list[str]) -> None:
 
 
 def expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]:
-    """The words with the lines of each flagfile in the place of `--flagfile=FILE`, as absl has it."""
-    expanded, words = [], iter(words)
-    for word in words:
+    """The words with the lines of each flagfile in the place of `--flagfile=FILE`, as absl has it.
+
+    Raises `InputError` naming a flagfile that cannot be read, or names itself.
+    """
+    expanded: list[str] = []
+    rest = iter(words)
+    for word in rest:
         name, sign, path = word.partition("=")
         if name not in ("--flagfile", "-flagfile"):
             expanded.append(word)
             continue
-        path = path if sign else next(words, "")
+        path = path if sign else next(rest, "")
         if path in outer:
             raise InputError(f"--flagfile={path}: a flagfile that names itself")
         expanded += expand_flagfiles(read_flagfile(path), (*outer, path))

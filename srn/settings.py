@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from srn.command import expand_flagfiles
+from srn import command
 from srn.errors import InputError
 
 # The flags that a settings class becomes belong to the command that defines them.
@@ -33,7 +33,9 @@ def setting(
     maximum: float | None = None,
     choices: Sequence[str] | None = None,
 ) -> Any:
-    """A field of a settings class, annotated as `str`, `int`, `float` or `bool`, each with or without None.
+    """A field of a settings class, annotated as `str`, `int`, `float` or `bool`, with or without `| None`.
+
+    The module of the class says `from __future__ import annotations`: annotations are read as text.
 
     Args:
       default: its value where none is given.
@@ -145,8 +147,9 @@ def from_flagfile(
     define_flags(settings_class, registry)
     for name in ignored:
         flags.DEFINE_string(name, None, "", registry)
+    words = command.expand_flagfiles([f"--flagfile={os.fspath(path)}"])
     try:
-        others = registry(["", *expand_flagfiles([f"--flagfile={path}"])])[1:]
+        others = registry(["", *words])[1:]
     except flags.Error as error:
         raise InputError(f"{path}: not a flagfile of this command ({error})") from error
     if others:

@@ -25,6 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+from loaders import CallError, RunError, open_model
 
 HTTP_STATUS = {"INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503}
 
@@ -43,11 +44,20 @@ class Double:
         self.grpc, self.rest = f"127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"
         self.process = self._child.pid
 
-    def close(self) -> None:
-        """Ends the child."""
+    def close(self) -> int:
+        """Ends the child; returns how many predictions it had under way at most, 0 where it has ended."""
+        if self._child.stdout.closed:
+            return 0
         self._child.stdin.close()
+        max_at_once = int(self._child.stdout.read() or 0)
         self._child.wait(30)
         self._child.stdout.close()
+        return max_at_once
+
+    def kill(self) -> None:
+        """Ends the child as a crash would."""
+        self._child.kill()
+        self._child.wait(30)
 
 
 class FailureError(Exception):
@@ -62,16 +72,11 @@ class Service:
     """What both protocols share."""
 
     def __init__(self, folder, fail, wait):
-        from engine import LOADER
-
-        sys.path.insert(0, str(LOADER))
-        import run_savedmodel
-
-        self._loader = run_savedmodel
-        self._model = run_savedmodel.SavedModel(folder, intra=2)
+        self._model = open_model(folder, threads=2)
         self.version = int(Path(folder).name)
         self.signatures = self._model.signatures
         self._fail, self._wait, self._lock = fail, wait, threading.Lock()
+        self._at_once, self.max_at_once = 0, 0
 
     def find(self, name, version=None, label=None):
         """Raises `FailureError` unless this model is meant."""
@@ -89,7 +94,16 @@ class Service:
             self._fail -= 1
             if self._fail >= 0:
                 raise FailureError("UNAVAILABLE", "not yet")
-        time.sleep(self._wait)
+            self._at_once += 1
+            self.max_at_once = max(self.max_at_once, self._at_once)
+        try:
+            time.sleep(self._wait)
+            return self._run(signature, inputs)
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+    def _run(self, signature, inputs):
         signature = signature or "serving_default"
         if signature not in self.signatures:
             raise FailureError("FAILED_PRECONDITION", f'Serving signature key "{signature}" not found.')
@@ -99,9 +113,9 @@ class Service:
             raise FailureError("INVALID_ARGUMENT", message)
         try:
             return self._model.run(signature, inputs)
-        except self._loader.TFError as error:
-            raise FailureError(error.code, str(error).partition(": ")[2]) from error
-        except self._loader.UseError as error:
+        except RunError as error:
+            raise FailureError(error.code, error.message) from error
+        except CallError as error:
             raise FailureError("INVALID_ARGUMENT", str(error)) from error
 
 
@@ -280,6 +294,7 @@ def main():
     print(*(port for _, port in servers), flush=True)
     sys.stdin.read()
     servers[0][0].stop(0)
+    print(service.max_at_once, flush=True)
     assert "tensorflow.python" not in sys.modules
 
 
