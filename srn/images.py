@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from srn.errors import InputError, WorkError, first_line
 from srn.files import write_atomically
@@ -69,7 +69,7 @@ def size_of(path: str | os.PathLike[str], upright: bool = False, deep: bool = Fa
     return size[::-1] if is_turned else size
 
 
-def has_deep_channels(image: Image.Image) -> bool:
+def has_deep_channels(image: ImageFile.ImageFile) -> bool:
     """Whether an image just opened by Pillow, not yet loaded, has more than 8 bits a channel in its file.
 
     Pillow opens 16-bit colour as mode RGB; only how the file's pixels are stored tells.

@@ -88,7 +88,7 @@ class _Restorer:
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         tile = self._choose_tile(pixels)
-        number = count_tiles(*pixels.shape[:2], tile)
+        number = count_tiles(pixels.shape[0], pixels.shape[1], tile)
         hidden = self._quiet or number == 1
         with tqdm(total=number, unit="tile", leave=False, disable=hidden or None) as bar:
             return self._deblurrer(pixels, tile=tile, on_tile=bar.update)
@@ -96,7 +96,7 @@ class _Restorer:
     def _choose_tile(self, pixels: np.ndarray) -> int | None:
         if self._tile != AUTO:
             return self._tile or None
-        tile = choose_tile(*pixels.shape[:2], self._deblurrer.model)
+        tile = choose_tile(pixels.shape[0], pixels.shape[1], self._deblurrer.model)
         if tile is not None:
             self._reporter.detail(f"tiles of {tile} pixels, as the free memory is")
         return tile

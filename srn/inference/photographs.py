@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from tqdm import tqdm
@@ -25,7 +26,7 @@ from srn.inference.writing import Encoding
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, not a page of usage."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         """Ends the program."""
         self.exit(WRONG_CALL, f"{self.prog}: {message}; see {self.prog} --help\n")
 

@@ -166,9 +166,9 @@ def _pixels(parts: Parts, kind: str) -> tuple:
             return (*_deep_pixels(image, data, kind), (), metadata)
         image.load()
         if image.mode in ("CMYK", "LAB"):
-            image, note, icc = _to_srgb(image, metadata.icc)
+            converted, note, icc = _to_srgb(image, metadata.icc)
             metadata = dataclasses.replace(metadata, icc=icc)
-            return np.asarray(image), None, True, (note,), metadata
+            return np.asarray(converted), None, True, (note,), metadata
         return (*_pillow_pixels(image), (), metadata)
 
 
@@ -243,12 +243,13 @@ def _to_srgb(image: Image.Image, icc: bytes) -> tuple[Image.Image, str, bytes]:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     try:
         if image.mode == "LAB":
-            source = ImageCms.createProfile("LAB")
+            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
         elif icc:
             source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         else:
             return image.convert("RGB"), "CMYK without a profile: its colours in RGB are a guess", b""
         converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+        assert converted is not None  # None is of in-place conversions
         return converted, f"{image.mode} becomes sRGB, through its profile", srgb.tobytes()
     except (ImageCms.PyCMSError, OSError):
         return image.convert("RGB"), "its CMYK profile is damaged: its colours in RGB are a guess", b""

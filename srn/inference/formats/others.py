@@ -186,7 +186,8 @@ def _pnm_header(data):
     """(channels, width, height, maximum, where pixels begin) of a P5 or P6 file, else None."""
     if data[:2] not in (b"P5", b"P6"):
         return None
-    numbers, position = [], 2
+    numbers: list[int] = []
+    position = 2
     while len(numbers) < 3:
         if position >= len(data) or position > 1 << 16:
             return None
