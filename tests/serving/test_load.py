@@ -24,6 +24,7 @@ def memory(process):
     return int(lines["VmRSS"].split()[0]) / 1024
 
 
+@pytest.mark.slow
 def test_eight_clients_of_mixed_sizes_see_no_error_and_memory_stays_flat(served):
     from double import Double
 
