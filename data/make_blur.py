@@ -4,7 +4,7 @@
     python data/make_blur.py --frames=VIDEO_OR_FOLDER --out_dir=OUT --interpolate=7    ordinary video
     python data/make_blur.py --photos=FOLDER --out_dir=OUT --count_per_photo=4         camera shake
 
-writes OUT/{blur,sharp}/NAME.png. Pairs that are there already are kept, so the same call goes on where it was
+writes OUT/{blur,sharp}/NAME.png. Pairs that are there already are kept, so the same call resumes where it was
 interrupted. OUT/make_blur.json notes the settings; pairs of other settings belong into another folder.
 docs/making_blur.md shows what each way makes.
 """
@@ -132,7 +132,7 @@ def _jobs_of_photos() -> tuple:
         settings = dataclasses.replace(settings, gamma=_GAMMA.value, gamma_probability=1.0)
 
     def make(photo, number):
-        # Keyed by the name, not the place: a pair keeps its shake when photographs are added.
+        # Keyed by the name, not the index: a pair keeps its shake when photographs are added.
         generator = np.random.default_rng((_SEED.value, zlib.crc32(photo.stem.encode()), number))
         other = sound[int(generator.integers(len(sound)))]
         sharp, foreground = (read_rgb(path, upright=True) for path in (photo, other))

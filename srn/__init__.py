@@ -15,6 +15,7 @@ _NAMES = {
     "TrainingConfig": "srn.training.config",
     "train": "srn.training.run",
     "Deblurrer": "srn.inference.deblurrer",
+    "evaluate": "srn.evaluation.run",
 }
 
 _MODULES = ("official", "zoo")

@@ -48,7 +48,7 @@ def run(main: Callable[[], int], argv: list[str] | None = None) -> None:
         return main()
 
     quiet_tensorflow()
-    sys.exit(exit_code_of(parse_and_run, os.path.basename(argv[0]), flags.FLAGS))
+    sys.exit(exit_code_of(parse_and_run, os.path.basename(argv[0]), set(flags.FLAGS)))
 
 
 def exit_code_of(call: Callable[[], int], name: str, known_flags: Container[str] = ()) -> int:
@@ -102,13 +102,14 @@ def expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]
 
     Raises `InputError` naming a flagfile that cannot be read, or names itself.
     """
-    expanded, words = [], iter(words)
-    for word in words:
+    expanded: list[str] = []
+    rest = iter(words)
+    for word in rest:
         name, sign, path = word.partition("=")
         if name not in ("--flagfile", "-flagfile"):
             expanded.append(word)
             continue
-        path = path if sign else next(words, "")
+        path = path if sign else next(rest, "")
         if path in outer:
             raise InputError(f"--flagfile={path}: a flagfile that names itself")
         expanded += expand_flagfiles(read_flagfile(path), (*outer, path))

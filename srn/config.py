@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 UPSAMPLINGS = ("bilinear", "deconvolution", "subpixel")
 RESIZE_GRIDS = ("half_pixel", "legacy")
@@ -114,8 +115,8 @@ class ModelConfig:
             value = getattr(self, name)
             _require(value in choices, name, value, "one of " + ", ".join(choices))
         stddev = self.cell_stddev
-        is_deviation = _is_number(stddev) and stddev > 0
-        _require(stddev is None or is_deviation, "cell_stddev", stddev, "None (Xavier) or a positive number")
+        is_allowed = stddev is None or (_is_number(stddev) and stddev > 0)
+        _require(is_allowed, "cell_stddev", stddev, "None (Xavier) or a positive number")
 
     def _fill_kappa(self):
         given, allowed = self.kappa, f"{self.num_scales} weights of at least 0, one a scale, not all 0"
@@ -163,7 +164,7 @@ class ModelConfig:
     def _without_training(self):
         return dataclasses.replace(self, kappa=(), cell_stddev=None)
 
-    def replace(self, **changes) -> ModelConfig:
+    def replace(self, **changes: Any) -> ModelConfig:
         """A copy with some fields changed; `kappa` starts anew where the number of scales changes."""
         if "num_scales" in changes and "kappa" not in changes:
             changes["kappa"] = ()

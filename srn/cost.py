@@ -6,8 +6,10 @@ import math
 
 import tensorflow as tf
 
+from srn.network import ScaleRecurrentNetwork
 
-def count_multiply_accumulates(model, height: int, width: int) -> int:
+
+def count_multiply_accumulates(model: ScaleRecurrentNetwork, height: int, width: int) -> int:
     """Of all convolutions for one image whose sides need no padding; taps beyond the border count.
 
     Args:

@@ -38,11 +38,11 @@ class ResBlock(tf.keras.layers.Layer):
         self.conv1 = _convolution(self, "conv1", filters, kernel_size, "relu")
         self.conv2 = _convolution(self, "conv2", filters, kernel_size, second)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         outputs = self.conv2(self.conv1(inputs))
         return inputs + outputs if self.shortcut else outputs
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         mine = {"filters": self.filters, "kernel_size": self.kernel_size, "shortcut": self.shortcut}
         return {**super().get_config(), **mine}
@@ -68,7 +68,7 @@ class _Block(tf.keras.layers.Layer):
     def _decoder_names(self, stage):
         return [f"dec{stage}_{number}" for number in range(self.num_res_blocks, 0, -1)]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         mine = {
             "stage": self.stage,
@@ -99,13 +99,13 @@ class EBlock(_Block):
         self.convolution = _convolution(self, f"enc{stage}_1", filters, kernel_size, "relu", strides)
         self.res_blocks = self._make_res_blocks(filters, self._encoder_names())
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features = self.convolution(inputs)
         for block in self.res_blocks:
             features = block(features)
         return features
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         return {**super().get_config(), "strides": self.strides}
 
@@ -142,14 +142,14 @@ class DBlock(_Block):
         else:
             self.convolution = _deconvolution(self, f"dec{stage}_4", filters, "relu")
 
-    def call(self, inputs, skip=None):
+    def call(self, inputs: tf.Tensor, skip: tf.Tensor | None = None) -> tf.Tensor:
         features = inputs
         for block in self.res_blocks:
             features = block(features)
         features = self.convolution(features)
         return features if skip is None else features + skip
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         return {**super().get_config(), "strides": self.strides}
 
@@ -176,13 +176,13 @@ class OutBlock(_Block):
             channels, kernel_size, padding="same", name=f"dec{stage}_0", dtype="float32"
         )
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features = inputs
         for block in self.res_blocks:
             features = block(features)
         return self.convolution(features)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         return {**super().get_config(), "channels": self.channels}
 
@@ -206,7 +206,7 @@ class _Bottleneck(tf.keras.layers.Layer):
         self.filters, self.kernel_size = filters, kernel_size
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
-    def get_initial_state(self, inputs) -> list:
+    def get_initial_state(self, inputs: tf.Tensor) -> list:
         """Zeros, one tensor for each state, of the shape of `inputs`."""
         return [tf.zeros_like(inputs) for _ in range(self.num_states)]
 
@@ -225,7 +225,7 @@ class _Bottleneck(tf.keras.layers.Layer):
             dtype=self.dtype_policy,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         mine = {
             "filters": self.filters,
@@ -254,7 +254,7 @@ class ConvLSTM2D(_Bottleneck):
         super().__init__(filters, **kwargs)
         self.convolution = self._convolution("LSTM_conv", 4 * filters)
 
-    def call(self, inputs, states):
+    def call(self, inputs: tf.Tensor, states: list) -> tuple[tf.Tensor, list]:
         hidden, cell = states
         gates = self.convolution(tf.concat([inputs, hidden], axis=-1))
         i, j, f, o = tf.split(gates, 4, axis=-1)
@@ -280,7 +280,7 @@ class ConvRNN2D(_Bottleneck):
         self.convolution = self._convolution("RNN_conv", filters, "tanh")
         self.output_convolution = self._convolution("RNN_out", filters, "relu", sees_state=False)
 
-    def call(self, inputs, states):
+    def call(self, inputs: tf.Tensor, states: list) -> tuple[tf.Tensor, list]:
         hidden = self.convolution(tf.concat([inputs, *states], axis=-1))
         return self.output_convolution(hidden), [hidden]
 
@@ -299,7 +299,7 @@ class ConvGRU2D(_Bottleneck):
         self.convolution = self._convolution("GRU_gates", 2 * filters, "sigmoid")
         self.candidate_convolution = self._convolution("GRU_candidate", filters, "tanh")
 
-    def call(self, inputs, states):
+    def call(self, inputs: tf.Tensor, states: list) -> tuple[tf.Tensor, list]:
         (hidden,) = states
         z, r = tf.split(self.convolution(tf.concat([inputs, hidden], axis=-1)), 2, axis=-1)
         candidate = self.candidate_convolution(tf.concat([inputs, r * hidden], axis=-1))
@@ -315,7 +315,7 @@ class ConvolutionBottleneck(_Bottleneck):
         super().__init__(filters, **kwargs)
         self.convolution = self._convolution("conv", filters, "relu", sees_state=False)
 
-    def call(self, inputs, states):
+    def call(self, inputs: tf.Tensor, states: list) -> tuple[tf.Tensor, list]:
         return self.convolution(inputs), states
 
 
@@ -328,10 +328,10 @@ class DeconvolutionUpsampling(tf.keras.layers.Layer):
         self.channels = channels
         self.convolution = _deconvolution(self, "conv", channels)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return self.convolution(inputs)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         return {**super().get_config(), "channels": self.channels}
 
@@ -345,10 +345,10 @@ class SubpixelUpsampling(tf.keras.layers.Layer):
         self.channels = channels
         self.convolution = _convolution(self, "conv", 4 * channels, 3, None)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.nn.depth_to_space(self.convolution(inputs), block_size=2)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         return {**super().get_config(), "channels": self.channels}
 

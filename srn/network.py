@@ -18,6 +18,8 @@ the state it does.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import tensorflow as tf
 
 from srn import layers, pyramid
@@ -71,7 +73,7 @@ class ScaleNetwork(tf.keras.layers.Layer):
             dtype=self.dtype_policy,
         )
 
-    def call(self, images, states=None):
+    def call(self, images: Sequence[tf.Tensor], states: list | None = None) -> tuple[tf.Tensor, list]:
         # Eq. 2, first line: f = Net_E(B, up(I))
         features, skips = self._encode(tf.concat(images, axis=-1))
         # second line: h, g = ConvLSTM(up(h), f)
@@ -96,7 +98,7 @@ class ScaleNetwork(tf.keras.layers.Layer):
             features = block(features, skip if self.config.layout == "encoder_decoder" else None)
         return self.out_block(features)
 
-    def convolutions(self):
+    def convolutions(self) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
         """Yields every convolution of this scale in the order of the authors' checkpoints, with its name.
 
         Names are as there: `enc1_1`, `enc1_2/conv1`, ..., `convLSTM/LSTM_conv`, ..., `dec1_0`.
@@ -112,7 +114,7 @@ class ScaleNetwork(tf.keras.layers.Layer):
             yield from _res_block_convolutions(block)
             yield block.convolution.name, block.convolution
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         return {**super().get_config(), "config": self.config.to_dict()}
 
@@ -156,18 +158,18 @@ class ScaleRecurrentNetwork(tf.keras.Model):
         bottleneck = self.scale_networks[0].bottleneck
         return 0 if bottleneck is None else bottleneck.num_states
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: object = None) -> None:
         """Makes the weights by a call on symbolic images of any size."""
         super().build((None, None, None, self.config.channels))
 
-    def call(self, blurry):
+    def call(self, blurry: tf.Tensor) -> list:
         # Eager calls of all sizes share one graph; a caller's own graph keeps the sizes that it knows.
         eager = tf.executing_eagerly()
         return (self.restore_scales if eager else self.restore_scales.python_function)(blurry)
 
     @tf.function(reduce_retracing=True)
     @tf.autograph.experimental.do_not_convert
-    def restore_scales(self, blurry) -> list:
+    def restore_scales(self, blurry: tf.Tensor) -> list:
         """Eq. 1: from the coarsest scale to the finest, each with the image and state of the one before."""
         size = pyramid.spatial_size(blurry)
         padded = pyramid.pad_to_multiple(tf.cast(blurry, tf.float32), self.config.size_multiple)
@@ -223,7 +225,7 @@ class ScaleRecurrentNetwork(tf.keras.Model):
         cells = [network.bottleneck for network in self.scale_networks]
         return [variable for cell in cells for variable in cell.trainable_variables]
 
-    def convolutions(self):
+    def convolutions(self) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
         """Yields (name, Keras layer) for every convolution; names as in the authors' checkpoints.
 
         Networks of their own for each scale have `scale1/` (the finest), ... before the name.
@@ -236,14 +238,14 @@ class ScaleRecurrentNetwork(tf.keras.Model):
             if upsampling is not None:
                 yield f"{upsampling.name}/{upsampling.convolution.name}", upsampling.convolution
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         policy = tf.keras.mixed_precision.Policy(self.dtype_policy.name)
         dtype = tf.keras.saving.serialize_keras_object(policy)
         return {"name": self.name, "config": self.config.to_dict(), "dtype": dtype}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> ScaleRecurrentNetwork:
         """The inverse of `get_config`."""
         return cls(**{**config, "dtype": tf.keras.saving.deserialize_keras_object(config["dtype"])})
 

@@ -15,8 +15,13 @@ Readings of Table 1 that the paper leaves open, and why these were kept:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from srn.config import ModelConfig
 from srn.errors import InputError
+
+if TYPE_CHECKING:  # listing models and checking flags must not wait for TensorFlow
+    from srn.network import ScaleRecurrentNetwork
 
 # The authors' code: small start values for the cell and TensorFlow 1's resizing.
 _OFFICIAL = ModelConfig(bottleneck="none", resize_grid="legacy")
@@ -67,7 +72,7 @@ def name_of(config: ModelConfig) -> str | None:
     return next((name for name, known in MODELS.items() if known == config), None)
 
 
-def build_model(model: str | ModelConfig = "srn", precision: str = "float32"):
+def build_model(model: str | ModelConfig = "srn", precision: str = "float32") -> ScaleRecurrentNetwork:
     """Builds a network with start values as in the paper (Xavier uniform, biases 0).
 
     Args:
@@ -83,7 +88,6 @@ def build_model(model: str | ModelConfig = "srn", precision: str = "float32"):
     config = get_config(model)
     if precision not in PRECISIONS:
         raise InputError(f"there is no precision {precision!r}; choose float32 or bfloat16")
-    # Here and not above: listing models and checking flags must not wait for TensorFlow.
     from srn.network import ScaleRecurrentNetwork
 
     network = ScaleRecurrentNetwork(config, name=name_of(config) or "srn", dtype=PRECISIONS[precision])

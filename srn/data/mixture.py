@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 from srn.data.layouts import DATASETS
+from srn.data.listing import DEFAULT_SIDES
 from srn.data.pairs import find_pairs
 from srn.errors import InputError
 
@@ -50,13 +51,19 @@ def _parse_part(text):
     return Part(kind, folder, number)
 
 
-def open_sources(parts: list[Part], crop_size: int, blur_folder: str = "blur", cache_dir=None) -> list:
+def open_sources(
+    parts: list[Part],
+    crop_size: int,
+    blur_folder: str = DEFAULT_SIDES[0],
+    cache_dir=None,
+    sharp_folder: str = DEFAULT_SIDES[1],
+) -> list:
     """Opens the source (`srn.data.sources`) of each part; everything is checked.
 
     Args:
       parts: of the mixture.
       crop_size: pairs and frames must be at least as large.
-      blur_folder: of GOPRO; see `find_pairs`.
+      blur_folder, sharp_folder: see `find_pairs`.
       cache_dir: prepared cache of the one part that is of pairs, or None.
 
     Raises `InputError` with a line for each thing that is wrong with a part.
@@ -64,12 +71,12 @@ def open_sources(parts: list[Part], crop_size: int, blur_folder: str = "blur", c
     of_pairs = [part for part in parts if part.kind not in SYNTHETIC]
     if cache_dir is not None and len(of_pairs) != 1:
         raise InputError(f"cache_dir: is the cache of one data set of pairs; there are {len(of_pairs)}")
-    return [_open_source(part, crop_size, blur_folder, cache_dir) for part in parts]
+    return [_open_source(part, crop_size, (blur_folder, sharp_folder), cache_dir) for part in parts]
 
 
-def _open_source(part, crop_size, blur_folder, cache_dir):
+def _open_source(part, crop_size, sides, cache_dir):
     if part.kind not in SYNTHETIC:
-        pairs = find_pairs(part.folder, part.kind, "train", blur_folder, crop_size)
+        pairs = find_pairs(part.folder, part.kind, "train", sides[0], crop_size, sides[1])
     # After the pairs are found good: these load TensorFlow.
     from srn.data.cache import PreparedCache
     from srn.data.sources import FrameSource, PairSource, PhotoSource

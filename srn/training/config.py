@@ -54,6 +54,7 @@ class TrainingConfig:
         "blur",
         "Folder of blurry images. GOPRO: `blur` (the paper's), `blur_gamma`. REDS: `blur`, `blur_jpeg`, ...",
     )
+    sharp_folder: str = setting("sharp", "Folder of the sharp images, if of another name.")
     mix: str | None = setting(None, "Instead of --data_dir: KIND:DIR:WEIGHT,... for several data sets.")
     cache_dir: str | None = setting(None, "Prepared cache of the pairs; see data/prepare.py.")
     crop_size: int = setting(256, "Side of the square crops, in pixels.", minimum=1)

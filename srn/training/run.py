@@ -58,7 +58,7 @@ def train(
     `WorkError` where it began and cannot go on, such as for an image that cannot be decoded.
     """
     folder, parts = Path(model_dir), config.parts
-    sources = open_sources(parts, config.crop_size, config.blur_folder, config.cache_dir)
+    sources = open_sources(parts, config.crop_size, config.blur_folder, config.cache_dir, config.sharp_folder)
     decay_steps = config.decay_steps_for(sum(map(len, sources)))
     max_steps = config.max_steps or decay_steps
     model, checkpoints = _begin(config, folder, decay_steps, max_steps)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import state as travelling
 import tensorflow as tf
-from commands import UserError
 
-from srn.official import named_variables
 from srn.training.average import WeightAverage
 from srn.training.optimizers import adam
 from srn.training.schedules import Warmup, polynomial_decay
 from srn.training.step import make_training_step
+from srn.weights import named_variables
+
+from . import state as travelling
+from .commands import UserError
 
 # The paper's, and a warmup that is off.
 SETTINGS = {

@@ -2,9 +2,9 @@ import pytest
 from PIL import Image
 
 from srn.data.kohler import KohlerImage
-from srn.data.layouts import Pair
+from srn.data.listing import Pair
 from srn.errors import InputError
-from srn.evaluation.results import find_results
+from srn.evaluation.methods import find_results
 
 
 @pytest.fixture
@@ -72,4 +72,39 @@ def test_files_of_another_size_are_named(tmp_path, pairs_named):
     draw(tmp_path, "A/2.png", size=(8, 5))
 
     with pytest.raises(InputError, match=r"A/2\.png: 8x5, but .*blur/A/2\.png is 8x6"):
+        find_results(pairs_named("A/1", "A/2"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{0}-{1}.png",
+        "{0}_{1}.png",
+        "{0}/{1}_out.png",
+        "deep/er/{0}-{1}_deblurred.jpg",
+        "{0}_{1}.restored.png",
+    ],
+)
+def test_names_that_other_projects_write(tmp_path, pairs_named, written):
+    names = [("GOPR0384_11_00", "000001"), ("GOPR0384_11_05", "000001"), ("GOPR0384_11_00", "000002")]
+    files = [written.format(*name) for name in names]
+    draw(tmp_path, *files)
+
+    found = find_results(pairs_named(*["/".join(name) for name in names]), tmp_path)
+
+    assert list(found.values()) == [tmp_path / file for file in files]
+
+
+def test_a_flat_data_set_and_results_in_a_folder_for_each_sequence(tmp_path, pairs_named):
+    draw(tmp_path, "A_11_00/000001.png", "A_11_01/000001.png")
+
+    found = find_results(pairs_named("A_11_00-000001", "A_11_01-000001"), tmp_path)
+
+    assert list(found.values()) == [tmp_path / "A_11_00/000001.png", tmp_path / "A_11_01/000001.png"]
+
+
+def test_a_word_at_the_end_must_be_that_of_all(tmp_path, pairs_named):
+    draw(tmp_path, "A-1_out.png", "A-2_in.png", "A-12.png")
+
+    with pytest.raises(InputError, match=r"no image for 1 of 2: A/2; looked for A/2\.png or A-2\.png"):
         find_results(pairs_named("A/1", "A/2"), tmp_path)
