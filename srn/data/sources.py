@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from srn.data.pairs import find_damage, problems_of
 from srn.errors import InputError
-from srn.images import SUFFIXES, decode_in_graph, is_image, read_rgb, size_of
+from srn.images import SUFFIXES, decode_in_graph, is_image, read_rgb, require_whole, size_of
 from srn.synthesis.frames import LONGEST, SHORTEST, average_window
 
 ALGORITHM = "philox"  # of random numbers; named, so that every device draws the same
@@ -48,6 +49,19 @@ class PairSource:
             return read_window(place, draws, crop_size)
 
         return read
+
+    def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:
+        """`NAME: 128x128 pixels from row 5, column 7 on`: what `reader` cuts for a sample."""
+        pair = self.pairs[item]
+        draws = tf.random.stateless_uniform([2], seed=tf.constant([seed, sample], tf.int64), alg=ALGORITHM)
+        size = size_of(pair.sharp)[::-1] if self.cache is None else self.cache.sizes[item]
+        top, left = _corner(tf.constant(size, tf.int32), crop_size, draws).numpy()
+        return f"{pair.blurry}: {crop_size}x{crop_size} pixels from row {top}, column {left} on"
+
+    def problems(self, item: int, crop_size: int) -> list[str]:
+        """A line for each thing that is wrong with the files of a pair as they are now."""
+        pair = self.pairs[item]
+        return find_damage([pair]) or problems_of(pair, crop_size)
 
     def _window_of_files(self):
         blurry_files = tf.constant([str(pair.blurry) for pair in self.pairs])
@@ -94,6 +108,18 @@ class PhotoSource:
         """See the module."""
         return _numpy_reader(functools.partial(self._make, crop_size, seed))
 
+    def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:
+        """The photograph of a sample."""
+        return f"{self.files[item]}: shaken, sample {sample}"
+
+    def problems(self, item: int, crop_size: int) -> list[str]:
+        """A line if the photograph cannot be read now."""
+        try:
+            require_whole(self.files[item])
+        except InputError as error:
+            return [str(error)]
+        return []
+
     def _make(self, crop_size, seed, sample, place):
         generator = np.random.default_rng((seed, sample))
         other = read_rgb(self.files[generator.integers(len(self.files))])
@@ -136,6 +162,11 @@ class FrameSource:
     def reader(self, crop_size: int, seed: int):
         """See the module."""
         return _numpy_reader(functools.partial(self._make, crop_size, seed))
+
+    def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:
+        """The first frame of the window of a sample."""
+        sequence, start = self._starts[item]
+        return f"{self._sequences[sequence][start]}: averaged from here on, sample {sample}"
 
     def _make(self, crop_size, seed, sample, place):
         generator = np.random.default_rng((seed, sample))

@@ -58,7 +58,7 @@ def test_a_run_from_a_step_on_sees_what_a_run_from_the_start_sees_there(gopro_di
     pairs = find_pairs(gopro_dir)
 
     whole = take(stream_crops([PairSource(pairs)], 3, 16, seed=7), first_step + 3)
-    later = take(stream_crops([PairSource(pairs)], 3, 16, seed=7, first_step=first_step), 3)
+    later = take(stream_crops([PairSource(pairs)], 3, 16, seed=7, first_sample=3 * first_step), 3)
 
     assert_same(whole[first_step:], later)
 
@@ -147,7 +147,7 @@ class Numbered:
 
 def marks(count, **options):
     sources = [Numbered(10, 3), Numbered(20, 50), Numbered(30, 7)]
-    stream = stream_crops(sources, 10, 1, shares=[0.5, 0.3, 0.2], **options)
+    stream = stream_crops(sources, 10, 1, weights=[0.5, 0.3, 0.2], **options)
     batches = [blurry for blurry, _ in take(stream, count)]
     return np.rint(np.concatenate(batches)[:, 0, 0] * 255).astype(int)
 
@@ -167,7 +167,9 @@ def test_a_mixture_has_its_shares_and_every_source_its_own_order():
 
 @pytest.mark.parametrize("first_step", [1, 7, 10, 13])
 def test_a_mixture_goes_on_where_it_was(first_step):
-    np.testing.assert_array_equal(marks(16)[10 * first_step :], marks(16 - first_step, first_step=first_step))
+    np.testing.assert_array_equal(
+        marks(16)[10 * first_step :], marks(16 - first_step, first_sample=10 * first_step)
+    )
 
 
 def test_pairs_photographs_and_frames_together(pairs_dir, tmp_path):
@@ -180,7 +182,7 @@ def test_pairs_photographs_and_frames_together(pairs_dir, tmp_path):
     ]
 
     whole = take(stream_crops(sources, 4, 24, seed=3, augment=True), 3)
-    later = take(stream_crops(sources, 4, 24, seed=3, augment=True, first_step=1, parallelism=1), 2)
+    later = take(stream_crops(sources, 4, 24, seed=3, augment=True, first_sample=4, parallelism=1), 2)
 
     assert_same(whole[1:], later)
     assert np.mean([np.abs(blurry - sharp).mean() for blurry, sharp in whole]) > 0.001
