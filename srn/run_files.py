@@ -51,7 +51,7 @@ def damage_of(prefix: str | os.PathLike[str]) -> str | None:
         reader = tf.train.load_checkpoint(str(prefix))
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except (tf.errors.OpError, ValueError, RuntimeError, TypeError, OSError) as error:
+    except (tf.errors.OpError, ValueError, IndexError, RuntimeError, TypeError, OSError) as error:
         return first_line(error)
     return None
 

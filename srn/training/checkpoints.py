@@ -119,6 +119,7 @@ class Checkpoints:
         self._require_finite()
         prefix = self.prefix(self.step)
         try:
+            self._checkpoint.save_counter.assign_add(1)  # which `tf.train.Checkpoint.restore` looks for
             self._checkpoint.write(prefix)
             _write_through(run_files.files_of(self.model_dir, self.step))
             self._remove_old()

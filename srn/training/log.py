@@ -62,7 +62,9 @@ class Log:
 def read_log(path: Path) -> list[dict[str, str]]:
     """The rows of a `log.csv` by their columns; a last line that was cut off is left out."""
     lines = [line for line in _lines(path) if line and not line.startswith("#")]
-    return [row for row in csv.DictReader(lines) if None not in row.values() and row["step"].isdigit()]
+    return [
+        row for row in csv.DictReader(lines) if None not in row.values() and row.get("step", "").isdigit()
+    ]
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import cv2
 import numpy as np
@@ -7,9 +8,17 @@ import tensorflow as tf
 
 from srn.data.listing import Pair
 from srn.data.pairs import find_pairs
-from srn.data.pipeline import PATTERN, pairs_of_step, pattern_counts, sample_order, stream_crops
+from srn.data.pipeline import (
+    PATTERN,
+    describe_batch,
+    find_problems,
+    pattern_counts,
+    sample_order,
+    stream_crops,
+)
 from srn.data.sources import FrameSource, PairSource, PhotoSource
 from srn.errors import InputError
+from srn.images import read_rgb
 
 
 def take(dataset, count):
@@ -228,3 +237,29 @@ def test_photographs_that_are_none_are_named_together_before_work_begins(tmp_pat
         True,
         True,
     ]
+
+
+def test_the_batch_of_a_step_is_described_as_it_is_drawn(gopro_dir):
+    pairs = find_pairs(gopro_dir, "gopro")
+    sources = [PairSource(pairs), PairSource(pairs[:3])]
+    weights = [0.7, 0.3]
+    first = 130
+
+    (batch,) = take(stream_crops(sources, 5, 16, seed=7, first_sample=first, weights=weights), 1)
+    lines = describe_batch(sources, 5, 16, 7, first, weights)
+
+    for blurry, line in zip(batch[0], lines):
+        file, row, column = re.fullmatch(r"(.*): 16x16 pixels from row (\d+), column (\d+) on", line).groups()
+        window = read_rgb(file)[int(row) : int(row) + 16, int(column) : int(column) + 16]
+        np.testing.assert_array_equal(np.rint(blurry * 255), window)
+
+
+def test_files_behind_a_batch_that_are_not_as_they_were_are_named(gopro_dir):
+    pairs = find_pairs(gopro_dir, "gopro")
+    sources = [PairSource(pairs)]
+    pairs[1].sharp.write_bytes(pairs[1].sharp.read_bytes()[:-30])
+
+    lines = find_problems(sources, len(pairs), 16, 7, 0)
+
+    (line,) = lines
+    assert str(pairs[1].sharp) in line
