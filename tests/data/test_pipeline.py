@@ -14,6 +14,7 @@ from srn.data.pipeline import (
     find_problems,
     pattern_counts,
     sample_order,
+    samples_of_batch,
     stream_crops,
 )
 from srn.data.sources import FrameSource, PairSource, PhotoSource
@@ -45,7 +46,8 @@ def test_every_crop_is_a_window_of_its_pair_and_both_sides_are_aligned(pairs_dir
     pairs = find_pairs(pairs_dir)
 
     for step, (blurry, sharp) in enumerate(take(stream_crops([PairSource(pairs)], 2, 16, seed=3), 4)):
-        for place, pair in enumerate(pairs_of_step(pairs, 2, 3, step)):
+        for place, (_, _, item) in enumerate(samples_of_batch([PairSource(pairs)], 2, 3, 2 * step)):
+            pair = pairs[item]
             images = [cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB) for f in (pair.blurry, pair.sharp)]
             crop = np.rint(sharp[place] * 255).astype(np.uint8)
             score = cv2.matchTemplate(images[1], crop, cv2.TM_SQDIFF)
