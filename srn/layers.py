@@ -50,9 +50,7 @@ class ResBlock(tf.keras.layers.Layer):
         return {**super().get_config(), **mine}
 
 
-def convolutions_of_res_blocks(
-    res_blocks: list[ResBlock],
-) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
+def convolutions_of_res_blocks(res_blocks: list[ResBlock]) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
     """Yields (`BLOCK/conv1`, layer), (`BLOCK/conv2`, layer) for each block in order."""
     for block in res_blocks:
         for convolution in (block.conv1, block.conv2):

@@ -92,22 +92,23 @@ class MultiScaleNetwork(DeblurringNetwork):
 
     def __init__(self, config: ModelConfig | dict, **kwargs):
         super().__init__(config, **kwargs)
+        made = self.config
         self.scale_networks = [
             ResidualStack(
-                self.config.width,
-                self.config.channels,
-                self.config.kernel_size,
-                self.config.res_blocks,
+                made.width,
+                made.channels,
+                made.kernel_size,
+                made.res_blocks,
                 name=f"scale{scale + 1}",
                 dtype=self.dtype_policy,
             )
-            for scale in range(self.config.num_scales)
+            for scale in range(made.num_scales)
         ]
         self.upsampling = [
             layers.SubpixelUpsampling(
-                self.config.channels, UPSAMPLING_KERNEL_SIZE, name=f"upsampling{scale + 1}", dtype="float32"
+                made.channels, UPSAMPLING_KERNEL_SIZE, name=f"upsampling{scale + 1}", dtype="float32"
             )
-            for scale in range(self.config.num_scales - 1)
+            for scale in range(made.num_scales - 1)
         ]
 
     @tf.function(reduce_retracing=True)
