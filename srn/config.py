@@ -11,7 +11,7 @@ from typing import Any
 
 UPSAMPLINGS = ("bilinear", "deconvolution", "subpixel")
 RESIZE_GRIDS = ("half_pixel", "legacy")
-LAYOUTS = ("encoder_decoder", "flat")
+LAYOUTS = ("encoder_decoder", "flat", "multi_scale")
 MAX_SCALES = 4
 NUM_STRIDES = 2  # Sec. 3.2: two EBlocks, each of stride 2
 
@@ -55,7 +55,8 @@ class ModelConfig:
       residual: whether ResBlocks have their shortcut. Without it (SR-ED, SR-Flat of Table 1) they are
         two plain convolutions, each with its ReLU.
       layout: "encoder_decoder", or "flat": the same layers in a row without strides and without skip
-        connections (SR-Flat, SR-RB of Table 1).
+        connections (SR-Flat, SR-RB of Table 1), or "multi_scale": the network of Nah et al. (`srn.nah`),
+        where `width` is that of all layers and `res_blocks` are those of one scale.
       bottleneck: what stands between encoder and decoder: a cell with a hidden state ("convlstm",
         "convrnn", "convgru": Sec. 3.1), one 3x3 "convolution", or "none".
       share_weights: whether all scales use the same weights; False is SC of Table 1.
@@ -128,6 +129,16 @@ class ModelConfig:
         object.__setattr__(self, "kappa", kappa)
 
     def _check_combinations(self):
+        if self.layout == "multi_scale":
+            several = self.num_scales > 1
+            for name, only in (
+                ("bottleneck", "none"),
+                ("residual", True),
+                ("share_weights", not several),
+                ("image_upsampling", "subpixel" if several else "bilinear"),
+            ):
+                why = f"{only!r} where layout='multi_scale' has num_scales={self.num_scales}"
+                _require(getattr(self, name) == only, name, getattr(self, name), why)
         if self.num_scales == 1:
             for name in ("image_upsampling", "state_upsampling"):
                 why = "'bilinear' where num_scales=1: nothing is handed to a finer scale"
@@ -136,8 +147,8 @@ class ModelConfig:
         if not self.is_recurrent:
             cells = ", ".join(name for name, cell in BOTTLENECKS.items() if cell.is_recurrent)
             why = f"where bottleneck={self.bottleneck!r}, which has no state as {cells} have"
-            for name, only in (("state_upsampling", "bilinear"), ("cell_stddev", None)):
-                _require(getattr(self, name) == only, name, getattr(self, name), f"{only!r} {why}")
+            for name, default in (("state_upsampling", "bilinear"), ("cell_stddev", None)):
+                _require(getattr(self, name) == default, name, getattr(self, name), f"{default!r} {why}")
 
     @property
     def is_recurrent(self) -> bool:

@@ -10,6 +10,8 @@ Names of convolutions follow the authors' checkpoints: `enc2_1` is the strided c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import tensorflow as tf
 
 DECONVOLUTION_SIZE = 4  # 4x4 in the authors' code, also where all other kernels are 3x3 (Table 1)
@@ -46,6 +48,13 @@ class ResBlock(tf.keras.layers.Layer):
         """All arguments of `__init__`."""
         mine = {"filters": self.filters, "kernel_size": self.kernel_size, "shortcut": self.shortcut}
         return {**super().get_config(), **mine}
+
+
+def convolutions_of_res_blocks(res_blocks: list[ResBlock]) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
+    """Yields (`BLOCK/conv1`, layer), (`BLOCK/conv2`, layer) for each block in order."""
+    for block in res_blocks:
+        for convolution in (block.conv1, block.conv2):
+            yield f"{block.name}/{convolution.name}", convolution
 
 
 class _Block(tf.keras.layers.Layer):
@@ -338,19 +347,19 @@ class DeconvolutionUpsampling(tf.keras.layers.Layer):
 
 @register
 class SubpixelUpsampling(tf.keras.layers.Layer):
-    """Doubles height and width by a 3x3 convolution to four times the channels, put side by side."""
+    """Doubles height and width by a convolution to four times the channels, put side by side."""
 
-    def __init__(self, channels: int, **kwargs):
+    def __init__(self, channels: int, kernel_size: int = 3, **kwargs):
         super().__init__(**kwargs)
-        self.channels = channels
-        self.convolution = _convolution(self, "conv", 4 * channels, 3, None)
+        self.channels, self.kernel_size = channels, kernel_size
+        self.convolution = _convolution(self, "conv", 4 * channels, kernel_size, None)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.nn.depth_to_space(self.convolution(inputs), block_size=2)
 
     def get_config(self) -> dict:
         """All arguments of `__init__`."""
-        return {**super().get_config(), "channels": self.channels}
+        return {**super().get_config(), "channels": self.channels, "kernel_size": self.kernel_size}
 
 
 def _convolution(owner, name, filters, kernel_size, activation, strides=1):

@@ -14,7 +14,10 @@ from srn import run_files, weights
 from srn.errors import InputError, WorkError, first_line
 from srn.files import write_atomically
 from srn.training import folder
+from srn.training.adversarial import Adversary
 from srn.training.average import WeightAverage
+
+_ADVERSARY = "adversary"  # in checkpoints
 
 
 class Checkpoints:
@@ -26,6 +29,8 @@ class Checkpoints:
       keep: number of newest checkpoints that stay.
       average: a `srn.training.average.WeightAverage` of the model, saved and restored with it; None for
         none. A run that had none so far begins it at the weights it has.
+      adversary: a critic that learns with the model, saved and restored with it; None for none. A run that
+        had none so far begins with it as it is.
       keep_every: checkpoints of multiples of this step stay as well; 0 for none. So does the best one.
       say: is given a line for each thing that is not as it should be.
 
@@ -41,10 +46,12 @@ class Checkpoints:
         average: WeightAverage | None = None,
         keep_every: int = 0,
         say: Callable[[str], Any] = print,
+        adversary: Adversary | None = None,
     ):
-        self.model, self.optimizer, self.average = model, optimizer, average
+        self.model, self.optimizer, self.average, self.adversary = model, optimizer, average, adversary
         self.model_dir, self._keep, self._keep_every, self._say = Path(model_dir), keep, keep_every, say
-        self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **_tracked(average))
+        others = {**_tracked(average), **_tracked_adversary(adversary)}
+        self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **others)
         known = weights.read_model_file(model_dir)
         if known is not None and not known.is_same_network(model.config):
             raise InputError(f"{model_dir}: holds the run of another model; choose another `model_dir`")
@@ -104,8 +111,10 @@ class Checkpoints:
                 f"{self.model_dir}: its run keeps an average of the weights; give its `ema_decay`"
             )
         begins = self.average is not None and not weights.has_average(prefix)
-        average = {} if begins else _tracked(self.average)
-        checkpoint = tf.train.Checkpoint(model=model, optimizer=self.optimizer, **average)
+        others = {} if begins else _tracked(self.average)
+        if _holds_adversary(prefix):
+            others.update(_tracked_adversary(self.adversary))
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=self.optimizer, **others)
         weights.restore(checkpoint, prefix, "a run of this model").expect_partial()
         if begins and self.average is not None:
             self.average.begin(model.trainable_variables)
@@ -186,6 +195,15 @@ class Checkpoints:
 
 def _tracked(average) -> dict:
     return {} if average is None else {weights.AVERAGE: average.values}
+
+
+def _tracked_adversary(adversary) -> dict:
+    return {} if adversary is None else {_ADVERSARY: adversary}
+
+
+def _holds_adversary(prefix) -> bool:
+    names = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    return any(name.startswith(f"{_ADVERSARY}/") for name in names)
 
 
 def _write_through(files: list[Path]) -> None:

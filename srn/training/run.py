@@ -15,7 +15,7 @@ from srn.data.pairs import Pair, find_pairs
 from srn.errors import WorkError, first_line
 from srn.training import folder
 from srn.training.config import FINISHED, TrainingConfig
-from srn.training.optimizers import OPTIMIZERS, make_schedule
+from srn.training.optimizers import OPTIMIZERS, adam, make_schedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +120,14 @@ class _Run:
         if config.ema_decay:
             average = WeightAverage(self.model.trainable_variables, config.ema_decay)
         self.checkpoints = Checkpoints(
-            self.model, optimizer, model_dir, config.keep, average, config.keep_every, say
+            self.model,
+            optimizer,
+            model_dir,
+            config.keep,
+            average,
+            config.keep_every,
+            say,
+            _make_adversary(config, schedule),
         )
 
     def finish(self, deadline: float) -> tuple[str, dict[str, float]]:
@@ -164,7 +171,6 @@ class _Run:
             raise WorkError("\n".join([*reasons, f"{saved}; mend it and give the same command"])) from error
 
     def _make_step(self):
-        from srn.training.losses import LOSSES
         from srn.training.step import make_training_step
 
         config = self._config
@@ -174,7 +180,8 @@ class _Run:
             config.clip_norm or None,
             config.jit_compile,
             self.checkpoints.average,
-            LOSSES[config.loss],
+            _choose_loss(config),
+            self.checkpoints.adversary,
             clip_all=config.clip_all,
             accumulate=config.accumulate,
             report_norms=True,
@@ -201,6 +208,23 @@ class _Run:
         weights = [part.weight for part in config.parts]
         first_sample = (step - 1) * config.batch_size
         return tell(self._sources, config.batch_size, config.crop_size, config.seed, first_sample, weights)
+
+
+def _make_adversary(config: TrainingConfig, schedule):
+    """The critic of the adversarial loss, which learns at the rate of the network; None for none."""
+    if not config.adversarial_weight:
+        return None
+    from srn.training.adversarial import Adversary, build_critic
+
+    return Adversary(build_critic(config.model_config.channels), adam(schedule), config.adversarial_weight)
+
+
+def _choose_loss(config: TrainingConfig) -> Callable:
+    """The named loss, with total variation beside it where that has a weight."""
+    from srn.training.losses import LOSSES, with_total_variation
+
+    loss = LOSSES[config.loss]
+    return with_total_variation(loss, config.tv_weight) if config.tv_weight else loss
 
 
 def _start_model(config: TrainingConfig, model_dir: Path):

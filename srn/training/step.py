@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from srn.training.adversarial import Adversary
 from srn.training.average import WeightAverage
 from srn.training.losses import multi_scale_loss
 
@@ -42,6 +43,7 @@ def make_training_step(
     jit_compile: bool = False,
     average: WeightAverage | None = None,
     loss: Callable = multi_scale_loss,
+    adversary: Adversary | None = None,
     *,
     clip_all: bool = False,
     accumulate: int = 1,
@@ -53,12 +55,13 @@ def make_training_step(
     The gradients of the recurrent cells alone are clipped, "to stabilise the training" (Sec. 4).
 
     Args:
-      model: a built `ScaleRecurrentNetwork`.
+      model: a built `DeblurringNetwork`.
       optimizer: a Keras optimizer; its slots are made here if they are not yet.
       clip_norm: global norm for the cells' gradients; None clips nothing, as the authors' code in fact does.
       jit_compile: whether XLA compiles the step; images must then have static shapes.
       average: of the model's trainable variables, to be kept by the step; None for none.
       loss: of (outputs, sharp, config), as `srn.training.losses.multi_scale_loss`, Eq. 3.
+      adversary: a critic that adds a term to the loss, and learns with each step; None for none.
       clip_all: whether all gradients are clipped together, to a global norm of `clip_norm`; not in the paper.
       accumulate: parts of equal size in which the batch is computed one after the other, for want of memory;
         their mean gradient is that of the batch.
@@ -67,32 +70,34 @@ def make_training_step(
         scope. Gradients are averaged before the clip, so that the update is that of the whole batch.
 
     The step's images are [B, H, W, C] in [0, 1]. It returns `loss`, `psnr` of the finest scale in dB (of the
-    clipped float images, over the batch), `recurrent_gradient_norm` before the clip (0 where there is none).
+    clipped float images, over the batch), `recurrent_gradient_norm` before the clip (0 where there is none),
+    and with an adversary the `critic_loss`.
     """
     variables = model.trainable_variables
     optimizer.build(variables)
 
     def differentiate(blurry, sharp):
-        """(loss, squared error of the finest scale, gradients) of some crops."""
+        """(restored images of the finest scale, loss, gradients) of some crops."""
         with tf.GradientTape() as tape:
             outputs = model(blurry, training=True)
             value = loss(outputs, sharp, model.config)
-        return value, error_of_batch(outputs[0], sharp), tape.gradient(value, variables)
+            if adversary is not None:
+                value += adversary.term(outputs[0])
+        return outputs[0], value, tape.gradient(value, variables)
 
     def mean_over_parts(blurry, sharp):
-        parts = [
-            differentiate(*part) for part in zip(tf.split(blurry, accumulate), tf.split(sharp, accumulate))
-        ]
-        values, errors, gradients = zip(*parts)
+        parts = zip(tf.split(blurry, accumulate), tf.split(sharp, accumulate))
+        outputs, values, gradients = zip(*(differentiate(*part) for part in parts))
         means = [tf.add_n(of_variable) / accumulate for of_variable in zip(*gradients)]
-        return tf.add_n(values) / accumulate, tf.add_n(errors) / accumulate, means
+        return tf.concat(outputs, axis=0), tf.add_n(values) / accumulate, means
 
     by_itself = {} if strategy is None else {"skip_gradients_aggregation": True}
     chosen = variables if clip_all else model.recurrent_variables
 
     def update(blurry, sharp):
         compute = differentiate if accumulate == 1 else mean_over_parts
-        value, error, gradients = compute(blurry, sharp)
+        restored, value, gradients = compute(blurry, sharp)
+        error = error_of_batch(restored, sharp)
         if strategy is not None:
             replica = tf.distribute.get_replica_context()
             value, error, *gradients = replica.all_reduce("MEAN", [value, error, *gradients])
@@ -108,6 +113,8 @@ def make_training_step(
             results.update(norms_of_parts(unclipped, variables, cell))
             after = norms_of_parts(gradients, variables, cell)
             results.update({f"clipped_{name}": norm for name, norm in after.items()})
+        if adversary is not None:
+            results["critic_loss"] = adversary.learn(restored, sharp)
         return results
 
     if strategy is None:
