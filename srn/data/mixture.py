@@ -8,8 +8,9 @@ import math
 from srn.data.pairs import DATASETS, find_pairs
 from srn.errors import InputError
 
+POOL = "pool"
 SYNTHETIC = ("photos", "frames")
-KINDS = (*DATASETS, *SYNTHETIC)
+KINDS = (*DATASETS, *SYNTHETIC, POOL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Part:
     """One part of a mixture.
 
     Attributes:
-      kind: a layout of pairs, "photos" (shaken) or "frames" (averaged).
+      kind: a layout of pairs, "photos" (shaken), "frames" (averaged) or "pool" (crops made in advance).
       folder: where it lies.
       share: of the crops; the shares of a mixture need not sum to 1.
     """
@@ -49,32 +50,47 @@ def _parse_part(text):
     return Part(kind, folder, number)
 
 
-def open_sources(parts: list[Part], crop_size: int, blur_folder: str = "blur", cache_dir=None) -> list:
+def open_sources(
+    parts: list[Part],
+    crop_size: int,
+    blur_folder: str = "blur",
+    cache_dir=None,
+    settings=None,
+    downscale: int = 1,
+) -> list:
     """Opens the source (`srn.data.sources`) of each part; everything is checked.
 
     Args:
       parts: of the mixture.
-      crop_size: pairs and frames must be at least as large.
+      crop_size: pairs and frames must be at least as large, after they are reduced.
       blur_folder: of GOPRO; see `find_pairs`.
       cache_dir: prepared cache of the one part that is of pairs, or None.
+      settings: a `srn.data.shake.ShakeSettings` for photographs and frames; None for the defaults.
+      downscale: whole factor by which all pictures are reduced, pools excepted.
 
     Raises `InputError` with a line for each thing that is wrong with a part.
     """
-    of_pairs = [part for part in parts if part.kind not in SYNTHETIC]
+    of_pairs = [part for part in parts if part.kind not in (*SYNTHETIC, POOL)]
     if cache_dir is not None and len(of_pairs) != 1:
         raise InputError(f"--cache_dir: is the cache of one data set of pairs; there are {len(of_pairs)}")
-    return [_open_source(part, crop_size, blur_folder, cache_dir) for part in parts]
+    return [_open_source(part, crop_size, blur_folder, cache_dir, settings, downscale) for part in parts]
 
 
-def _open_source(part, crop_size, blur_folder, cache_dir):
-    if part.kind not in SYNTHETIC:
-        pairs = find_pairs(part.folder, part.kind, "train", blur_folder, crop_size)
+def _open_source(part, crop_size, blur_folder, cache_dir, settings, downscale):
+    if part.kind not in (*SYNTHETIC, POOL):
+        pairs = find_pairs(part.folder, part.kind, "train", blur_folder, crop_size * downscale)
     # After the pairs are found good: these load TensorFlow.
     from srn.data.cache import PreparedCache
-    from srn.data.sources import FrameSource, PairSource, PhotoSource
+    from srn.data.pool import PoolSource
+    from srn.data.sources import LINEAR_LIGHT, FrameSource, PairSource, PhotoSource
 
+    if part.kind == POOL:
+        return PoolSource(part.folder, crop_size)
     if part.kind == "photos":
-        return PhotoSource(part.folder)
+        return PhotoSource(part.folder, settings, downscale)
     if part.kind == "frames":
-        return FrameSource(part.folder, crop_size)
-    return PairSource(pairs, None if cache_dir is None else PreparedCache(cache_dir, pairs))
+        linear_light = LINEAR_LIGHT if settings is None else settings.gamma_probability
+        return FrameSource(
+            part.folder, crop_size * downscale, linear_light=linear_light, downscale=downscale
+        )
+    return PairSource(pairs, None if cache_dir is None else PreparedCache(cache_dir, pairs), downscale)

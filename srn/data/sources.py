@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -21,7 +22,7 @@ from srn.data.pairs import SUFFIXES, image_size
 from srn.errors import InputError
 
 ALGORITHM = "philox"  # of random numbers; named, so that every device draws the same
-MEMORY = 128  # frames that are kept decoded
+MEMORY = 256  # pictures of a source that are kept decoded: 250 MiB of 1280x720 halved, 700 as they are
 LINEAR_LIGHT = 0.35  # part of the windows that is averaged in linear light
 
 
@@ -31,10 +32,11 @@ class PairSource:
     Args:
       pairs: `srn.data.pairs.Pair`s whose images are at least as large as the crop.
       cache: a `srn.data.cache.PreparedCache` of them, or None to decode their files.
+      downscale: whole factor by which crops are reduced: they are cut that much larger.
     """
 
-    def __init__(self, pairs: list, cache=None):
-        self.pairs, self.cache = pairs, cache
+    def __init__(self, pairs: list, cache=None, downscale: int = 1):
+        self.pairs, self.cache, self.downscale = pairs, cache, downscale
 
     def __len__(self):
         return len(self.pairs)
@@ -45,7 +47,7 @@ class PairSource:
 
         def read(sample, place):
             draws = tf.random.stateless_uniform([2], seed=tf.stack([seed, sample]), alg=ALGORITHM)
-            return read_window(place, draws, crop_size)
+            return reduce_images(read_window(place, draws, crop_size * self.downscale), self.downscale)
 
         return read
 
@@ -55,7 +57,7 @@ class PairSource:
 
         def read_window(place, draws, crop_size):
             both = tf.stack([decode(blurry_files[place]), decode(sharp_files[place])])
-            top, left = tf.unstack(_corner(tf.shape(both)[1:3], crop_size, draws))
+            top, left = tf.unstack(corner(tf.shape(both)[1:3], crop_size, draws))
             return both[:, top : top + crop_size, left : left + crop_size]
 
         return read_window
@@ -64,7 +66,7 @@ class PairSource:
         sizes, read = tf.constant(self.cache.sizes), self.cache.read_window
 
         def read_window(place, draws, crop_size):
-            top, left = tf.unstack(_corner(sizes[place], crop_size, draws))
+            top, left = tf.unstack(corner(sizes[place], crop_size, draws))
             return tf.numpy_function(read, [place, top, left, crop_size], tf.uint8, stateful=False)
 
         return read_window
@@ -75,17 +77,25 @@ class PhotoSource:
 
     Args:
       folder: of images, searched to its depth; those smaller than the crop are mirrored at their edges.
-      settings: a `srn.data.shake.ShakeSettings`; None for its defaults.
+      settings: a `srn.data.shake.ShakeSettings` for photographs at their own size; None for its defaults.
+      downscale: whole factor by which photographs are reduced before they are shaken.
 
     Raises `InputError` for a folder without images, and naming files that are none.
     """
 
-    def __init__(self, folder, settings=None):
+    def __init__(self, folder, settings=None, downscale: int = 1):
         # Not above: tensorflow-addons is loaded only where blur is made.
         from srn.data import shake
 
-        self._shake, self._settings = shake.shake_crop, settings or shake.ShakeSettings()
+        self._shake = shake.shake_crop
+        self._settings = (settings or shake.ShakeSettings()).downscaled(downscale)
         self.files = list(_images_below(Path(folder)))
+
+        @functools.lru_cache(maxsize=MEMORY)
+        def read(file):
+            return reduce_picture(read_picture(file), downscale)
+
+        self._read = read
 
     def __len__(self):
         return len(self.files)
@@ -96,8 +106,8 @@ class PhotoSource:
 
     def _make(self, crop_size, seed, sample, place):
         generator = np.random.default_rng((seed, sample))
-        other = read_picture(self.files[generator.integers(len(self.files))])
-        pair = self._shake(read_picture(self.files[place]), crop_size, generator, self._settings, other)
+        other = self._read(self.files[generator.integers(len(self.files))])
+        pair = self._shake(self._read(self.files[place]), crop_size, generator, self._settings, other)
         return np.stack([np.rint(side * 255).astype(np.uint8) for side in pair])
 
 
@@ -108,11 +118,22 @@ class FrameSource:
       folder: of frames, or of folders of frames; those of one folder have one size.
       smallest: height and width that each frame must have at least.
       shortest, longest: odd numbers of frames that are averaged; 7 to 13 as GOPRO.
+      linear_light: part of the windows that is averaged in linear light.
+      downscale: whole factor by which crops are reduced after the average: they are cut that much larger.
 
     Raises `InputError` for a folder without frames, or with fewer than a window has.
     """
 
-    def __init__(self, folder, smallest: int = 1, shortest: int = SHORTEST, longest: int = LONGEST):
+    def __init__(
+        self,
+        folder,
+        smallest: int = 1,
+        shortest: int = SHORTEST,
+        longest: int = LONGEST,
+        linear_light: float = LINEAR_LIGHT,
+        downscale: int = 1,
+    ):
+        self._linear_light, self._downscale = linear_light, downscale
         self._lengths = range(shortest, longest + 1, 2)
         self._sequences, self._starts = [], []
         by_folder = {}
@@ -142,10 +163,29 @@ class FrameSource:
         sequence, start = self._starts[place]
         length = int(generator.choice(self._lengths))
         frames = [self._read(file) for file in self._sequences[sequence][start : start + length]]
-        top, left = (int(generator.integers(side - crop_size + 1)) for side in frames[0].shape[:2])
-        crops = np.stack([frame[top : top + crop_size, left : left + crop_size] for frame in frames])
-        gamma = 2.2 if generator.random() < LINEAR_LIGHT else 1.0
-        return np.stack([average_window(crops, gamma), crops[length // 2]])
+        side = crop_size * self._downscale
+        top, left = (int(generator.integers(size - side + 1)) for size in frames[0].shape[:2])
+        crops = np.stack([frame[top : top + side, left : left + side] for frame in frames])
+        gamma = 2.2 if generator.random() < self._linear_light else 1.0
+        pair = average_window(crops, gamma), crops[length // 2]
+        return np.stack([reduce_picture(picture, self._downscale) for picture in pair])
+
+
+def reduce_picture(picture: np.ndarray, factor: int) -> np.ndarray:
+    """Means of `factor` x `factor` pixels, rounded: uint8 [H, W, 3] -> uint8 [H // factor, W // factor, 3]."""
+    if factor == 1:
+        return picture
+    height, width = (side // factor for side in picture.shape[:2])
+    picture = picture[: height * factor, : width * factor]
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def reduce_images(images: tf.Tensor, factor: int) -> tf.Tensor:
+    """`reduce_picture` for uint8 [B, H, W, 3], H and W multiples of `factor`."""
+    if factor == 1:
+        return images
+    means = tf.nn.avg_pool2d(tf.cast(images, tf.float32), factor, factor, "VALID")
+    return tf.cast(tf.round(means), tf.uint8)
 
 
 def decode(file) -> tf.Tensor:
@@ -154,7 +194,7 @@ def decode(file) -> tf.Tensor:
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def _corner(size, crop_size, draws):
+def corner(size, crop_size, draws):
     """The window's first row and column: `draws` in [0, 1) spread over the places that there are."""
     places = tf.cast(size - crop_size + 1, tf.float32)
     return tf.cast(draws * places, tf.int32)
