@@ -45,6 +45,18 @@ _SEED = flags.DEFINE_integer(
     "seed", 0, "Of start values, order and crops.", lower_bound=0, upper_bound=2**31 - 1
 )
 
+_OPTIMIZER = flags.DEFINE_enum(
+    "optimizer", "adam", ["adam", "muon"], "Adam is the paper's. Muon wants --learning_rate=0.01 or so."
+)
+_SCHEDULE = flags.DEFINE_enum(
+    "schedule",
+    "polynomial",
+    ["polynomial", "trapezoid"],
+    "The paper's decay; or a constant rate that falls in a line over the last --fall_steps of --max_steps.",
+)
+_FALL_STEPS = flags.DEFINE_integer(
+    "fall_steps", 0, "Of the trapezoid; 0: no fall, for a run to be prolonged.", lower_bound=0
+)
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 1e-4, "At step 0.", lower_bound=0.0)
 _END_LEARNING_RATE = flags.DEFINE_float(
     "end_learning_rate", 1e-6, "At the end of the decay.", lower_bound=0.0
@@ -102,8 +114,10 @@ def main() -> int:
     tf.keras.utils.set_random_seed(_SEED.value)
     model = _start_model(model_dir)
     decay_steps = _DECAY_STEPS.value or _EPOCHS.value * max(num_parts // _BATCH_SIZE.value, 1)
-    checkpoints = Checkpoints(model, _optimizer(decay_steps), model_dir, _KEEP.value, _average(model))
-    first_step, max_steps = checkpoints.resume(), _MAX_STEPS.value or decay_steps
+    max_steps = _MAX_STEPS.value or decay_steps
+    optimizer = _optimizer(model, decay_steps, max_steps)
+    checkpoints = Checkpoints(model, optimizer, model_dir, _KEEP.value, _average(model))
+    first_step = checkpoints.resume()
     write_atomically(model_dir / "flags.cfg", command.own_flags_as_flagfile().encode())
     print(
         f"{_MODEL.value}: {model.count_params():,} parameters; {_describe(parts, sources)}; "
@@ -116,13 +130,24 @@ def main() -> int:
     return _say_goodbye(ended_by, checkpoints.step, model_dir)
 
 
-def _optimizer(decay_steps):
-    from srn.training import Warmup, make_optimizer, polynomial_decay
+def _optimizer(model, decay_steps, max_steps):
+    from srn.optimizers import make_muon
+    from srn.training import Warmup, make_optimizer
 
-    schedule = polynomial_decay(
-        _LEARNING_RATE.value, decay_steps, _END_LEARNING_RATE.value, _DECAY_POWER.value
-    )
-    return make_optimizer(Warmup(schedule, _WARMUP_STEPS.value) if _WARMUP_STEPS.value else schedule)
+    schedule = _schedule(decay_steps, max_steps)
+    if _WARMUP_STEPS.value:
+        schedule = Warmup(schedule, _WARMUP_STEPS.value)
+    return make_muon(model, schedule) if _OPTIMIZER.value == "muon" else make_optimizer(schedule)
+
+
+def _schedule(decay_steps, max_steps):
+    from srn.schedules import Trapezoid
+    from srn.training import polynomial_decay
+
+    rate, end_rate = _LEARNING_RATE.value, _END_LEARNING_RATE.value
+    if _SCHEDULE.value == "trapezoid":
+        return Trapezoid(rate, max_steps, _FALL_STEPS.value, end_rate)
+    return polynomial_decay(rate, decay_steps, end_rate, _DECAY_POWER.value)
 
 
 def _average(model):
