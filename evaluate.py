@@ -19,7 +19,8 @@ from absl import flags
 import srn
 from srn import command, metrics, provenance
 from srn.data.kohler import find_kohler
-from srn.data.pairs import DATASETS, find_pairs, layout_of
+from srn.data.layouts import DATASETS
+from srn.data.pairs import find_pairs, layout_of
 from srn.errors import InputError, WorkError
 from srn.evaluation import methods, outcome, scoring
 from srn.evaluation.journal import Journal

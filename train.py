@@ -109,7 +109,7 @@ def main() -> int:
 
     import tensorflow as tf  # after all that can be checked without it
 
-    from srn.training_run import Checkpoints
+    from srn.training.loop import Checkpoints
 
     tf.keras.utils.set_random_seed(_SEED.value)
     model = _start_model(model_dir)
@@ -131,8 +131,8 @@ def main() -> int:
 
 
 def _optimizer(model, decay_steps, max_steps):
-    from srn.optimizers import make_muon
-    from srn.training import Warmup, make_optimizer
+    from srn.training.muon import make_muon
+    from srn.training.optimizers import Warmup, make_optimizer
 
     schedule = _schedule(decay_steps, max_steps)
     if _WARMUP_STEPS.value:
@@ -141,8 +141,8 @@ def _optimizer(model, decay_steps, max_steps):
 
 
 def _schedule(decay_steps, max_steps):
-    from srn.schedules import Trapezoid
-    from srn.training import polynomial_decay
+    from srn.training.trapezoid import Trapezoid
+    from srn.training.optimizers import polynomial_decay
 
     rate, end_rate = _LEARNING_RATE.value, _END_LEARNING_RATE.value
     if _SCHEDULE.value == "trapezoid":
@@ -151,7 +151,7 @@ def _schedule(decay_steps, max_steps):
 
 
 def _average(model):
-    from srn.training import WeightAverage
+    from srn.training.optimizers import WeightAverage
 
     return WeightAverage(model.trainable_variables, _EMA_DECAY.value) if _EMA_DECAY.value else None
 
@@ -172,11 +172,11 @@ def _describe(parts, sources) -> str:
 
 
 def _train(model, sources, shares, checkpoints, max_steps, model_dir):
-    """Calls `srn.training_run.train`; an image that cannot be decoded is named."""
+    """Calls `srn.training.loop.train`; an image that cannot be decoded is named."""
     from tensorflow import errors
 
     from srn.data import pipeline
-    from srn.training_run import train
+    from srn.training.loop import train
 
     batches = pipeline.stream_crops(
         sources,
@@ -230,7 +230,8 @@ def _check_crop_size(config: ModelConfig) -> None:
 
 def _start_model(model_dir):
     """The network at the start that the flags name; a run to resume needs none of them."""
-    from srn import initialisation, weights, zoo
+    from srn import weights, zoo
+    from srn.training import initialisation
 
     begins = not weights.has_checkpoint(model_dir)
     if _INIT_FROM.value is not None and begins:

@@ -20,7 +20,7 @@ import numpy as np
 
 from srn import metrics
 from srn.data.pairs import find_pairs
-from srn.evaluation.images import read_image
+from srn.images import read_rgb
 
 PATCH, REACH = 128, 32  # side of a patch; the kernel is looked for within this many pixels of its centre
 TEXTURE = 12.0  # least standard deviation of the sharp patch, in grey levels
@@ -54,7 +54,7 @@ def describe(label: str, folder: str) -> str:
     pairs = pairs[:: max(len(pairs) // MOST_PAIRS, 1)]
     scores, lengths, gradients = [], [], []
     for pair in pairs:
-        blurry, sharp = read_image(pair.blurry), read_image(pair.sharp)
+        blurry, sharp = read_rgb(pair.blurry), read_rgb(pair.sharp)
         scores.append(metrics.psnr(blurry, sharp, data_range=255))
         lengths += motion_lengths(gray(blurry), gray(sharp))
         gradients.append(gradient_shares(gray(blurry)))
@@ -109,7 +109,7 @@ def gradient_shares(image: np.ndarray) -> list[float]:
 
 def check_lengths(folder: str) -> None:
     """Blurs sharp pictures by straight strokes and prints the length that is found."""
-    pictures = [gray(read_image(pair.sharp)) for pair in find_pairs(folder)[:4]]
+    pictures = [gray(read_rgb(pair.sharp)) for pair in find_pairs(folder)[:4]]
     for length in (5, 9, 15, 25, 35):
         for name, kernel in (
             ("level", np.ones((1, length))),

@@ -102,12 +102,11 @@ def time_keras(ckpt, seconds) -> float:
     """Megapixels a second of the same photographs, decoded, through the model in this process."""
     import tensorflow as tf
 
-    from srn.inference.restoring import restore_colour
     from srn.weights import load_model
 
     model = load_model(ckpt)
     restore = tf.function(
-        lambda image: restore_colour(model, image),
+        lambda image: model.restore(image),
         input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
     )
     images = [np.float32(draw(size, seed)[np.newaxis]) / 255 for seed, size in enumerate(MIXED)]

@@ -15,17 +15,15 @@ import json
 import zlib
 from pathlib import Path
 
-import cv2
 import numpy as np
 from absl import flags
 from tqdm import tqdm
 
 from srn import command
-from srn.data import frames
-from srn.data.layouts import SUFFIXES
-from srn.data.pairs import image_size
 from srn.errors import InputError, WorkError
 from srn.files import require_writable, write_atomically
+from srn.images import SUFFIXES, is_image, read_rgb, size_of, write_png
+from srn.synthesis import frames
 
 _FRAMES = flags.DEFINE_string("frames", None, "A video, or a folder of frames in the order of their names.")
 _PHOTOS = flags.DEFINE_string("photos", None, "A folder of sharp photographs.")
@@ -86,15 +84,15 @@ def _make(jobs, out_dir, bar) -> tuple:
             if not all(file.exists() for file in files):
                 try:
                     pictures = make()
-                except InputError as error:
+                except (InputError, WorkError) as error:
                     failures[str(error)] = True  # once for a photograph, however many pairs it was to give
                     continue
                 for file, picture in zip(files, pictures):
-                    _, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-                    write_atomically(file, png.tobytes())
+                    write_png(file, picture)
                 made += 1
             bar.update()
-    except InputError as error:  # of the jobs: too few frames, or one among many that cannot be read
+    # Of the jobs: too few frames, or one among many that cannot be read.
+    except (InputError, WorkError) as error:
         if not made:
             raise
         failures[str(error)] = True
@@ -127,7 +125,7 @@ def _jobs_of_photos() -> tuple:
     sound = [photo for photo in photos if _is_sound(photo)]  # what foregrounds can be cut from
     if not sound:
         raise InputError(f"{_PHOTOS.value}: none of its photographs can be read")
-    from srn.data import shake  # not above: it loads TensorFlow
+    from srn.synthesis import shake  # not above: it loads TensorFlow
 
     settings = shake.ShakeSettings(longest=_LONGEST.value)
     if _GAMMA.value is not None:
@@ -137,7 +135,8 @@ def _jobs_of_photos() -> tuple:
         # Keyed by the name, not the place: a pair keeps its shake when photographs are added.
         generator = np.random.default_rng((_SEED.value, zlib.crc32(photo.stem.encode()), number))
         other = sound[int(generator.integers(len(sound)))]
-        pair = shake.shake(frames.read_picture(photo), generator, settings, frames.read_picture(other))
+        sharp, foreground = (read_rgb(path, upright=True) for path in (photo, other))
+        pair = shake.shake(sharp, generator, settings, foreground)
         return [np.rint(picture * 255).astype(np.uint8) for picture in pair]
 
     source, numbers = Path(_PHOTOS.value).resolve().name, range(_COUNT_PER_PHOTO.value)
@@ -153,8 +152,7 @@ def _find_photos(folder) -> list:
     """The photographs of a folder, in the order of their names."""
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; --photos takes a folder of sharp photographs")
-    found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]
-    photos = {path.stem: path for path in found if not path.name.startswith(".")}
+    photos = {path.stem: path for path in sorted(folder.iterdir()) if is_image(path)}
     if not photos:
         raise InputError(f"{folder}: no photograph ({', '.join(SUFFIXES)}) in it")
     return list(photos.values())
@@ -162,7 +160,7 @@ def _find_photos(folder) -> list:
 
 def _is_sound(photo) -> bool:
     try:
-        image_size(photo)
+        size_of(photo)
     except InputError:
         return False
     return True

@@ -42,7 +42,8 @@ def main() -> int:
     """Makes the pool that the flags describe, or verifies it; returns the exit code."""
     if _VERIFY.value:
         return _verify()
-    from srn.data import pipeline, pool, shake  # not above: they load TensorFlow
+    from srn.data import pipeline, pool
+    from srn.synthesis import shake  # not above: they load TensorFlow
 
     settings = dataclasses.replace(shake.SYNTHESES[_SYNTHESIS.value], soften=_SOFTEN.value)
     parts = parse_mix(_MIX.value)

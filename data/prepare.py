@@ -12,7 +12,8 @@ import sys
 from absl import flags
 
 from srn import command
-from srn.data.pairs import DATASETS, find_pairs
+from srn.data.layouts import DATASETS
+from srn.data.pairs import find_pairs
 from srn.errors import InputError, WorkError
 from srn.files import require_writable
 

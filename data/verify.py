@@ -15,7 +15,7 @@ from absl import flags
 
 from srn import command
 from srn.data import verification
-from srn.data.pairs import DATASETS
+from srn.data.layouts import DATASETS
 from srn.errors import InputError, WorkError
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data set, or a list of pairs.")

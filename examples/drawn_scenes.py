@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from srn.command import quiet_tensorflow
 from srn.files import write_atomically
+from srn.images import write_png
 
 SPLITS = ("train", "test")
 SIDES = ("blur", "sharp")
@@ -107,7 +108,7 @@ def picture_path(folder: Path, side: str, split: str, index: int) -> Path:
 def draw_pair(seed: int, split: str, index: int, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """Draws one scene: (blurry, sharp), uint8 RGB [H, W, 3]."""
     # TensorFlow takes seconds to import, and neither --help nor a set that is there needs it.
-    from srn.data import blur
+    from srn.synthesis import blur
 
     generator = np.random.default_rng((seed, SPLITS.index(split), index))
     scene = scenery.SCENES[index % len(scenery.SCENES)]
@@ -118,7 +119,7 @@ def draw_pair(seed: int, split: str, index: int, width: int, height: int) -> tup
 
 def draw_frames(generator, scene, height, width) -> np.ndarray:
     """Draws the sub-frames of one exposure: float32 [sub-frames, H, W, 3] in [0, 1], odd in number."""
-    from srn.data import blur
+    from srn.synthesis import blur
 
     def look(image, path):
         return blur.views(image, blur.projective_transforms(path, *image.shape[:2])).numpy()
@@ -146,8 +147,7 @@ def draw_frames(generator, scene, height, width) -> np.ndarray:
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
     """Writes uint8 RGB as PNG, whole or not at all."""
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    write_atomically(path, encoded.tobytes())
+    write_png(path, picture)
 
 
 def _to_uint8(picture):

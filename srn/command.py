@@ -5,50 +5,73 @@ absl's own `app.run` answers a wrong flag with a page of usage and a mistake wit
 * `--help` prints the command's own flags and exits with 0,
 * an unknown flag, a bad value, a stray word (on the command line or in a flagfile) is one line, exit code 2,
 * `srn.errors.InputError` is its lines, exit code 2; `srn.errors.WorkError` its lines, exit code 1,
-* a file or disk that fails (`OSError`) is one line, exit code 1; Ctrl-C is one line, exit code 130.
+* a file or disk that fails (`OSError`) is one line, exit code 1; Ctrl-C is one line, exit code 130,
+* a reader of the output that has gone (`train.py --help | head`) ends the command without a word.
 
-`srn-deblur`, which has an argument parser of its own, shares the last three by `exit_code_of`.
+The library's messages name its arguments: at the start of a line (`crop_size=250 is ...`) or in backquotes.
+Where a command has a flag of that name, its line names the flag: `--crop_size=250 is ...`.
+
+`srn-deblur`, which has an argument parser of its own, shares the last four by `exit_code_of`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
+from collections.abc import Callable, Container
+from pathlib import Path
 
 from absl import flags
 
 from srn.errors import InputError, WorkError
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
+_HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
+_QUOTES = re.compile(r"""^(--?\w+=)(["'])(.*)\2$""")
+_ARGUMENT = re.compile(r"^(\w+)(?=[=:])|`(\w+)`", re.MULTILINE)
 
 
-def run(main, argv: list | None = None) -> None:
+def run(main: Callable[[], int], argv: list[str] | None = None) -> None:
     """Parses the flags, calls `main()` and exits with its result."""
     argv = sys.argv if argv is None else argv
-    if any(word in ("--help", "-h", "-help", "--helpfull", "--helpshort") for word in argv[1:]):
-        print(f"{sys.modules['__main__'].__doc__}\nFlags, which may also stand in a file: --flagfile=FILE\n")
-        print(flags.FLAGS.main_module_help())
-        sys.exit(DONE)
 
-    def parse_and_run():
+    def parse_and_run() -> int:
+        if any(word in _HELP for word in argv[1:]):
+            print(
+                f"{sys.modules['__main__'].__doc__}\nFlags, which may also stand in a file: --flagfile=FILE\n"
+            )
+            print(flags.FLAGS.main_module_help())
+            return DONE
         _parse(argv)
         return main()
 
     quiet_tensorflow()
-    sys.exit(exit_code_of(parse_and_run, os.path.basename(argv[0])))
+    sys.exit(exit_code_of(parse_and_run, os.path.basename(argv[0]), flags.FLAGS))
 
 
-def exit_code_of(call, name: str) -> int:
-    """What `call()` returns, or the code of its error, whose lines are printed as those of command `name`."""
+def exit_code_of(call: Callable[[], int], name: str, known_flags: Container[str] = ()) -> int:
+    """What `call()` returns, or the code of its error, whose lines are printed as those of command `name`.
+
+    Args:
+      call: the work.
+      name: of the command.
+      known_flags: names of arguments that are flags of the command.
+    """
     try:
-        return call()
+        code = call()
+        sys.stdout.flush()  # here, where a reader that has gone is no error
+        return code
     except (flags.Error, InputError) as error:
-        print_error(name, error)
+        print_error(name, name_flags(str(error), known_flags))
         return WRONG_CALL
     except WorkError as error:
-        print_error(name, error)
+        print_error(name, name_flags(str(error), known_flags))
         return FAILED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes at its end
+        return exit_code_of_signal("SIGPIPE")
     except OSError as error:  # a full disk, a folder that may not be read
         print_error(name, f"{error.filename or 'input or output'}: {error.strerror or error}")
         return FAILED
@@ -57,17 +80,57 @@ def exit_code_of(call, name: str) -> int:
         return exit_code_of_signal("SIGINT")
 
 
-def _parse(argv):
-    try:
-        words = flags.FLAGS(argv)[1:]
-    except UnicodeDecodeError as error:
-        raise InputError("--flagfile: not a text file") from error
+def name_flags(message: str, known_flags: Container[str]) -> str:
+    """Puts `--` before the arguments that a message of the library names, where they are flags."""
+
+    def name(match: re.Match) -> str:
+        argument = match[1] or match[2]
+        return f"--{argument}" if argument in known_flags else match[0]
+
+    return _ARGUMENT.sub(name, message)
+
+
+def _parse(argv: list[str]) -> None:
+    words = flags.FLAGS([argv[0], *_expand_flagfiles(argv[1:])])[1:]
     if words:
         what = "a flag begins with --; in a flagfile each stands on a line of its own"
         raise InputError("\n".join(f"what is {word!r}? {what}" for word in words))
 
 
-def print_error(name: str, error) -> None:
+def _expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]:
+    """The words with the lines of each flagfile in the place of `--flagfile=FILE`, as absl has it."""
+    expanded, words = [], iter(words)
+    for word in words:
+        name, sign, path = word.partition("=")
+        if name not in ("--flagfile", "-flagfile"):
+            expanded.append(word)
+            continue
+        path = path if sign else next(words, "")
+        if path in outer:
+            raise InputError(f"--flagfile={path}: a flagfile that names itself")
+        expanded += _expand_flagfiles(read_flagfile(path), (*outer, path))
+    return expanded
+
+
+def read_flagfile(path: str | os.PathLike[str]) -> list[str]:
+    """The flags in a file as people write it, one a line: `--name=value`.
+
+    A byte order mark, blanks around a line, and quotes around a value are left out; lines that are empty or
+    begin with `#` or `//` are comments. UTF-8 in any locale.
+
+    Raises `InputError` naming a file that cannot be read.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"--flagfile={path}: not a text file in UTF-8") from error
+    except OSError as error:
+        raise InputError(f"--flagfile={path}: cannot be read ({error.strerror})") from error
+    words = (line.strip() for line in lines)
+    return [_QUOTES.sub(r"\1\3", word) for word in words if word and not word.startswith(("#", "//"))]
+
+
+def print_error(name: str, error: object) -> None:
     """Prints each line of `error` on stderr, after the name of the command."""
     for line in str(error).splitlines():
         print(f"{name}: {line}", file=sys.stderr)

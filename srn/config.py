@@ -8,13 +8,36 @@ from __future__ import annotations
 import dataclasses
 import math
 
-BOTTLENECKS = ("convlstm", "convrnn", "convgru", "convolution", "none")
-RECURRENT_BOTTLENECKS = ("convlstm", "convrnn", "convgru")
 UPSAMPLINGS = ("bilinear", "deconvolution", "subpixel")
 RESIZE_GRIDS = ("half_pixel", "legacy")
 LAYOUTS = ("encoder_decoder", "flat")
 MAX_SCALES = 4
 NUM_STRIDES = 2  # Sec. 3.2: two EBlocks, each of stride 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Bottleneck:
+    """What may stand between encoder and decoder.
+
+    Attributes:
+      layer: its class in `srn.layers`; None for nothing.
+      is_recurrent: whether it has a hidden state.
+      scope: what stands before the names of its convolutions, as in the authors' checkpoints.
+    """
+
+    layer: str | None
+    is_recurrent: bool = False
+    scope: str = ""
+
+
+# To add a cell: its layer in `srn.layers`, and a line here.
+BOTTLENECKS = {
+    "convlstm": Bottleneck("ConvLSTM2D", is_recurrent=True, scope="convLSTM"),
+    "convrnn": Bottleneck("ConvRNN2D", is_recurrent=True, scope="convrnn"),
+    "convgru": Bottleneck("ConvGRU2D", is_recurrent=True, scope="convgru"),
+    "convolution": Bottleneck("ConvolutionBottleneck", scope="convolution"),
+    "none": Bottleneck(None),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +133,7 @@ class ModelConfig:
                 _require(getattr(self, name) == "bilinear", name, getattr(self, name), why)
             _require(self.share_weights, "share_weights", False, "True where num_scales=1")
         if not self.is_recurrent:
-            cells = ", ".join(RECURRENT_BOTTLENECKS)
+            cells = ", ".join(name for name, cell in BOTTLENECKS.items() if cell.is_recurrent)
             why = f"where bottleneck={self.bottleneck!r}, which has no state as {cells} have"
             for name, only in (("state_upsampling", "bilinear"), ("cell_stddev", None)):
                 _require(getattr(self, name) == only, name, getattr(self, name), f"{only!r} {why}")
@@ -118,7 +141,7 @@ class ModelConfig:
     @property
     def is_recurrent(self) -> bool:
         """Whether a hidden state goes from scale to scale."""
-        return self.bottleneck in RECURRENT_BOTTLENECKS
+        return BOTTLENECKS[self.bottleneck].is_recurrent
 
     @property
     def strides(self) -> int:

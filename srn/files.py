@@ -1,4 +1,4 @@
-"""Files: written so that they are either whole or not there, and what their headers say."""
+"""Files: written so that they are either whole or not there."""
 
 from __future__ import annotations
 
@@ -43,12 +43,3 @@ def require_writable(folder: str | os.PathLike[str]) -> None:
         probe.unlink()
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
-
-
-def has_deep_channels(image) -> bool:
-    """Whether an image just opened by Pillow, not yet loaded, has more than 8 bits a channel in its file.
-
-    Pillow opens 16-bit colour as mode RGB; only how the file's pixels are stored tells.
-    """
-    stored_as = str([tile[3] for tile in image.tile])
-    return image.mode.startswith(("I", "F")) or ";16" in stored_as or ";32" in stored_as

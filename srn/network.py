@@ -6,7 +6,7 @@ Tao et al., "Scale-recurrent Network for Deep Image Deblurring", CVPR 2018. The 
   Eq. 2   f_i = Net_E(B_i, up(I_{i+1}); theta_E)                     `ScaleNetwork.call`
           h_i, g_i = ConvLSTM(up(h_{i+1}), f_i; theta_LSTM)
           I_i = Net_D(g_i; theta_D)
-  Eq. 3   the loss                                                   `srn.losses.multi_scale_loss`
+  Eq. 3   the loss                                                   `srn.training.losses.multi_scale_loss`
 
 i = 1 is the finest scale; lists over the scales are finest first, so item 0 is the paper's scale 1.
 Images are float32 in [0, 1], gamma-encoded as stored in files, [B, H, W, C]; outputs are not clipped.
@@ -21,14 +21,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from srn import layers, pyramid
-from srn.config import ModelConfig
-
-_BOTTLENECKS = {
-    "convlstm": layers.ConvLSTM2D,
-    "convrnn": layers.ConvRNN2D,
-    "convgru": layers.ConvGRU2D,
-    "convolution": layers.ConvolutionBottleneck,
-}
+from srn.config import BOTTLENECKS, ModelConfig
 
 
 @layers.register
@@ -65,13 +58,13 @@ class ScaleNetwork(tf.keras.layers.Layer):
         self.out_block = layers.OutBlock(1, width, channels=self.config.channels, name="out_block", **block)
 
     def _make_bottleneck(self, filters):
-        if self.config.bottleneck == "none":
+        layer = BOTTLENECKS[self.config.bottleneck].layer
+        if layer is None:
             return None
         initializer = "glorot_uniform"
         if self.config.cell_stddev is not None:
             initializer = tf.keras.initializers.TruncatedNormal(0.0, self.config.cell_stddev)
-        make = _BOTTLENECKS[self.config.bottleneck]
-        return make(
+        return getattr(layers, layer)(
             filters,
             kernel_initializer=initializer,
             name=self.config.bottleneck,
@@ -112,7 +105,7 @@ class ScaleNetwork(tf.keras.layers.Layer):
             yield block.convolution.name, block.convolution
             yield from _res_block_convolutions(block)
         if self.bottleneck is not None:
-            scope = {"convlstm": "convLSTM"}.get(self.config.bottleneck, self.config.bottleneck)
+            scope = BOTTLENECKS[self.config.bottleneck].scope
             for convolution in _convolutions_of(self.bottleneck):
                 yield f"{scope}/{convolution.name}", convolution
         for block in (*self.decoder, self.out_block):
@@ -190,6 +183,24 @@ class ScaleRecurrentNetwork(tf.keras.Model):
             restored, states = self._network_at(scale)((blurry_image, estimate), states)  # I_i, h_i
             outputs.append(pyramid.crop_to(restored, pyramid.size_at_scale(size, scale)))
         return outputs[::-1]
+
+    def restore(self, images: tf.Tensor) -> tf.Tensor:
+        """Restores colour images at the finest scale, through any number of channels.
+
+        A one-channel model gets the R, G and B planes as a batch of three, as the authors test theirs.
+
+        Args:
+          images: [B, H, W, 3], float32 in [0, 1].
+
+        Returns:
+          [B, H, W, 3], float32, not clipped.
+        """
+        if self.config.channels == 3:
+            return self(images)[0]
+        batch, height, width = tf.unstack(tf.shape(images)[:3])
+        planes = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), [3 * batch, height, width, 1])
+        restored = tf.reshape(self(planes)[0], [batch, 3, height, width])
+        return tf.transpose(restored, [0, 2, 3, 1])
 
     def _network_at(self, scale):
         return self.scale_networks[scale if len(self.scale_networks) > 1 else 0]

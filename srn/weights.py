@@ -22,7 +22,7 @@ from srn.files import write_atomically
 from srn.zoo import build_model, get_config, name_of
 
 MODEL_FILE = "model.json"
-AVERAGE = "average"  # of own checkpoints: what `srn.training.WeightAverage` keeps
+AVERAGE = "average"  # of own checkpoints: what `srn.training.optimizers.WeightAverage` keeps
 KINDS = (
     "a model directory, a checkpoint prefix (own or the authors'), weights as .npz, "
     "or the name of released weights"

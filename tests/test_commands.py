@@ -453,7 +453,7 @@ def test_images_too_small_for_ssim_are_found_before_work_begins(command, tmp_pat
 
 def test_nothing_but_blur_synthesis_imports_tensorflow_addons(command):
     code = (
-        "import sys, srn.official, srn.weights, srn.training_run, srn.data.pipeline, srn.serving.export\n"
+        "import sys, srn.official, srn.weights, srn.training.loop, srn.data.pipeline, srn.serving.export\n"
         "import srn.inference.command, srn.inference.deblurrer, srn.evaluation.reports\n"
         "print(any(name.startswith('tensorflow_addons') for name in sys.modules))"
     )

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import srn
 from srn.config import ModelConfig
-from srn.evaluation.images import read_image
+from srn.images import read_rgb
 from srn.serving.export import export_savedmodel
 
 DEMO = Path(__file__).resolve().parents[1] / "examples" / "demo.py"
@@ -15,5 +15,5 @@ def test_the_picture_of_the_demo_is_drawn_through_the_savedmodel(pairs_dir, tmp_
 
     runpy.run_path(str(DEMO))["draw_picture"](pairs_dir, folder, tmp_path / "demo.png")
 
-    assert read_image(tmp_path / "demo.png").shape[1] > 3 * 400
+    assert read_rgb(tmp_path / "demo.png").shape[1] > 3 * 400
     assert len(list((tmp_path / "restored").iterdir())) == 4

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from srn import official
 from srn.errors import InputError
-from srn.losses import multi_scale_loss
-from srn.training import make_optimizer, make_training_step
+from srn.training.losses import multi_scale_loss
+from srn.training.optimizers import make_optimizer
+from srn.training.step import make_training_step
 
 KINDS = {"lstm": "official_lstm", "color": "official_color", "lstm_color": "official_lstm_color"}
 

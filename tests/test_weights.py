@@ -8,8 +8,8 @@ import srn
 from srn import official, weights
 from srn.config import ModelConfig
 from srn.errors import InputError
-from srn.training import make_optimizer
-from srn.training_run import Checkpoints
+from srn.training.loop import Checkpoints
+from srn.training.optimizers import make_optimizer
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 

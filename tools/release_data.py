@@ -18,9 +18,9 @@ from pathlib import Path
 from absl import flags
 
 from srn import command
-from srn.data.layouts import SUFFIXES
 from srn.data.pairs import find_pairs
 from srn.errors import InputError
+from srn.images import is_image
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_LINKS, FRAME_LINKS = 8, 3
@@ -61,7 +61,7 @@ def main() -> int:
 
 def shake_photographs(out: Path) -> list:
     """The first photographs by name, each shaken twice; their pairs."""
-    files = sorted(path for path in Path(_PHOTOS.value).glob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in Path(_PHOTOS.value).glob("*") if is_image(path))
     photographs = files[: _SHAKEN.value]
     if not photographs:
         raise InputError(f"--photos={_PHOTOS.value}: no photograph in it")

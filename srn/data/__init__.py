@@ -1,1 +1,1 @@
-"""Data: layouts of data sets, pairs, the stream of crops, blur synthesis."""
+"""Data: layouts of data sets, pairs, the stream of training crops, prepared caches."""

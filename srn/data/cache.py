@@ -26,7 +26,7 @@ from srn.data.pairs import find_damage
 from srn.errors import InputError, WorkError
 from srn.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2  # 1 held JPEG files as TensorFlow's fast transform decodes them
 INDEX = "index.json"
 SHARD_BYTES = 512 * 2**20
 _ENDS = 4096  # bytes at both ends of a file that its fingerprint looks at
@@ -166,11 +166,12 @@ def _decode_all(pairs):
     """Yields uint8 [2, H, W, 3] of each pair, decoded in parallel as the pipeline decodes."""
     import tensorflow as tf
 
-    from srn.data.sources import decode
+    from srn.images import decode_in_graph
 
     files = [[str(pair.blurry), str(pair.sharp)] for pair in pairs]
     decoded = tf.data.Dataset.from_tensor_slices(files).map(
-        lambda both: tf.stack([decode(both[0]), decode(both[1])]), num_parallel_calls=tf.data.AUTOTUNE
+        lambda both: tf.stack([decode_in_graph(both[0]), decode_in_graph(both[1])]),
+        num_parallel_calls=tf.data.AUTOTUNE,
     )
     done = 0
     try:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from srn.data.pairs import decode, image_size
 from srn.errors import InputError
+from srn.images import require_whole, size_of
 
 IMAGES, KERNELS = range(1, 5), range(1, 13)
 _OTHER_FRAMES = {(2, 11): 200, **dict.fromkeys([(1, 10), (1, 12), (2, 10), (3, 7), (3, 12), (4, 12)], 198)}
@@ -110,8 +110,8 @@ def _check_image(image, official):
         lines.append(f"{image.name}: has truths, but no Blurry{image.name}.png")
     else:
         try:
-            size = image_size(image.blurry)
-            decode(image.blurry)
+            size = size_of(image.blurry)
+            require_whole(image.blurry)
         except InputError as error:
             lines.append(str(error))
     if not image.truths:
@@ -136,7 +136,7 @@ def _check_frames(image, size):
     lines, others = [], []
     for path in image.truths:
         try:
-            if (found := image_size(path)) != (size := size or found):  # the first's, without a blurry one
+            if (found := size_of(path)) != (size := size or found):  # the first's, without a blurry one
                 others.append("{} is {}x{}".format(path, *found))
         except InputError as error:
             lines.append(str(error))

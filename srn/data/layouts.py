@@ -13,8 +13,7 @@ from pathlib import Path
 
 from srn.data import records
 from srn.errors import InputError
-
-SUFFIXES = (".png", ".jpg", ".jpeg")
+from srn.images import is_image
 
 
 class LayoutNotFoundError(InputError):
@@ -82,7 +81,7 @@ def _images(folder, prefix) -> tuple:
     """({name without prefix and suffix: file}, [files whose name is taken already]) of a folder's images."""
     images, doubles = {}, []
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+        if is_image(path):
             name = path.stem[len(prefix) :] if path.stem.startswith(prefix) else path.stem
             if name in images:
                 doubles.append(path)

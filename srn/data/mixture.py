@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from srn.data.pairs import DATASETS, find_pairs
+from srn.data.layouts import DATASETS
+from srn.data.pairs import find_pairs
 from srn.errors import InputError
 
 POOL = "pool"
@@ -65,7 +66,7 @@ def open_sources(
       crop_size: pairs and frames must be at least as large, after they are reduced.
       blur_folder: of GOPRO; see `find_pairs`.
       cache_dir: prepared cache of the one part that is of pairs, or None.
-      settings: a `srn.data.shake.ShakeSettings` for photographs and frames; None for the defaults.
+      settings: a `srn.synthesis.shake.ShakeSettings` for photographs and frames; None for the defaults.
       downscale: whole factor by which all pictures are reduced, pools excepted.
 
     Raises `InputError` with a line for each thing that is wrong with a part.

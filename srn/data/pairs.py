@@ -7,27 +7,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from PIL import Image, UnidentifiedImageError
-
-from srn.data.layouts import DATASETS, SUFFIXES, Pair, list_data_set
+from srn.data.layouts import Pair, list_data_set
 from srn.errors import InputError
-from srn.files import has_deep_channels
-
-__all__ = [
-    "DATASETS",
-    "Pair",
-    "decode",
-    "find_damage",
-    "find_pairs",
-    "image_size",
-    "layout_of",
-    "problems_of",
-]
+from srn.images import SUFFIXES, require_whole, size_of
 
 MOST_LINES = 50  # of problems in one message
-# The last bytes of a whole file, found near its end; what comes after them is tolerated by all decoders.
-_END_MARKS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
-_TAIL = 4096
 
 
 def find_pairs(
@@ -70,12 +54,12 @@ def problems_of(pair: Pair, smallest: int = 1, measure=None) -> list[str]:
     Args:
       pair: the pair.
       smallest: height and width that each image must have at least, in pixels.
-      measure: file -> (width, height), or `InputError`; by default `image_size`, which reads headers only.
+      measure: file -> (width, height), or `InputError`; by default `size_of`, which reads headers only.
     """
     sizes, problems = {}, []
     for path in (pair.blurry, pair.sharp):
         try:
-            sizes[path] = (measure or image_size)(path)
+            sizes[path] = (measure or size_of)(path)
         except InputError as error:
             problems.append(str(error))
     for path, (width, height) in sizes.items():
@@ -87,53 +71,15 @@ def problems_of(pair: Pair, smallest: int = 1, measure=None) -> list[str]:
     return problems
 
 
-def image_size(path) -> tuple[int, int]:
-    """(width, height) of an image file, from its header.
-
-    Raises `InputError` naming the file if it is no PNG or JPEG, has more than 8 bits, or has no end.
-    """
-    try:
-        with Image.open(path) as image:
-            size, kind, deep = image.size, image.format, has_deep_channels(image)
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: not an image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read as an image ({error})") from error
-    if kind not in _END_MARKS:
-        raise InputError(f"{path}: is {kind} inside, not PNG or JPEG; convert it")
-    if deep:
-        raise InputError(f"{path}: has more than 8 bits a channel; convert it to 8 bits")
-    if _END_MARKS[kind] not in _tail(path):
-        raise InputError(f"{path}: the file ends too early; copy it anew")
-    return size
-
-
 def find_damage(pairs) -> list[str]:
     """Decodes every file of `pairs` whole; a line for each that cannot be decoded."""
     lines = []
     for path in dict.fromkeys(path for pair in pairs for path in (pair.blurry, pair.sharp)):
         try:
-            decode(path)
+            require_whole(path)
         except InputError as error:
             lines.append(str(error))
     return lines
-
-
-def decode(path) -> Image.Image:
-    """The image, decoded whole. Raises `InputError` naming the file that cannot be."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: cannot be decoded ({error})") from error
-    return image
-
-
-def _tail(path):
-    with open(path, "rb") as file:
-        file.seek(0, 2)
-        file.seek(max(file.tell() - _TAIL, 0))
-        return file.read()
 
 
 def _together(problems):

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from srn.data.frames import LONGEST, SHORTEST, average_window, read_picture
-from srn.data.pairs import SUFFIXES, image_size
 from srn.errors import InputError
+from srn.images import SUFFIXES, decode_in_graph, is_image, read_rgb, size_of
+from srn.synthesis.frames import LONGEST, SHORTEST, average_window
 
 ALGORITHM = "philox"  # of random numbers; named, so that every device draws the same
 MEMORY = 256  # pictures of a source that are kept decoded: 250 MiB of 1280x720 halved, 700 as they are
@@ -56,7 +56,7 @@ class PairSource:
         sharp_files = tf.constant([str(pair.sharp) for pair in self.pairs])
 
         def read_window(place, draws, crop_size):
-            both = tf.stack([decode(blurry_files[place]), decode(sharp_files[place])])
+            both = tf.stack([decode_in_graph(blurry_files[place]), decode_in_graph(sharp_files[place])])
             top, left = tf.unstack(corner(tf.shape(both)[1:3], crop_size, draws))
             return both[:, top : top + crop_size, left : left + crop_size]
 
@@ -73,11 +73,11 @@ class PairSource:
 
 
 class PhotoSource:
-    """Sharp photographs, each crop of which is shaken anew (`srn.data.shake`).
+    """Sharp photographs, each crop of which is shaken anew (`srn.synthesis.shake`).
 
     Args:
       folder: of images, searched to its depth; those smaller than the crop are mirrored at their edges.
-      settings: a `srn.data.shake.ShakeSettings` for photographs at their own size; None for its defaults.
+      settings: a `srn.synthesis.shake.ShakeSettings` for photographs at their own size; None for its defaults.
       downscale: whole factor by which photographs are reduced before they are shaken.
 
     Raises `InputError` for a folder without images, and naming files that are none.
@@ -85,7 +85,7 @@ class PhotoSource:
 
     def __init__(self, folder, settings=None, downscale: int = 1):
         # Not above: tensorflow-addons is loaded only where blur is made.
-        from srn.data import shake
+        from srn.synthesis import shake
 
         self._shake = shake.shake_crop
         self._settings = (settings or shake.ShakeSettings()).downscaled(downscale)
@@ -93,7 +93,7 @@ class PhotoSource:
 
         @functools.lru_cache(maxsize=MEMORY)
         def read(file):
-            return reduce_picture(read_picture(file), downscale)
+            return reduce_picture(read_rgb(file), downscale)
 
         self._read = read
 
@@ -112,7 +112,7 @@ class PhotoSource:
 
 
 class FrameSource:
-    """Frames of high-speed video, of which a few that follow each other are averaged (`srn.data.frames`).
+    """Frames of high-speed video, a few neighbouring ones of which are averaged (`srn.synthesis.frames`).
 
     Args:
       folder: of frames, or of folders of frames; those of one folder have one size.
@@ -149,7 +149,7 @@ class FrameSource:
             self._starts += [(len(self._sequences), start) for start in range(len(sizes) - longest + 1)]
             self._sequences.append(list(sizes))
         # Neighbouring windows share their frames: a decoded frame is soon needed again.
-        self._read = functools.lru_cache(maxsize=MEMORY)(read_picture)
+        self._read = functools.lru_cache(maxsize=MEMORY)(read_rgb)
 
     def __len__(self):
         return len(self._starts)
@@ -188,12 +188,6 @@ def reduce_images(images: tf.Tensor, factor: int) -> tf.Tensor:
     return tf.cast(tf.round(means), tf.uint8)
 
 
-def decode(file) -> tf.Tensor:
-    """Reads an image file as uint8 [H, W, 3]."""
-    image = tf.io.decode_image(tf.io.read_file(file), channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
-
-
 def corner(size, crop_size, draws):
     """The window's first row and column: `draws` in [0, 1) spread over the places that there are."""
     places = tf.cast(size - crop_size + 1, tf.float32)
@@ -213,9 +207,9 @@ def _images_below(folder) -> dict:
         raise InputError(f"{folder}: there is no such folder")
     sizes, problems = {}, []
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+        if is_image(path):
             try:
-                sizes[path] = image_size(path)
+                sizes[path] = size_of(path)
             except InputError as error:
                 problems.append(str(error))
     if problems:

@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from srn.data.kohler import check_kohler, find_kohler
 from srn.data.layouts import LayoutNotFoundError, Pair, list_data_set
-from srn.data.pairs import decode, image_size, problems_of
+from srn.data.pairs import problems_of
 from srn.errors import InputError
+from srn.images import read_rgb, require_whole, size_of
 
 SPLITS = ("train", "test")
 # First and last number of the files of each sequence.
@@ -236,10 +237,11 @@ def check_pair(pair: Pair, size: tuple[int, int] | None = None) -> list[str]:
     def measure(path: Path) -> tuple[int, int]:
         if not path.exists():
             raise InputError(f"{path}: is not there")
-        found = image_size(path)
+        found = size_of(path)
         if size is not None and found != size:
             wrong_sizes.append("{}: {}x{}, officially {}x{}".format(path, *found, *size))
-        sharpness[path] = measure_sharpness(np.asarray(decode(path).convert("L")))
+        require_whole(path)
+        sharpness[path] = measure_sharpness(cv2.cvtColor(read_rgb(path), cv2.COLOR_RGB2GRAY))
         return found
 
     problems = problems_of(pair, measure=measure) + wrong_sizes

@@ -11,8 +11,8 @@ import numpy as np
 
 from srn.data.kohler import UNUSED_FRAMES, KohlerImage, official_frames
 from srn.errors import WorkError, first_line
-from srn.evaluation.images import read_image
 from srn.evaluation.kohler import best_of, score_frame
+from srn.images import read_rgb
 
 _AT_A_TIME = 8  # frames
 
@@ -74,7 +74,7 @@ def read_frames(image: KohlerImage) -> Iterator[np.ndarray]:
         return
     for path in image.truths:
         if int(path.stem.split("_")[-1]) not in unused:
-            yield read_image(path)
+            yield read_rgb(path)
 
 
 def _read_mat(path: Path) -> np.ndarray:

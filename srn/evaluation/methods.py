@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from srn.evaluation.images import read_image, restored_path
 from srn.evaluation.results import find_results
+from srn.images import read_rgb
 
 IDENTITY = "identity"
 
@@ -43,7 +43,7 @@ def network(restore: Callable[[np.ndarray], np.ndarray], label: str, out_dir, se
     return Method(
         label,
         lambda _, blurry: restore(blurry),
-        lambda item: restored_path(out_dir, item.name),
+        lambda item: Path(out_dir) / "restored" / f"{item.name}.png",
         is_network=True,
         settings=settings,
     )
@@ -55,4 +55,4 @@ def results_of(results_dir, items, label: str) -> Method:
     Raises `InputError` naming images that are missing.
     """
     files = find_results(items, results_dir)
-    return Method(label, lambda item, _: read_image(files[item.name]), lambda item: files[item.name])
+    return Method(label, lambda item, _: read_rgb(files[item.name]), lambda item: files[item.name])

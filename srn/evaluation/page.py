@@ -11,13 +11,13 @@ import cv2
 import jinja2
 import numpy as np
 
-from srn.evaluation.images import read_image
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import Protocol
 from srn.evaluation.reports import encode
 from srn.evaluation.score import Score
 from srn.evaluation.sheet import rank, scale_to_width
 from srn.files import write_atomically
+from srn.images import read_rgb
 
 EXTREMES = 3  # images under "worst" and under "best"
 JPEG_QUALITY = 85
@@ -66,7 +66,7 @@ def write_page(
         has_gain=any(score.gain is not None for score in scores),
         worst=ranked[: some or 1],
         best=ranked[::-1][:some],
-        thumbnail=lambda name, width: _embed(read_image(method.file_of(item_of[name])), width),
+        thumbnail=lambda name, width: _embed(read_rgb(method.file_of(item_of[name])), width),
         pictures=lambda name: _pictures(item_of[name], method, _picture_width(len(scores))),
     )
     write_atomically(path, map(encode, chunks))
@@ -80,7 +80,7 @@ def _pictures(item, method: Method, width: int):
         del versions["restored"]
     for name, path in versions.items():
         if path is not None:
-            yield name, _embed(read_image(path), width)
+            yield name, _embed(read_rgb(path), width)
 
 
 def _picture_width(images: int) -> int:

@@ -16,8 +16,8 @@ import numpy as np
 from srn import metrics
 from srn.errors import WorkError
 from srn.evaluation import kohler_set
-from srn.evaluation.images import read_image
 from srn.evaluation.realblur import score_aligned
+from srn.images import read_rgb
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def protocol_of(dataset: str) -> Protocol:
 
 
 def _read_sharp(pair) -> np.ndarray:
-    return read_image(pair.sharp)
+    return read_rgb(pair.sharp)
 
 
 def _sharp_file(pair) -> list:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from srn.data.layouts import SUFFIXES
-from srn.data.pairs import image_size
 from srn.errors import InputError
+from srn.images import is_image, size_of
 
 _MOST_SHOWN = 5
 
@@ -55,7 +54,7 @@ def _require_same_sizes(items, found) -> None:
     for item in items:
         if item.blurry is None:
             continue
-        sizes = ["{}x{}".format(*image_size(path)) for path in (found[item.name], item.blurry)]
+        sizes = ["{}x{}".format(*size_of(path)) for path in (found[item.name], item.blurry)]
         if sizes[0] != sizes[1]:
             lines.append(f"{found[item.name]}: {sizes[0]}, but {item.blurry} is {sizes[1]}")
     if lines:
@@ -69,7 +68,7 @@ def _by_ending(folder: Path) -> dict[str, list[Path]]:
     """All images below `folder` under every ending of their path: `b/1` and `1` for `a/b/1.png`, `a/b/1`."""
     by_ending = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES:
+        if is_image(path):
             parts = path.relative_to(folder).with_suffix("").parts
             for length in range(1, len(parts) + 1):
                 by_ending.setdefault("/".join(parts[-length:]), []).append(path)

@@ -17,11 +17,11 @@ import numpy as np
 from tqdm import tqdm
 
 from srn.errors import WorkError, first_line
-from srn.evaluation.images import read_image, write_image
 from srn.evaluation.journal import Journal
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import Protocol
 from srn.evaluation.score import Score
+from srn.images import read_rgb, write_png
 
 
 @dataclass
@@ -131,7 +131,7 @@ def _add_score(result: Scores, item, method, protocol, journal) -> None:
         score, restored = _score(item, method, protocol)
         with _writing():
             if method.is_network:  # only what has a score is written
-                write_image(method.file_of(item), restored)
+                write_png(method.file_of(item), restored)
             if journal:
                 journal.add(score, _files(item, method, protocol))
         result.scores.append(score)
@@ -160,7 +160,7 @@ def _score(item, method, protocol) -> tuple[Score, np.ndarray]:
     if method.is_network:  # an older result must not stand for one that fails now
         method.file_of(item).unlink(missing_ok=True)
     truth = protocol.read_truth(item)
-    blurry = read_image(item.blurry)
+    blurry = read_rgb(item.blurry)
     _require_same_size(item, blurry, truth)
     start = time.perf_counter()
     restored = method.restore(item, blurry)

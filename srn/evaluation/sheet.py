@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from srn.evaluation.images import read_image, write_image
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import Protocol
 from srn.evaluation.score import Score
+from srn.images import read_rgb, write_png
 
 # In pixels, and colours.
 MARGIN = 20
@@ -78,7 +78,7 @@ def write_sheet(
     """
     blocks = [_draw_titles(COLUMN_TITLES, picture_width)]
     for row in rows:
-        pictures = [read_image(file) for file in (row.blurry, row.restored, row.sharp)]
+        pictures = [read_rgb(file) for file in (row.blurry, row.restored, row.sharp)]
         caption = _draw_caption(
             row.score.name, row.title, _describe_score(row.score, protocol), 3, picture_width
         )
@@ -109,9 +109,9 @@ def write_comparison(
     titles = ["blurry", "detail", *methods, "sharp"]
     blocks = [_draw_titles(titles, picture_width)]
     for item in items:
-        blurry, sharp = read_image(item.blurry), read_image(item.sharp)
+        blurry, sharp = read_rgb(item.blurry), read_rgb(item.sharp)
         detail = find_detail(blurry, sharp)
-        restored = [read_image(method.file_of(item)) for method in methods.values()]
+        restored = [read_rgb(method.file_of(item)) for method in methods.values()]
         pictures = [_framed(blurry, detail), *(image[detail] for image in (blurry, *restored, sharp))]
         numbers = ", ".join(f"{label} {scores[label][item.name].psnr:.2f}" for label in methods)
         caption = _draw_caption(item.name, "", f"PSNR in dB: {numbers}", len(titles), picture_width)
@@ -143,7 +143,7 @@ def _framed(image: np.ndarray, detail) -> np.ndarray:
 def _write(path, blocks) -> None:
     sheet = np.concatenate(blocks)
     sheet = np.pad(sheet, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=255)
-    write_image(path, sheet)
+    write_png(path, sheet)
 
 
 def _stack(caption: np.ndarray, pictures, picture_width: int) -> np.ndarray:

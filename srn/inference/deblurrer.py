@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from srn.errors import WorkError
+from srn.images import from_unit_range, to_unit_range
 from srn.inference.ensemble import restore_in_all_orientations
-from srn.inference.restoring import restore_colour
 from srn.inference.tiling import restore_tiled
 from srn.released import DEFAULT
 from srn.weights import load_model
@@ -45,7 +45,7 @@ class Deblurrer:
         self.tile, self.self_ensemble, self.truncate = tile, self_ensemble, truncate
         # One graph for all sizes.
         self._restore = tf.function(
-            lambda images: restore_colour(self.model, images),
+            self.model.restore,
             input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
         )
 
@@ -80,21 +80,6 @@ class Deblurrer:
 
     def _restore_whole(self, colours):
         return self._restore(colours[np.newaxis])[0].numpy()
-
-
-def to_unit_range(image: np.ndarray) -> np.ndarray:
-    """uint8, uint16 or floating point -> float32 in [0, 1]."""
-    if np.issubdtype(image.dtype, np.floating):
-        return image.astype(np.float32)
-    return image.astype(np.float32) / np.iinfo(image.dtype).max
-
-
-def from_unit_range(image: np.ndarray, dtype, truncate: bool = False) -> np.ndarray:
-    """float32 in [0, 1] -> `dtype`; whole numbers are rounded, or cut off if `truncate`."""
-    if np.issubdtype(dtype, np.floating):
-        return image.astype(dtype)
-    values = image.astype(np.float64) * np.iinfo(dtype).max
-    return (np.floor(values) if truncate else np.rint(values)).astype(dtype)
 
 
 def _check(image):

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from srn.errors import WorkError
-from srn.files import has_deep_channels, write_atomically
+from srn.files import write_atomically
+from srn.images import has_deep_channels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _JPEG_QUALITY = 95

@@ -15,7 +15,6 @@ import tensorflow as tf
 
 from srn.errors import InputError, WorkError
 from srn.files import require_writable, write_atomically
-from srn.inference.restoring import restore_colour
 
 OPSET = 17
 TOLERANCE = {"float32": 1e-4, "float16": 2e-2}  # of [0, 1], what the check after conversion allows
@@ -83,7 +82,7 @@ def _bare_function(model):
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="image")])
     def restore(image):
-        return {"restored": tf.clip_by_value(restore_colour(model, image), 0.0, 1.0)}
+        return {"restored": tf.clip_by_value(model.restore(image), 0.0, 1.0)}
 
     return restore
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from srn.inference.restoring import restore_colour
 from srn.serving import encoded_images
 from srn.serving.encoded_images import PixelLimit
 
@@ -85,7 +84,7 @@ def _check(image, limit):
 
 
 def _restore(model, image):
-    return tf.clip_by_value(restore_colour(model, image), 0.0, 1.0)
+    return tf.clip_by_value(model.restore(image), 0.0, 1.0)
 
 
 def _restore_encoded(model, encoded, limit):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import tensorflow as tf
+
+from srn.images import encode_png
 
 WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
@@ -32,11 +33,10 @@ def write_warm_up(folder, name: str, sizes: Iterable[tuple[int, int]]) -> Path:
 def _requests(name, image):
     from tensorflow_serving.apis import predict_pb2
 
-    _, encoded = cv2.imencode(".png", image)
     floats = image[np.newaxis].astype(np.float32) / 255
     for signature, key, value in (
         ("serving_default", "image", tf.make_tensor_proto(floats)),
-        ("encoded", "image_bytes", tf.make_tensor_proto([encoded.tobytes()])),
+        ("encoded", "image_bytes", tf.make_tensor_proto([encode_png(image)])),
     ):
         request = predict_pb2.PredictRequest()
         request.model_spec.name, request.model_spec.signature_name = name, signature

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from srn.data.kohler import IMAGES, KERNELS, check_kohler, find_kohler, official_frames
-from srn.data.pairs import DATASETS
+from srn.data.layouts import DATASETS
 from srn.errors import InputError
 
 ALL = [(image, kernel) for image in IMAGES for kernel in KERNELS]

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srn.data.pairs import Pair, find_pairs
+from srn.data.layouts import Pair
+from srn.data.pairs import find_pairs
 from srn.data.pipeline import PATTERN, pairs_of_step, pattern_counts, sample_order, stream_crops
 from srn.data.sources import FrameSource, PairSource, PhotoSource
 from srn.errors import InputError

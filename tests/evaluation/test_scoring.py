@@ -10,11 +10,11 @@ from PIL import Image
 from srn import metrics
 from srn.data.layouts import Pair
 from srn.evaluation import scoring
-from srn.evaluation.images import read_image
 from srn.evaluation.journal import Journal
 from srn.evaluation.methods import blurry_input, network
 from srn.evaluation.protocols import PAIRS, REALBLUR
 from srn.evaluation.score import Score
+from srn.images import read_rgb
 
 
 def make_image(height=16, width=24, seed=0):
@@ -64,8 +64,8 @@ def test_pairs_are_restored_written_and_scored_in_order(tmp_path):
         (f"seq/{index}", {"sequence": "seq"}) for index in range(3)
     ]
     for pair, score in zip(pairs, result.scores):
-        sharp = read_image(pair.sharp)
-        written = read_image(tmp_path / "out" / "restored" / f"{pair.name}.png")
+        sharp = read_rgb(pair.sharp)
+        written = read_rgb(tmp_path / "out" / "restored" / f"{pair.name}.png")
         np.testing.assert_array_equal(written, sharp + 4)
         assert score.psnr == metrics.psnr(written, sharp) == pytest.approx(10 * math.log10(255**2 / 16))
         assert score.values["ssim_channel"] == metrics.ssim_channel(written, sharp)
@@ -118,7 +118,7 @@ def test_a_pair_that_fails_is_named_and_the_others_go_on(tmp_path):
     pairs["broken"].sharp.write_bytes(b"not an image")
     write_image(pairs["sizes"].sharp, make_image(16, 25))
     pairs["tiny"] = make_pair(tmp_path, "tiny", make_image(8, 8))
-    stubborn, shrinking = (read_image(pairs[name].blurry) for name in ("stubborn", "shrinking"))
+    stubborn, shrinking = (read_rgb(pairs[name].blurry) for name in ("stubborn", "shrinking"))
 
     def restore(image):
         if np.array_equal(image, stubborn):
@@ -271,7 +271,7 @@ def test_a_moved_image_scores_well_once_it_is_aligned(tmp_path):
 
 def test_a_full_disk_ends_the_run_and_keeps_what_is_scored(tmp_path, monkeypatch):
     pairs = [make_pair(tmp_path, name, make_image()) for name in ("0", "1", "2")]
-    write, written = scoring.write_image, []
+    write, written = scoring.write_png, []
 
     def fill(path, image):
         if written:
@@ -279,7 +279,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_scored(tmp_path, monkeypatch
         written.append(path)
         write(path, image)
 
-    monkeypatch.setattr(scoring, "write_image", fill)
+    monkeypatch.setattr(scoring, "write_png", fill)
 
     result = score_pairs(pairs, brighten_less, tmp_path / "out")
 
@@ -310,7 +310,7 @@ def test_a_score_that_is_no_number_is_a_failure(tmp_path):
 
 def test_a_blurry_image_that_cannot_be_aligned_costs_no_score(tmp_path):
     pair = make_pair(tmp_path, "0", make_image(32, 32), np.zeros((32, 32, 3), np.uint8))
-    method = network(lambda _: read_image(pair.sharp), "small", tmp_path, {})
+    method = network(lambda _: read_rgb(pair.sharp), "small", tmp_path, {})
 
     [score] = scoring.score_images([pair], method, REALBLUR, progress=False).scores
 

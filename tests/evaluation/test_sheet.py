@@ -7,10 +7,10 @@ from PIL import Image
 from srn.data.layouts import Pair
 from srn.errors import WorkError
 from srn.evaluation import sheet
-from srn.evaluation.images import read_image
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import PAIRS
 from srn.evaluation.score import Score
+from srn.images import read_rgb
 
 
 def make_score(name="a/1", psnr=30.0, psnr_blurry=25.0):
@@ -59,7 +59,7 @@ def test_the_sheet_shows_blurry_restored_and_sharp_side_by_side(tmp_path):
 
     sheet.write_sheet(path, rows, PAIRS, picture_width=100)
 
-    picture = read_image(path)
+    picture = read_rgb(path)
     captions = 3 * sheet.LINE_HEIGHT  # one of them the titles
     heights = 75 + 150 + 2 * sheet.GAP
     assert picture.shape == (
@@ -75,7 +75,7 @@ def test_the_sheet_shows_blurry_restored_and_sharp_side_by_side(tmp_path):
 def test_the_sheet_carries_the_captions(tmp_path):
     sheet.write_sheet(tmp_path / "sheet.png", [make_row(tmp_path, "1")], PAIRS)
 
-    picture = read_image(tmp_path / "sheet.png")
+    picture = read_rgb(tmp_path / "sheet.png")
     titles = picture[sheet.MARGIN :][: sheet.LINE_HEIGHT]
     caption = picture[sheet.MARGIN + sheet.LINE_HEIGHT :][: sheet.LINE_HEIGHT]
     for line in (titles, caption):
@@ -128,7 +128,7 @@ def test_a_comparison_has_the_detail_of_every_method(tmp_path):
 
     sheet.write_comparison(tmp_path / "c.png", [pair], methods, scores, picture_width=100)
 
-    picture = read_image(tmp_path / "c.png")
+    picture = read_rgb(tmp_path / "c.png")
     middle = picture[sheet.MARGIN + 2 * sheet.LINE_HEIGHT + 25]
     centres = [sheet.MARGIN + 50 + column * (100 + sheet.GAP) for column in range(5)]
     expected = [[60] * 3, [60] * 3, [255, 0, 0], [0, 255, 0], [255] * 3]

@@ -6,7 +6,6 @@ import srn
 from srn import weights
 from srn.config import ModelConfig
 from srn.errors import InputError
-from srn.inference.restoring import restore_colour
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 
@@ -69,7 +68,7 @@ def test_a_one_channel_model_restores_each_colour_by_itself():
     model = srn.build_model(SMALL.replace(channels=1))
     images = tf.constant(colours(2, 12, 20, 3))
 
-    restored = restore_colour(model, images)
+    restored = model.restore(images)
 
     for channel in range(3):
         plane = model(images[..., channel : channel + 1])[0][..., 0]

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from srn.errors import InputError
-from srn.inference.restoring import restore_colour
 from srn.serving import protos
 from srn.serving.client import ServerError, connect
 
@@ -56,7 +55,7 @@ def test_floats_are_the_models(served, server):
 
     restored = server.restore(images)
 
-    np.testing.assert_allclose(restored, np.clip(restore_colour(served[0], images), 0, 1), atol=1e-5)
+    np.testing.assert_allclose(restored, np.clip(served[0].restore(images), 0, 1), atol=1e-5)
 
 
 @pytest.mark.parametrize("spelling", ["content", "list", "one value for all"])

@@ -6,7 +6,6 @@ import pytest
 import srn
 from srn.config import ModelConfig
 from srn.errors import InputError, WorkError
-from srn.inference.restoring import restore_colour
 from srn.serving import conversion
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
@@ -23,7 +22,7 @@ def images(shape):
 
 
 def restored_by(model, image):
-    return np.clip(restore_colour(model, image), 0, 1)
+    return np.clip(model.restore(image), 0, 1)
 
 
 def test_onnx_runtime_gives_what_the_model_gives(model, tmp_path):

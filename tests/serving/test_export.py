@@ -10,7 +10,6 @@ import srn
 from srn import weights
 from srn.config import ModelConfig
 from srn.errors import InputError, WorkError
-from srn.inference.restoring import restore_colour
 from srn.serving import export
 from srn.serving.export import export_savedmodel
 from srn.serving.signatures import MOST_PIXELS
@@ -43,7 +42,7 @@ def test_floats_are_the_model_clipped(exported, shape):
 
     restored = loaded.signatures["serving_default"](image=images)["restored"]
 
-    np.testing.assert_allclose(restored, np.clip(restore_colour(model, images), 0, 1), atol=1e-5)
+    np.testing.assert_allclose(restored, np.clip(model.restore(images), 0, 1), atol=1e-5)
 
 
 def test_encoded_images_of_several_sizes_in_one_request(exported):

@@ -8,8 +8,6 @@ import pytest
 from engine import EngineError
 from PIL import Image
 
-from srn.inference.restoring import restore_colour
-
 MOST_PIXELS = 1_000_000  # of the exported model
 SIZES = [
     (1, 1),
@@ -52,7 +50,7 @@ def restore_files(engine, *files):
 
 
 def restore_floats(model, images):
-    return np.clip(restore_colour(model, images), 0, 1)
+    return np.clip(model.restore(images), 0, 1)
 
 
 @pytest.fixture

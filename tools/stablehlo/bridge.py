@@ -7,7 +7,8 @@ import tensorflow as tf
 from commands import UserError
 
 from srn.official import named_variables
-from srn.training import Warmup, WeightAverage, make_optimizer, make_training_step, polynomial_decay
+from srn.training.optimizers import Warmup, WeightAverage, make_optimizer, polynomial_decay
+from srn.training.step import make_training_step
 
 # The paper's, and a warmup that is off.
 SETTINGS = {
@@ -30,7 +31,7 @@ class BridgedTraining:
       jit_compile: whether XLA compiles the step; only then can it be exported.
 
     Attributes:
-      step: as `srn.training.make_training_step` makes it.
+      step: as `srn.training.step.make_training_step` makes it.
       variables: {key of tools/stablehlo/state.py: `tf.Variable`}.
     """
 

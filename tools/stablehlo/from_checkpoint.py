@@ -47,7 +47,8 @@ def main() -> int:
 def _load_model():
     import tensorflow as tf
 
-    from srn import initialisation, weights, zoo
+    from srn import weights, zoo
+    from srn.training import initialisation
 
     if _CKPT.value:
         return weights.load_model(_CKPT.value)

@@ -35,7 +35,7 @@ WHITE = 0.9  # mean of a pixel's channels from which on it may be saturated
 
 @dataclasses.dataclass(frozen=True)
 class SamplerSettings:
-    """What is drawn. The names are those of `srn.data.shake.ShakeSettings` where that has them.
+    """What is drawn. The names are those of `srn.synthesis.shake.ShakeSettings` where that has them.
 
     Attributes:
       shares: of photos, frames and pairs; they need not sum to 1. A kind that the archive lacks is left out.
@@ -176,7 +176,7 @@ def _shaken(key, tables, crop, settings, has_front):
 
 
 def camera_path(key, settings: SamplerSettings):
-    """The movement of a hand-held camera in one exposure, as `srn.data.blur.camera_path` draws it.
+    """The movement of a hand-held camera in one exposure, as `srn.synthesis.blur.camera_path` draws it.
 
     Returns float32 [poses, 4]: dx and dy in pixels, angle in radians, log zoom; zero in the middle pose.
     """

@@ -22,7 +22,7 @@ def main() -> int:
     """Writes the checkpoint; returns the exit code."""
     from bridge import BridgedTraining
 
-    from srn.training_run import Checkpoints
+    from srn.training.loop import Checkpoints
     from srn.weights import has_checkpoint
     from srn.zoo import build_model
 

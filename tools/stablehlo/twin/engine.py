@@ -94,7 +94,7 @@ class TwinEngine:
         return {name: float(value) for name, value in self._take_step(blurry, sharp).items()}
 
     def _take_step(self, blurry, sharp):
-        """One update; its results are those of `srn.training.make_training_step`."""
+        """One update; its results are those of `srn.training.step.make_training_step`."""
         loss, finest = self._gradients(blurry, sharp)
         norm = torch.zeros([])
         if self._clip_norm:

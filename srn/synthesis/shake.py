@@ -2,8 +2,8 @@
 
 A pair is drawn (a path for the camera, a depth for the scene, sometimes something that moves in front of it)
 and then exposed: the photograph is seen from each pose of the path, and the views are averaged as a sensor
-sums light. The middle pose is zero (`srn.data.blur`): sharp is the photograph itself, pixel by pixel, with
-the foreground in its place and saturated highlights white.
+sums light. The middle pose is zero (`srn.synthesis.blur`): sharp is the photograph itself, pixel by
+pixel, with the foreground in its place and saturated highlights white.
 
 * Depth. What is near moves further when the camera moves: a smooth random map of the depth scales dx and dy
   of all poses. Three planes of the scene are seen through projective warps, and each pixel blends the two
@@ -26,8 +26,8 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from srn.data import blur
 from srn.errors import InputError
+from srn.synthesis import blur
 
 DEPTHS = np.array([-1.0, 0.0, 1.0])  # of the planes, in units of `ShakeSettings.depth` away from 1
 # Half waves across a photograph: hills of the depth a third of it wide, moving things an eighth.
@@ -45,8 +45,8 @@ class ShakeSettings:
       fewest, most: poses averaged, odd; within them about one for each pixel of the stroke.
       shortest, longest: length of the camera's stroke, in pixels.
       lengths: "log_uniform" or "uniform" between the two.
-      bend, tremor: of strokes, as multiples of a hand's; see `srn.data.blur.camera_path`.
-      rotation, zoom: standard deviations at both ends of the exposure; see `srn.data.blur`.
+      bend, tremor: of strokes, as multiples of a hand's; see `srn.synthesis.blur.camera_path`.
+      rotation, zoom: standard deviations at both ends of the exposure; see `srn.synthesis.blur`.
       gamma, gamma_probability: in this part of the pictures, light under a camera curve of this gamma is
         averaged, in the others stored values.
       depth: by how much nearest and farthest move more and less than the middle; 0 for a flat scene.

@@ -2,7 +2,7 @@ import numpy as np
 import tensorflow as tf
 
 from srn.config import ModelConfig
-from srn.losses import multi_scale_loss
+from srn.training.losses import multi_scale_loss
 
 
 def test_equation_3_by_hand():

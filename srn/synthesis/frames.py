@@ -24,9 +24,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from srn.data.layouts import SUFFIXES
-from srn.data.pairs import image_size
 from srn.errors import InputError
+from srn.images import SUFFIXES, is_image, read_rgb, size_of
 
 GAMMA = 2.2  # of the camera curve that GOPRO's `blur_gamma` assumes
 SHORTEST, LONGEST = 7, 13  # frames averaged for one blurry image, in GOPRO
@@ -102,10 +101,10 @@ class FrameFolder:
         self.folder = Path(folder)
         self.name = self.folder.resolve().name
         try:
-            files = [path for path in self.folder.iterdir() if path.suffix.lower() in SUFFIXES]
+            files = [path for path in self.folder.iterdir() if is_image(path)]
         except OSError as error:
             raise InputError(f"{folder}: cannot be read ({error.strerror})") from error
-        self.files = sorted((path for path in files if not path.name.startswith(".")), key=_natural_order)
+        self.files = sorted(files, key=_natural_order)
         if not self.files:
             raise InputError(f"{folder}: no frame ({', '.join(SUFFIXES)}) in it")
         self._require_one_size()
@@ -114,12 +113,12 @@ class FrameFolder:
         return len(self.files)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return map(read_picture, self.files)
+        return (read_rgb(file, upright=True) for file in self.files)
 
     def _require_one_size(self):
-        first = image_size(self.files[0])
+        first = size_of(self.files[0], upright=True)
         for path in self.files[1:]:
-            size = image_size(path)
+            size = size_of(path, upright=True)
             if size != first:
                 sizes = "{}x{}, but {} is {}x{}".format(*size, self.files[0].name, *first)
                 raise InputError(f"{path}: {sizes}; frames must be of one size")
@@ -177,15 +176,6 @@ def open_frames(path) -> FrameFolder | Video:
     if not Path(path).is_file():
         raise InputError(f"{path}: there is no such folder or video file")
     return Video(path)
-
-
-def read_picture(path) -> np.ndarray:
-    """Reads an image file, turned upright: uint8 RGB [H, W, 3]. Raises InputError naming it if it cannot."""
-    image_size(path)  # OpenCV fills the rest of a file that ends too early with grey
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise InputError(f"{path}: cannot be read as an image")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def windows(

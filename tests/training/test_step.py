@@ -4,16 +4,9 @@ import tensorflow as tf
 
 import srn
 from srn.config import ModelConfig
-from srn.losses import multi_scale_loss
-from srn.training import (
-    Warmup,
-    WeightAverage,
-    clip_chosen,
-    make_optimizer,
-    make_training_step,
-    polynomial_decay,
-    psnr_of_batch,
-)
+from srn.training.losses import multi_scale_loss
+from srn.training.optimizers import Warmup, WeightAverage, make_optimizer, polynomial_decay
+from srn.training.step import clip_chosen, make_training_step, psnr_of_batch
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 

@@ -4,8 +4,8 @@ import pytest
 import srn
 from srn.config import ModelConfig
 from srn.errors import InputError
-from srn.initialisation import grow, start_at_identity
 from srn.pyramid import build_pyramid
+from srn.training.initialisation import grow, start_at_identity
 
 SMALL = ModelConfig(width=4, res_blocks=2, kernel_size=3)
 

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from srn.data import frames
 from srn.errors import InputError
+from srn.synthesis import frames
 
 
 def picture(seed=0, height=24, width=32):

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from srn import weights
 from srn.errors import InputError, WorkError, first_line
-from srn.training import make_training_step
+from srn.training.step import make_training_step
 
 PICTURES = 4  # of a batch, in TensorBoard
 
@@ -25,8 +25,8 @@ class Checkpoints:
       model, optimizer: what is saved and restored.
       model_dir: the folder of the run; made if it is not there.
       keep: how many of the newest checkpoints stay.
-      average: a `srn.training.WeightAverage` of the model, saved and restored with it; None for none. A run
-        that had none so far begins it at the weights it has.
+      average: a `srn.training.optimizers.WeightAverage` of the model, saved and restored with it; None for
+        none. A run that had none so far begins it at the weights it has.
 
     Raises `InputError` if the folder holds the run of another model, or cannot be written.
     """
@@ -111,7 +111,7 @@ def train(
     """Trains from the step that `optimizer` is at to `max_steps`.
 
     Args:
-      model, optimizer: see `srn.training.make_training_step`, also for `clip_norm` and `jit_compile`.
+      model, optimizer: see `srn.training.step.make_training_step`, also for `clip_norm` and `jit_compile`.
       batches: iterable of (blurry, sharp) that begins with the batch of the present step.
       checkpoints: where the state goes, every `save_every` steps and at the end.
       max_steps: updates of the whole run.

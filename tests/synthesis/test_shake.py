@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srn.data import blur, shake
 from srn.errors import InputError
+from srn.synthesis import blur, shake
 
 # The blur alone: nothing that sensor and file add.
 PLAIN = shake.ShakeSettings(saturation_probability=0, noise=0, jpeg_probability=0)

@@ -9,8 +9,8 @@ import tensorflow as tf
 import srn
 from srn.config import ModelConfig
 from srn.errors import InputError, WorkError
-from srn.training import WeightAverage, make_optimizer, polynomial_decay
-from srn.training_run import Checkpoints, catch_signals, train
+from srn.training.loop import Checkpoints, catch_signals, train
+from srn.training.optimizers import WeightAverage, make_optimizer, polynomial_decay
 from srn.weights import load_model
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)

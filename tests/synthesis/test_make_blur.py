@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from srn.data import frames
 from srn.data.pairs import find_pairs
+from srn.synthesis import frames
 
 
 def picture(seed, height=40, width=48):
@@ -94,7 +94,7 @@ def test_a_photograph_that_cannot_be_read_is_one_line_and_the_others_are_made(co
     result = make(command, tmp_path / "out", f"--photos={album}", "--count_per_photo=2", "--seed=1")
 
     lines = lines_of_mistake(result, code=1)
-    assert len(lines) == 1 and "bird.jpg: not an image" in lines[0]
+    assert len(lines) == 1 and "bird.jpg: cannot be decoded" in lines[0]
     assert len(pictures_of(tmp_path / "out")) == 2 * 4  # all of the others
 
 

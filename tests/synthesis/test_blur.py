@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srn.data import blur
+from srn.synthesis import blur
 
 
 def picture(height=24, width=32):
@@ -129,7 +129,9 @@ def test_a_path_needs_a_range_of_lengths(shortest, longest):
 
 def test_importing_the_module_prints_no_warning():
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}  # TensorFlow's own lines about the machine
-    code = "import warnings, tensorflow; warnings.simplefilter('error', UserWarning); import srn.data.blur"
+    code = (
+        "import warnings, tensorflow; warnings.simplefilter('error', UserWarning); import srn.synthesis.blur"
+    )
 
     done = subprocess.run([sys.executable, "-c", code], env=quiet, capture_output=True, text=True)
 

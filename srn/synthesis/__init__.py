@@ -1,0 +1,1 @@
+"""Blurry images from sharp ones: frames averaged, frames interpolated, photographs shaken."""

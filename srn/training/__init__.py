@@ -1,0 +1,1 @@
+"""Training: the configuration of a run, its loop, the step, losses, optimizers, start values."""
