@@ -141,8 +141,8 @@ def _optimizer(model, decay_steps, max_steps):
 
 
 def _schedule(decay_steps, max_steps):
-    from srn.training.trapezoid import Trapezoid
     from srn.training.optimizers import polynomial_decay
+    from srn.training.trapezoid import Trapezoid
 
     rate, end_rate = _LEARNING_RATE.value, _END_LEARNING_RATE.value
     if _SCHEDULE.value == "trapezoid":

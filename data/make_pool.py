@@ -55,7 +55,8 @@ def main() -> int:
     shares = [part.share for part in parts]
 
     def batches(first):
-        stream = pipeline.stream_bytes(sources, _CROP_SIZE.value, _SEED.value, first * pool.SHARD, shares=shares)
+        first_crop = first * pool.SHARD
+        stream = pipeline.stream_bytes(sources, _CROP_SIZE.value, _SEED.value, first_crop, shares=shares)
         return stream.batch(pool.SHARD, drop_remainder=True).as_numpy_iterator()
 
     drawn_from = {

@@ -91,7 +91,5 @@ def _open_source(part, crop_size, blur_folder, cache_dir, settings, downscale):
         return PhotoSource(part.folder, settings, downscale)
     if part.kind == "frames":
         linear_light = LINEAR_LIGHT if settings is None else settings.gamma_probability
-        return FrameSource(
-            part.folder, crop_size * downscale, linear_light=linear_light, downscale=downscale
-        )
+        return FrameSource(part.folder, crop_size * downscale, linear_light=linear_light, downscale=downscale)
     return PairSource(pairs, None if cache_dir is None else PreparedCache(cache_dir, pairs), downscale)

@@ -121,7 +121,7 @@ def _known_checksums(pool_dir, crop_size, drawn_from) -> list:
     if not (pool_dir / INDEX).exists():
         others = [path.name for path in pool_dir.iterdir() if path.suffix != ".pixels"]
         if others:
-            raise InputError(f"{pool_dir}: holds other things ({sorted(others)[0]}); give a folder of its own")
+            raise InputError(f"{pool_dir}: holds other files ({sorted(others)[0]}); give an empty folder")
         return []
     index = _read_index(pool_dir)
     if (index["crop_size"], index["drawn_from"]) != (crop_size, json.loads(json.dumps(drawn_from))):

@@ -77,7 +77,7 @@ class PhotoSource:
 
     Args:
       folder: of images, searched to its depth; those smaller than the crop are mirrored at their edges.
-      settings: a `srn.synthesis.shake.ShakeSettings` for photographs at their own size; None for its defaults.
+      settings: a `srn.synthesis.shake.ShakeSettings` for photographs at full size; None for its defaults.
       downscale: whole factor by which photographs are reduced before they are shaken.
 
     Raises `InputError` for a folder without images, and naming files that are none.
@@ -172,7 +172,7 @@ class FrameSource:
 
 
 def reduce_picture(picture: np.ndarray, factor: int) -> np.ndarray:
-    """Means of `factor` x `factor` pixels, rounded: uint8 [H, W, 3] -> uint8 [H // factor, W // factor, 3]."""
+    """Means of `factor` x `factor` pixels, rounded: uint8 [H, W, 3] -> [H // factor, W // factor, 3]."""
     if factor == 1:
         return picture
     height, width = (side // factor for side in picture.shape[:2])

@@ -45,8 +45,8 @@ def camera_path(
 ) -> np.ndarray:
     """Draws the movement of a hand-held camera during one exposure.
 
-    The centre of the picture runs along one smooth stroke: its length is log-uniform or uniform, its direction
-    uniform in `headings`, it is bent, run through at a changing speed, and trembles a little.
+    The centre of the picture runs along one smooth stroke: its length is drawn between two ends, its
+    direction uniform in `headings`, it is bent, run through at a changing speed, and trembles a little.
 
     Args:
       generator: where all random numbers come from.

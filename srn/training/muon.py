@@ -1,8 +1,8 @@
 """Muon: momentum whose matrices are made orthogonal before each step; not in the paper, which uses Adam.
 
-Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024). A kernel is seen as the matrix
-[out, in * height * width]; its momentum M = U S V^T is replaced by about U V^T, so that all directions of the
-kernel learn at the same pace, however small their gradients are. Biases, and the first and the last
+Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024). A kernel is seen as the
+matrix [out, in * height * width]; its momentum M = U S V^T is replaced by about U V^T, so that all directions
+of the kernel learn at the same pace, however small their gradients are. Biases, and the first and the last
 convolution, whose rows or columns are colours, are left to Adam.
 
 The Newton-Schulz iteration for U V^T, X <- a X + b (X X^T) X + c (X X^T)^2 X, multiplies X from the left by
