@@ -10,7 +10,9 @@ from srn.data.pairs import find_pairs
 from srn.errors import InputError
 
 POOL = "pool"
-SYNTHETIC = ("photos", "frames")
+SYNTHETIC = ("photos", "frames", "video")
+# Of ordinary video: frames interpolated between neighbours, and how many are averaged, up to three intervals.
+VIDEO_BETWEEN, VIDEO_LENGTHS = 7, (7, 25)
 KINDS = (*DATASETS, *SYNTHETIC, POOL)
 
 
@@ -19,7 +21,8 @@ class Part:
     """One part of a mixture.
 
     Attributes:
-      kind: a layout of pairs, "photos" (shaken), "frames" (averaged) or "pool" (crops made in advance).
+      kind: a layout of pairs, "photos" (shaken), "frames" (averaged), "video" (interpolated and
+        averaged) or "pool" (crops made in advance).
       folder: where it lies.
       share: of the crops; the shares of a mixture need not sum to 1.
     """
@@ -89,7 +92,10 @@ def _open_source(part, crop_size, blur_folder, cache_dir, settings, downscale):
         return PoolSource(part.folder, crop_size)
     if part.kind == "photos":
         return PhotoSource(part.folder, settings, downscale)
-    if part.kind == "frames":
+    if part.kind in ("frames", "video"):
         linear_light = LINEAR_LIGHT if settings is None else settings.gamma_probability
-        return FrameSource(part.folder, crop_size * downscale, linear_light=linear_light, downscale=downscale)
+        options = {"linear_light": linear_light, "downscale": downscale}
+        if part.kind == "video":
+            options.update(shortest=VIDEO_LENGTHS[0], longest=VIDEO_LENGTHS[1], between=VIDEO_BETWEEN)
+        return FrameSource(part.folder, crop_size * downscale, **options)
     return PairSource(pairs, None if cache_dir is None else PreparedCache(cache_dir, pairs), downscale)

@@ -19,10 +19,11 @@ import tensorflow as tf
 
 from srn.errors import InputError
 from srn.images import SUFFIXES, decode_in_graph, is_image, read_rgb, size_of
-from srn.synthesis.frames import LONGEST, SHORTEST, average_window
+from srn.synthesis.frames import LONGEST, SHORTEST, Exposure, WindowSettings, frames_needed, make_pair
 
 ALGORITHM = "philox"  # of random numbers; named, so that every device draws the same
 MEMORY = 256  # pictures of a source that are kept decoded: 250 MiB of 1280x720 halved, 700 as they are
+FLOW_MARGIN = 32  # pixels around a crop that optical flow sees too
 LINEAR_LIGHT = 0.35  # part of the windows that is averaged in linear light
 
 
@@ -112,12 +113,13 @@ class PhotoSource:
 
 
 class FrameSource:
-    """Frames of high-speed video, a few neighbouring ones of which are averaged (`srn.synthesis.frames`).
+    """Frames of video, a few neighbouring ones of which are averaged (`srn.synthesis.frames`).
 
     Args:
       folder: of frames, or of folders of frames; those of one folder have one size.
       smallest: height and width that each frame must have at least.
-      shortest, longest: odd numbers of frames that are averaged; 7 to 13 as GOPRO.
+      shortest, longest: odd numbers of frames that are averaged; 7 to 13 as GOPRO. Interpolated ones count.
+      between: frames to interpolate between neighbours, by optical flow; 0 for high-speed video.
       linear_light: part of the windows that is averaged in linear light.
       downscale: whole factor by which crops are reduced after the average: they are cut that much larger.
 
@@ -130,23 +132,25 @@ class FrameSource:
         smallest: int = 1,
         shortest: int = SHORTEST,
         longest: int = LONGEST,
+        between: int = 0,
         linear_light: float = LINEAR_LIGHT,
         downscale: int = 1,
     ):
-        self._linear_light, self._downscale = linear_light, downscale
+        self._linear_light, self._downscale, self._between = linear_light, downscale, between
         self._lengths = range(shortest, longest + 1, 2)
         self._sequences, self._starts = [], []
         by_folder = {}
         for file, size in _images_below(Path(folder)).items():
             by_folder.setdefault(file.parent, {})[file] = size
         for sequence, sizes in by_folder.items():
-            if len(sizes) < longest:
-                raise InputError(f"{sequence}: {len(sizes)} frames, fewer than the {longest} of a window")
+            needed = frames_needed(longest, between)
+            if len(sizes) < needed:
+                raise InputError(f"{sequence}: {len(sizes)} frames, fewer than the {needed} of a window")
             if len(set(sizes.values())) > 1:
                 raise InputError(f"{sequence}: its frames differ in size")
             if min(next(iter(sizes.values()))) < smallest:
                 raise InputError(f"{sequence}: its frames are smaller than the {smallest}x{smallest} needed")
-            self._starts += [(len(self._sequences), start) for start in range(len(sizes) - longest + 1)]
+            self._starts += [(len(self._sequences), start) for start in range(len(sizes) - needed + 1)]
             self._sequences.append(list(sizes))
         # Neighbouring windows share their frames: a decoded frame is soon needed again.
         self._read = functools.lru_cache(maxsize=MEMORY)(read_rgb)
@@ -162,12 +166,20 @@ class FrameSource:
         generator = np.random.default_rng((seed, sample))
         sequence, start = self._starts[place]
         length = int(generator.choice(self._lengths))
-        frames = [self._read(file) for file in self._sequences[sequence][start : start + length]]
+        stop = start + frames_needed(length, self._between)
+        frames = [self._read(file) for file in self._sequences[sequence][start:stop]]
         side = crop_size * self._downscale
         top, left = (int(generator.integers(size - side + 1)) for size in frames[0].shape[:2])
-        crops = np.stack([frame[top : top + side, left : left + side] for frame in frames])
+        # Where frames are interpolated, what moves into the crop must be seen before it does.
+        margin = FLOW_MARGIN if self._between else 0
+        above, before = min(top, margin), min(left, margin)
+        wider = (slice(top - above, top + side + margin), slice(left - before, left + side + margin))
         gamma = 2.2 if generator.random() < self._linear_light else 1.0
-        pair = average_window(crops, gamma), crops[length // 2]
+        settings = WindowSettings(length, length, between=self._between, gamma=gamma)
+        exposure = Exposure(start + len(frames) // 2, np.stack([frame[wider] for frame in frames]), length)
+        pair = [
+            picture[above : above + side, before : before + side] for picture in make_pair(exposure, settings)
+        ]
         return np.stack([reduce_picture(picture, self._downscale) for picture in pair])
 
 
@@ -181,11 +193,11 @@ def reduce_picture(picture: np.ndarray, factor: int) -> np.ndarray:
 
 
 def reduce_images(images: tf.Tensor, factor: int) -> tf.Tensor:
-    """`reduce_picture` for uint8 [B, H, W, 3], H and W multiples of `factor`."""
+    """As `reduce_picture`, but in graphs, of uint8 [B, H, W, 3]; H and W are multiples of `factor`."""
     if factor == 1:
         return images
     means = tf.nn.avg_pool2d(tf.cast(images, tf.float32), factor, factor, "VALID")
-    return tf.cast(tf.round(means), tf.uint8)
+    return tf.cast(means + 0.5, tf.uint8)  # halves upwards, as OpenCV does
 
 
 def corner(size, crop_size, draws):

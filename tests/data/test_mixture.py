@@ -14,7 +14,7 @@ def test_parts_of_a_mixture():
         ("gopro", "KIND:DIR:SHARE"),
         ("gopro:folder", "KIND:DIR:SHARE"),
         ("gopro:folder:0.5,", "'' cannot be understood"),
-        ("video:folder:1", "there is no kind 'video'"),
+        ("clips:folder:1", "there is no kind 'clips'"),
         ("gopro:folder:much", "the share 'much'"),
         ("gopro:folder:0", "the share '0'"),
         ("gopro:folder:inf", "the share 'inf'"),
