@@ -36,26 +36,26 @@ test-full: install lint
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench: install
 	$(BIN)/python benchmarks/inference_ceiling.py
 	$(BIN)/python benchmarks/metrics.py
 
 # A data set of PNG files, and sharp photographs: make bench-data DATA_DIR=GOPRO_Large PHOTOS=pictures
-DATA_DIR ?= ../shared/data/gopro_train
-PHOTOS ?= ../shared/data/sharp_photos
 bench-data: install
+	@test -n "$(DATA_DIR)" -a -n "$(PHOTOS)" || { echo "make: bench-data needs a data set and sharp photographs: make bench-data DATA_DIR=GOPRO_Large PHOTOS=pictures"; exit 2; }
 	$(BIN)/python benchmarks/data_pipeline.py --data_dir $(DATA_DIR) --photos $(PHOTOS)
 
 # The score of the released weights: make results PAIRS=FOLDER (with blur/ and sharp/)
-PAIRS ?= ../shared/data/gopro_eval
 results: install
+	@test -n "$(PAIRS)" || { echo "make: results needs a folder with blur/ and sharp/: make results PAIRS=FOLDER"; exit 2; }
 	$(BIN)/python evaluate.py --ckpt=srn --data_dir=$(PAIRS) --dataset=pairs --out_dir=results/srn
 
 # A training run on a machine without TensorFlow, end to end on this one; see tools/stablehlo.
 VENV_JAX = .venv-jax
 rehearse: install $(VENV_JAX)/.installed
-	$(BIN)/python tools/stablehlo/rehearse.py --jax_python $(VENV_JAX)/bin/python --full
+	$(BIN)/python -m tools.stablehlo.rehearse --jax_python $(VENV_JAX)/bin/python --full
 
 $(VENV_JAX)/.installed: tools/stablehlo/requirements.txt
 	$(PYTHON) -m venv $(VENV_JAX)

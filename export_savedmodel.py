@@ -6,13 +6,16 @@ writes served/srn/1 (then 2, ...), with the signatures `serving_default` and `en
 model card, and beside it the server's configuration files. serving/README.md tells how to run the server.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
-from srn import command, released
+from srn import command
 from srn.errors import InputError
 from srn.zoo import MODELS, PRECISIONS
 
@@ -27,8 +30,8 @@ _NAME = flags.DEFINE_string("name", None, "Of the model on the server. Default: 
 _VERSION = flags.DEFINE_integer("version", None, "Default: one more than the highest there.", lower_bound=1)
 _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels",
-    12.0,
-    "Larger images are refused, by their headers.",
+    13.5,
+    "Larger images are refused, by their headers. Sides count as multiples of 16.",
     lower_bound=0.01,
     upper_bound=1000.0,
 )
@@ -45,27 +48,28 @@ def main() -> int:
     for flag in (_CKPT, _EXPORT_DIR):
         if flag.value is None:
             raise InputError(f"--{flag.name} is needed")
-    sizes, card = [_parse_size(size) for size in _WARM_UP.value], _read_card()
+    sizes = [_parse_size(size) for size in _WARM_UP.value]
+    card = None if _CARD.value is None else _read_card(Path(_CARD.value))
 
-    from srn.serving.export import export_savedmodel
-    from srn.weights import load_model
+    from srn.serving import export
 
-    prefer_average = _WEIGHTS.value == "average"
-    model = load_model(_CKPT.value, _MODEL.value, _PRECISION.value, prefer_average)
-    folder = export_savedmodel(
-        model,
+    folder = export.export_checkpoint(
+        _CKPT.value,
         _EXPORT_DIR.value,
         _VERSION.value,
+        model=_MODEL.value,
+        precision=_PRECISION.value,
+        prefer_average=_WEIGHTS.value == "average",
         name=_NAME.value,
-        most_pixels=round(_MAX_MEGAPIXELS.value * 1e6),
+        max_pixels=round(_MAX_MEGAPIXELS.value * 1e6),
         warm_up_sizes=sizes,
-        card={**card, "ckpt": _CKPT.value},
+        card=card,
     )
-    print(f"{model.name}, {model.count_params():,} parameters, {_PRECISION.value}: {folder}")
+    print(folder)
     return command.DONE
 
 
-def _parse_size(size: str) -> tuple:
+def _parse_size(size: str) -> tuple[int, int]:
     """`WIDTHxHEIGHT` -> (height, width)."""
     match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", size)
     if not match:
@@ -73,16 +77,13 @@ def _parse_size(size: str) -> tuple:
     return int(match[2]), int(match[1])
 
 
-def _read_card() -> dict:
-    if _CARD.value is None:
-        is_released = _CKPT.value in released.list_released() and not Path(_CKPT.value).exists()
-        return released.read_card(_CKPT.value) if is_released else {}
+def _read_card(path: Path) -> dict[str, Any]:
     try:
-        card = json.loads(Path(_CARD.value).read_text())
+        card = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"--card={_CARD.value}: cannot be read ({error})") from error
+        raise InputError(f"--card={path}: cannot be read ({error})") from error
     if not isinstance(card, dict):
-        raise InputError(f"--card={_CARD.value}: no JSON object")
+        raise InputError(f"--card={path}: no JSON object")
     return card
 
 

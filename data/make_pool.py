@@ -16,14 +16,15 @@ from absl import flags
 from srn import command
 from srn.data.mixture import open_sources, parse_mix
 from srn.errors import InputError, WorkError
+from srn.synthesis.settings import SYNTHESES
 
-_MIX = flags.DEFINE_string("mix", None, "KIND:DIR:SHARE,... as for train.py.", required=True)
+_MIX = flags.DEFINE_string("mix", None, "KIND:DIR:WEIGHT,... as for train.py.", required=True)
 _POOL_DIR = flags.DEFINE_string("pool_dir", None, "Folder of the pool.", required=True)
 _COUNT = flags.DEFINE_integer("count", 60000, "Crops; rounded up to whole shards.", lower_bound=1)
 _CROP_SIZE = flags.DEFINE_integer("crop_size", 144, "Side of the square crops, in pixels.", lower_bound=1)
 _BLUR_FOLDER = flags.DEFINE_string("blur_folder", "blur", "Of GOPRO and REDS, as for train.py.")
 _SYNTHESIS = flags.DEFINE_enum(
-    "synthesis", "gopro", ["gopro", "handheld"], "What blur is made: docs/making_blur.md."
+    "synthesis", "gopro", list(SYNTHESES), "What blur is made: docs/making_blur.md."
 )
 _SOFTEN = flags.DEFINE_float(
     "soften",
@@ -42,17 +43,16 @@ def main() -> int:
     """Makes the pool that the flags describe, or verifies it; returns the exit code."""
     if _VERIFY.value:
         return _verify()
-    from srn.data import pipeline, pool
-    from srn.synthesis import shake  # not above: they load TensorFlow
+    from srn.data import pipeline, pool  # not above: they load TensorFlow
 
-    settings = dataclasses.replace(shake.SYNTHESES[_SYNTHESIS.value], soften=_SOFTEN.value)
+    settings = dataclasses.replace(SYNTHESES[_SYNTHESIS.value], soften=_SOFTEN.value)
     parts = parse_mix(_MIX.value)
     if any(part.kind == "pool" for part in parts):
         raise InputError("--mix: a pool is made of pictures, not of a pool")
     sources = open_sources(
         parts, _CROP_SIZE.value, _BLUR_FOLDER.value, settings=settings, downscale=_DOWNSCALE.value
     )
-    shares = [part.share for part in parts]
+    shares = [part.weight for part in parts]
 
     def batches(first):
         first_crop = first * pool.SHARD
@@ -60,7 +60,7 @@ def main() -> int:
         return stream.batch(pool.SHARD, drop_remainder=True).as_numpy_iterator()
 
     drawn_from = {
-        "parts": [[part.kind, len(source), part.share] for part, source in zip(parts, sources)],
+        "parts": [[part.kind, len(source), part.weight] for part, source in zip(parts, sources)],
         "settings": dataclasses.asdict(settings),
         "downscale": _DOWNSCALE.value,
         "seed": _SEED.value,

@@ -3,7 +3,7 @@
     python data/prepare.py --data_dir=GOPRO_Large --cache_dir=GOPRO_cache
     python train.py --flagfile=flags/gopro.cfg --data_dir=GOPRO_Large --cache_dir=GOPRO_cache
 
-GOPRO's 2103 training pairs of 1280x720 take 11 GiB. An interrupted call goes on when it is given again.
+GOPRO's 2103 training pairs of 1280x720 take 11 GiB. An interrupted call resumes when it is given again.
 With --record_dir in place of --cache_dir the pairs are written as TFRecord files, to be carried elsewhere.
 """
 
@@ -21,6 +21,9 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data se
 _DATASET = flags.DEFINE_enum("dataset", "auto", DATASETS, "Layout of the data set; see data/README.md.")
 _SPLIT = flags.DEFINE_enum("split", "train", ["train", "test"], "Where the data set has splits.")
 _BLUR_FOLDER = flags.DEFINE_string("blur_folder", "blur", "Of GOPRO: `blur` (the paper's) or `blur_gamma`.")
+_SHARP_FOLDER = flags.DEFINE_string(
+    "sharp_folder", "sharp", "Folder of the sharp images, if of another name."
+)
 _CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Folder for the cache, of its own.")
 _RECORD_DIR = flags.DEFINE_string("record_dir", None, "Folder for TFRecord files, in place of a cache.")
 _VERIFY = flags.DEFINE_boolean("verify", False, "Read the cache whole and compare its checksums.")
@@ -30,7 +33,13 @@ def main() -> int:
     """Makes or completes the cache; returns the exit code."""
     if _DATA_DIR.value is None or (_CACHE_DIR.value is None) == (_RECORD_DIR.value is None):
         raise InputError("--data_dir is needed, and either --cache_dir or --record_dir")
-    pairs = find_pairs(_DATA_DIR.value, _DATASET.value, _SPLIT.value, _BLUR_FOLDER.value)
+    pairs = find_pairs(
+        _DATA_DIR.value,
+        _DATASET.value,
+        _SPLIT.value,
+        _BLUR_FOLDER.value,
+        sharp_folder=_SHARP_FOLDER.value,
+    )
     require_writable(_CACHE_DIR.value or _RECORD_DIR.value)
     return _write_records(pairs) if _CACHE_DIR.value is None else _write_cache(pairs)
 

@@ -26,6 +26,9 @@ _SPLIT = flags.DEFINE_enum("split", "all", ["all", *verification.SPLITS], "What 
 _BLUR_FOLDER = flags.DEFINE_string(
     "blur_folder", "blur", "Of GOPRO: `blur` or `blur_gamma`. Of REDS: `blur`, `blur_jpeg`, ..."
 )
+_SHARP_FOLDER = flags.DEFINE_string(
+    "sharp_folder", "sharp", "Folder of the sharp images, if of another name."
+)
 _OFFICIAL = flags.DEFINE_boolean(
     "official", True, "Compare with the official counts and sizes; --noofficial for a part of a data set."
 )
@@ -43,6 +46,7 @@ def main() -> int:
         _BLUR_FOLDER.value,
         _OFFICIAL.value,
         progress=sys.stderr.isatty(),
+        sharp_folder=_SHARP_FOLDER.value,
     )
     print(verification.format_counts(result))
     if result.problems:

@@ -101,8 +101,8 @@ def draw_picture(pairs_dir: Path, savedmodel: Path, picture: Path) -> None:
         return tf.io.decode_png(answer[0]).numpy()
 
     pairs = find_pairs(pairs_dir, "pairs")
-    method = methods.network(restore, "SavedModel", picture.parent, {})
-    scores = scoring.score_images(pairs, method, PAIRS, progress=False).scores
+    method = methods.Network(restore, "SavedModel", picture.parent)
+    scores = scoring.score_images(pairs, method, PAIRS).scores
     sheet.write_sheet(picture, sheet.choose_rows(scores, pairs, method), PAIRS)
 
 

@@ -12,7 +12,10 @@ _NAMES = {
     "build_model": "srn.zoo",
     "list_models": "srn.zoo",
     "load_model": "srn.weights",
+    "TrainingConfig": "srn.training.config",
+    "train": "srn.training.run",
     "Deblurrer": "srn.inference.deblurrer",
+    "evaluate": "srn.evaluation.run",
 }
 
 _MODULES = ("official", "zoo")

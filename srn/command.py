@@ -48,7 +48,7 @@ def run(main: Callable[[], int], argv: list[str] | None = None) -> None:
         return main()
 
     quiet_tensorflow()
-    sys.exit(exit_code_of(parse_and_run, os.path.basename(argv[0]), flags.FLAGS))
+    sys.exit(exit_code_of(parse_and_run, os.path.basename(argv[0]), set(flags.FLAGS)))
 
 
 def exit_code_of(call: Callable[[], int], name: str, known_flags: Container[str] = ()) -> int:
@@ -91,24 +91,28 @@ def name_flags(message: str, known_flags: Container[str]) -> str:
 
 
 def _parse(argv: list[str]) -> None:
-    words = flags.FLAGS([argv[0], *_expand_flagfiles(argv[1:])])[1:]
+    words = flags.FLAGS([argv[0], *expand_flagfiles(argv[1:])])[1:]
     if words:
         what = "a flag begins with --; in a flagfile each stands on a line of its own"
         raise InputError("\n".join(f"what is {word!r}? {what}" for word in words))
 
 
-def _expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]:
-    """The words with the lines of each flagfile in the place of `--flagfile=FILE`, as absl has it."""
-    expanded, words = [], iter(words)
-    for word in words:
+def expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]:
+    """The words with the lines of each flagfile in the place of `--flagfile=FILE`, as absl has it.
+
+    Raises `InputError` naming a flagfile that cannot be read, or names itself.
+    """
+    expanded: list[str] = []
+    rest = iter(words)
+    for word in rest:
         name, sign, path = word.partition("=")
         if name not in ("--flagfile", "-flagfile"):
             expanded.append(word)
             continue
-        path = path if sign else next(words, "")
+        path = path if sign else next(rest, "")
         if path in outer:
             raise InputError(f"--flagfile={path}: a flagfile that names itself")
-        expanded += _expand_flagfiles(read_flagfile(path), (*outer, path))
+        expanded += expand_flagfiles(read_flagfile(path), (*outer, path))
     return expanded
 
 
@@ -144,9 +148,3 @@ def exit_code_of_signal(name: str) -> int:
 def quiet_tensorflow() -> None:
     """Keeps TensorFlow's start-up lines off the terminal, where the caller does not want them otherwise."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-def own_flags_as_flagfile() -> str:
-    """The running command's own flags with their values: a flagfile that repeats the call."""
-    own = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-    return "".join(f"{flag.serialize()}\n" for flag in own if flag.value is not None)

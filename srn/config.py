@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 UPSAMPLINGS = ("bilinear", "deconvolution", "subpixel")
 RESIZE_GRIDS = ("half_pixel", "legacy")
-LAYOUTS = ("encoder_decoder", "flat")
+LAYOUTS = ("encoder_decoder", "flat", "multi_scale")
 MAX_SCALES = 4
 NUM_STRIDES = 2  # Sec. 3.2: two EBlocks, each of stride 2
 
@@ -54,7 +55,8 @@ class ModelConfig:
       residual: whether ResBlocks have their shortcut. Without it (SR-ED, SR-Flat of Table 1) they are
         two plain convolutions, each with its ReLU.
       layout: "encoder_decoder", or "flat": the same layers in a row without strides and without skip
-        connections (SR-Flat, SR-RB of Table 1).
+        connections (SR-Flat, SR-RB of Table 1), or "multi_scale": the network of Nah et al. (`srn.nah`),
+        where `width` is that of all layers and `res_blocks` are those of one scale.
       bottleneck: what stands between encoder and decoder: a cell with a hidden state ("convlstm",
         "convrnn", "convgru": Sec. 3.1), one 3x3 "convolution", or "none".
       share_weights: whether all scales use the same weights; False is SC of Table 1.
@@ -114,8 +116,8 @@ class ModelConfig:
             value = getattr(self, name)
             _require(value in choices, name, value, "one of " + ", ".join(choices))
         stddev = self.cell_stddev
-        is_deviation = _is_number(stddev) and stddev > 0
-        _require(stddev is None or is_deviation, "cell_stddev", stddev, "None (Xavier) or a positive number")
+        is_allowed = stddev is None or (_is_number(stddev) and stddev > 0)
+        _require(is_allowed, "cell_stddev", stddev, "None (Xavier) or a positive number")
 
     def _fill_kappa(self):
         given, allowed = self.kappa, f"{self.num_scales} weights of at least 0, one a scale, not all 0"
@@ -127,6 +129,16 @@ class ModelConfig:
         object.__setattr__(self, "kappa", kappa)
 
     def _check_combinations(self):
+        if self.layout == "multi_scale":
+            several = self.num_scales > 1
+            for name, only in (
+                ("bottleneck", "none"),
+                ("residual", True),
+                ("share_weights", not several),
+                ("image_upsampling", "subpixel" if several else "bilinear"),
+            ):
+                why = f"{only!r} where layout='multi_scale' has num_scales={self.num_scales}"
+                _require(getattr(self, name) == only, name, getattr(self, name), why)
         if self.num_scales == 1:
             for name in ("image_upsampling", "state_upsampling"):
                 why = "'bilinear' where num_scales=1: nothing is handed to a finer scale"
@@ -163,7 +175,7 @@ class ModelConfig:
     def _without_training(self):
         return dataclasses.replace(self, kappa=(), cell_stddev=None)
 
-    def replace(self, **changes) -> ModelConfig:
+    def replace(self, **changes: Any) -> ModelConfig:
         """A copy with some fields changed; `kappa` starts anew where the number of scales changes."""
         if "num_scales" in changes and "kappa" not in changes:
             changes["kappa"] = ()

@@ -1,4 +1,4 @@
-"""What the network costs: its multiply-accumulates."""
+"""What a network costs: the multiply-accumulates of its convolutions, counted in its graph."""
 
 from __future__ import annotations
 
@@ -6,34 +6,41 @@ import math
 
 import tensorflow as tf
 
+# Operations that hold graphs of their own, in which a convolution would go uncounted.
+_NESTED = ("PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "While", "StatelessWhile")
+
 
 def count_multiply_accumulates(model, height: int, width: int) -> int:
-    """Of all convolutions for one image whose sides need no padding; taps beyond the border count.
+    """Counts the multiply-accumulates of all convolutions that one image goes through.
+
+    The network is traced at this size, and each convolution of the graph counts with the elements of its
+    kernel times the positions that the kernel is laid at: those of the output, or of the input where it is
+    transposed. Taps beyond the border count, and so does what the network pads; biases, activations, gates
+    and resizing do not.
 
     Args:
-      model: a built `ScaleRecurrentNetwork` that shares its weights over the scales, with an encoder.
-      height, width: in pixels.
+      model: a network of the zoo, built; whether its weights are shared or not, with strides or without.
+      height, width: of the image, in pixels; at least 1.
 
-    A training step costs about three times as much for each crop: forward, and backward for inputs and
-    weights.
-
-    Raises `ValueError` for models that are built otherwise.
+    Returns:
+      Of one image with the channels of the model. A colour image is three such images for a one-channel
+      model. A training step costs about three times as much for each crop: forward, and backward for inputs
+      and for weights.
     """
-    config = model.config
-    upsampling = {config.image_upsampling, config.state_upsampling}
-    if not config.share_weights or config.layout != "encoder_decoder" or upsampling != {"bilinear"}:
-        raise ValueError(f"the cost of {model.name} is not counted")
-    pixels = sum(height * width // 4**scale for scale in range(model.config.num_scales))
-    return sum(
-        math.prod(layer.kernel.shape) * pixels // step**2 for layer, step in _position_steps(model).items()
-    )
+    image = tf.TensorSpec([1, height, width, model.config.channels], tf.float32)
+    graph = tf.function(lambda blurry: model(blurry)).get_concrete_function(image).graph
+    return sum(_multiply_accumulates(operation) for operation in graph.get_operations())
 
 
-def _position_steps(model) -> dict:
-    """{convolution: pixels of the image from one position to the next}; transposed ones: of their input."""
-    steps = {}
-    for name, layer in model.convolutions():
-        stage = int(name[3]) if name[:3] in ("enc", "dec") else 3
-        transposed = isinstance(layer, tf.keras.layers.Conv2DTranspose)
-        steps[layer] = 2 ** (stage - 1 + transposed)
-    return steps
+def _multiply_accumulates(operation) -> int:
+    """Of one operation of a graph with static shapes; 0 for what is no convolution."""
+    if operation.type in _NESTED:
+        raise ValueError(f"{operation.name}: a {operation.type} has a graph of its own, which is not counted")
+    if operation.type in ("Conv2D", "DepthwiseConv2dNative"):
+        kernel, positions = operation.inputs[1], operation.outputs[0]
+    elif operation.type == "Conv2DBackpropInput":  # a transposed convolution
+        kernel, positions = operation.inputs[1], operation.inputs[2]
+    else:
+        return 0
+    batch, rows, columns, _ = positions.shape.as_list()  # [B, H, W, C]
+    return math.prod(kernel.shape.as_list()) * batch * rows * columns

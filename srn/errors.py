@@ -16,6 +16,6 @@ class WorkError(RuntimeError):
     """Work began and could not be finished, or a part of it failed. The commands exit with 1."""
 
 
-def first_line(error) -> str:
+def first_line(error: object) -> str:
     """The first line of an error's text, shortened: what fits into a line of ours."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -5,30 +5,27 @@
 `image` float32 [N, H, W, 3] in [0, 1] -> `restored`, the same; any size. Needs: pip install .[onnx]
 """
 
-from absl import flags
+from __future__ import annotations
 
-from srn import command
-from srn.errors import InputError
-from srn.zoo import MODELS
+import argparse
+import sys
 
-_CKPT = flags.DEFINE_string("ckpt", None, "Weights: model directory, checkpoint, .npz, released name.")
-_MODEL = flags.DEFINE_enum("model", None, list(MODELS), "The network, where the weights do not say.")
-_OUTPUT = flags.DEFINE_string("output", None, "The file to write.")
+from srn.serving.conversion_command import make_parser, run
+
+NAME = "export_onnx.py"
 
 
-def main() -> int:
-    """Converts and writes; returns the exit code."""
-    for flag in (_CKPT, _OUTPUT):
-        if flag.value is None:
-            raise InputError(f"--{flag.name} is needed")
+def main(argv: list[str] | None = None) -> int:
+    """Converts what the command line names; returns the exit code."""
+    return run(NAME, _export, make_parser(NAME, __doc__), argv)
 
+
+def _export(arguments: argparse.Namespace) -> None:
     from srn.serving.conversion import export_onnx
     from srn.weights import load_model
 
-    export_onnx(load_model(_CKPT.value, _MODEL.value), _OUTPUT.value)
-    print(_OUTPUT.value)
-    return command.DONE
+    export_onnx(load_model(arguments.ckpt, arguments.model), arguments.output)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    sys.exit(main())

@@ -5,31 +5,34 @@
 One input, float32 [N, H, W, 3] in [0, 1], which the caller resizes; one output of the same shape.
 """
 
-from absl import flags
+from __future__ import annotations
 
-from srn import command
-from srn.errors import InputError
-from srn.zoo import MODELS
+import argparse
+import sys
 
-_CKPT = flags.DEFINE_string("ckpt", None, "Weights: model directory, checkpoint, .npz, released name.")
-_MODEL = flags.DEFINE_enum("model", None, list(MODELS), "The network, where the weights do not say.")
-_WEIGHTS = flags.DEFINE_enum("weights", "float16", ["float16", "float32"], "How they are stored.")
-_OUTPUT = flags.DEFINE_string("output", None, "The file to write.")
+from srn.serving.conversion_command import make_parser, run
+
+NAME = "export_tflite.py"
 
 
-def main() -> int:
-    """Converts and writes; returns the exit code."""
-    for flag in (_CKPT, _OUTPUT):
-        if flag.value is None:
-            raise InputError(f"--{flag.name} is needed")
+def main(argv: list[str] | None = None) -> int:
+    """Converts what the command line names; returns the exit code."""
+    parser = make_parser(NAME, __doc__)
+    parser.add_argument(
+        "--weights",
+        choices=("float16", "float32"),
+        default="float16",
+        help="how they are stored (default: %(default)s)",
+    )
+    return run(NAME, _export, parser, argv)
 
+
+def _export(arguments: argparse.Namespace) -> None:
     from srn.serving.conversion import export_tflite
     from srn.weights import load_model
 
-    export_tflite(load_model(_CKPT.value, _MODEL.value), _OUTPUT.value, _WEIGHTS.value)
-    print(_OUTPUT.value)
-    return command.DONE
+    export_tflite(load_model(arguments.ckpt, arguments.model), arguments.output, arguments.weights)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    sys.exit(main())

@@ -13,20 +13,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from srn.errors import InputError, WorkError
+from srn.errors import InputError, WorkError, first_line
 from srn.files import write_atomically
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 SUFFIXES = (".png", ".jpg", ".jpeg")  # of data sets
 # The last bytes of a whole file, found near its end; what comes after them is tolerated by all decoders.
 _END_MARKS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
 _MAGIC = {b"\x89PNG": "PNG", b"\xff\xd8": "JPEG"}
 _TAIL = 4096
+_IN_INKS = "is stored in colours of print (CMYK); convert it to RGB"
 _ENDS_EARLY = "the file ends too early; copy it anew"
+_FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # of JPEG: all SOFn
 _QUARTER_TURNS = (5, 6, 7, 8)  # values of EXIF's orientation that exchange width and height
 
 
@@ -39,20 +46,24 @@ def is_image(path: str | os.PathLike[str], suffixes: tuple[str, ...] = SUFFIXES)
 def size_of(path: str | os.PathLike[str], upright: bool = False) -> tuple[int, int]:
     """(width, height) of an image file, from its header; `upright` as of `read_rgb`.
 
-    Raises `InputError` naming the file if it is no PNG or JPEG, has more than 8 bits, or has no end.
+    Raises `InputError` naming the file if it is no PNG or JPEG, is in colours of print (CMYK), has more
+    than 8 bits, or has no end.
     """
     try:
         with Image.open(path) as image:
             size, kind, deep = image.size, image.format, has_deep_channels(image)
+            in_inks = image.mode == "CMYK"
             is_turned = upright and image.getexif().get(ExifTags.Base.Orientation, 1) in _QUARTER_TURNS
     except UnidentifiedImageError:
         raise InputError(f"{path}: not an image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be read as an image ({error})") from error
+    except Exception as error:  # damaged files bring Pillow to errors of every kind
+        raise InputError(f"{path}: cannot be read as an image ({first_line(error)})") from error
     if kind not in _END_MARKS:
         raise InputError(f"{path}: is {kind} inside, not PNG or JPEG; convert it")
     if deep:
         raise InputError(f"{path}: has more than 8 bits a channel; convert it to 8 bits")
+    if in_inks:
+        raise InputError(f"{path}: {_IN_INKS}")
     if _END_MARKS[kind] not in _tail(path):
         raise InputError(f"{path}: {_ENDS_EARLY}")
     return size[::-1] if is_turned else size
@@ -75,25 +86,28 @@ def require_whole(path: str | os.PathLike[str]) -> None:
     try:
         with Image.open(path) as image:
             image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: cannot be decoded ({error})") from error
+    except Exception as error:  # as above
+        raise InputError(f"{path}: cannot be decoded ({first_line(error)})") from error
 
 
 def read_rgb(path: str | os.PathLike[str], upright: bool = False) -> np.ndarray:
-    """Reads an 8-bit image as uint8 RGB [H, W, 3]; grey becomes three equal channels, alpha is left out.
+    """Reads an 8-bit image as uint8 RGB [H, W, 3]; gray becomes three equal channels, alpha is left out.
 
     Args:
       path: of the file.
       upright: whether the image is turned as its EXIF says; see the module.
 
-    Raises `WorkError`, naming the file, when it cannot be read or decoded or has more than 8 bits a channel.
+    Raises `WorkError`, naming the file, when it cannot be read or decoded, is in colours of print (CMYK),
+    or has more than 8 bits a channel.
     """
     try:
         encoded = np.fromfile(path, np.uint8)
     except OSError as error:
         raise WorkError(f"{path}: cannot be read ({error.strerror})") from error
-    if _is_cut_off(encoded):  # OpenCV would fill what is missing with grey
+    if _is_cut_off(encoded):  # OpenCV would fill what is missing with gray
         raise WorkError(f"{path}: {_ENDS_EARLY}")
+    if _count_jpeg_components(encoded) == 4:  # each decoder has inks of its own
+        raise WorkError(f"{path}: {_IN_INKS}")
     # Any depth, because without this flag OpenCV brings 16 bits down to 8 and says nothing.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     image = cv2.imdecode(encoded, flags) if encoded.size else None
@@ -104,7 +118,7 @@ def read_rgb(path: str | os.PathLike[str], upright: bool = False) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def decode_in_graph(file):
+def decode_in_graph(file: tf.Tensor | str) -> tf.Tensor:
     """Reads an image file inside a graph: scalar string tensor -> uint8 [H, W, 3], as `read_rgb` does."""
     import tensorflow as tf  # files can be listed and scored without waiting for it
 
@@ -138,7 +152,7 @@ def to_unit_range(image: np.ndarray) -> np.ndarray:
     return image.astype(np.float32) / np.iinfo(image.dtype).max
 
 
-def from_unit_range(image: np.ndarray, dtype, truncate: bool = False) -> np.ndarray:
+def from_unit_range(image: np.ndarray, dtype: npt.DTypeLike, truncate: bool = False) -> np.ndarray:
     """float32 in [0, 1] -> `dtype`; whole numbers are rounded, or cut off if `truncate`."""
     if np.issubdtype(dtype, np.floating):
         return image.astype(dtype)
@@ -149,6 +163,18 @@ def from_unit_range(image: np.ndarray, dtype, truncate: bool = False) -> np.ndar
 def _is_cut_off(encoded: np.ndarray) -> bool:
     kinds = [kind for magic, kind in _MAGIC.items() if encoded[:4].tobytes().startswith(magic)]
     return bool(kinds) and _END_MARKS[kinds[0]] not in encoded[-_TAIL:].tobytes()
+
+
+def _count_jpeg_components(encoded: np.ndarray) -> int:
+    """The number of channels by the frame header of a JPEG; 0 for what is none."""
+    data = encoded.tobytes() if encoded[:2].tobytes() == b"\xff\xd8" else b""
+    start = 2
+    while start + 10 <= len(data) and data[start] == 0xFF:
+        marker = data[start + 1]
+        if marker in _FRAME_HEADERS:
+            return data[start + 9]
+        start += 1 if marker == 0xFF else 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    return 0
 
 
 def _tail(path) -> bytes:

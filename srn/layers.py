@@ -38,14 +38,21 @@ class ResBlock(tf.keras.layers.Layer):
         self.conv1 = _convolution(self, "conv1", filters, kernel_size, "relu")
         self.conv2 = _convolution(self, "conv2", filters, kernel_size, second)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         outputs = self.conv2(self.conv1(inputs))
         return inputs + outputs if self.shortcut else outputs
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         mine = {"filters": self.filters, "kernel_size": self.kernel_size, "shortcut": self.shortcut}
         return {**super().get_config(), **mine}
+
+
+def convolutions_of_res_blocks(res_blocks: list[ResBlock]):
+    """Yields (`BLOCK/conv1`, layer), (`BLOCK/conv2`, layer) for each block in order."""
+    for block in res_blocks:
+        for convolution in (block.conv1, block.conv2):
+            yield f"{block.name}/{convolution.name}", convolution
 
 
 class _Block(tf.keras.layers.Layer):
@@ -68,7 +75,7 @@ class _Block(tf.keras.layers.Layer):
     def _decoder_names(self, stage):
         return [f"dec{stage}_{number}" for number in range(self.num_res_blocks, 0, -1)]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         mine = {
             "stage": self.stage,
@@ -99,13 +106,13 @@ class EBlock(_Block):
         self.convolution = _convolution(self, f"enc{stage}_1", filters, kernel_size, "relu", strides)
         self.res_blocks = self._make_res_blocks(filters, self._encoder_names())
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features = self.convolution(inputs)
         for block in self.res_blocks:
             features = block(features)
         return features
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         return {**super().get_config(), "strides": self.strides}
 
@@ -142,14 +149,14 @@ class DBlock(_Block):
         else:
             self.convolution = _deconvolution(self, f"dec{stage}_4", filters, "relu")
 
-    def call(self, inputs, skip=None):
+    def call(self, inputs: tf.Tensor, skip: tf.Tensor | None = None) -> tf.Tensor:
         features = inputs
         for block in self.res_blocks:
             features = block(features)
         features = self.convolution(features)
         return features if skip is None else features + skip
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         return {**super().get_config(), "strides": self.strides}
 
@@ -176,13 +183,13 @@ class OutBlock(_Block):
             channels, kernel_size, padding="same", name=f"dec{stage}_0", dtype="float32"
         )
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features = inputs
         for block in self.res_blocks:
             features = block(features)
         return self.convolution(features)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         return {**super().get_config(), "channels": self.channels}
 
@@ -206,7 +213,7 @@ class _Bottleneck(tf.keras.layers.Layer):
         self.filters, self.kernel_size = filters, kernel_size
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
-    def get_initial_state(self, inputs) -> list:
+    def get_initial_state(self, inputs: tf.Tensor) -> list:
         """Zeros, one tensor for each state, of the shape of `inputs`."""
         return [tf.zeros_like(inputs) for _ in range(self.num_states)]
 
@@ -225,7 +232,7 @@ class _Bottleneck(tf.keras.layers.Layer):
             dtype=self.dtype_policy,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         mine = {
             "filters": self.filters,
@@ -254,7 +261,7 @@ class ConvLSTM2D(_Bottleneck):
         super().__init__(filters, **kwargs)
         self.convolution = self._convolution("LSTM_conv", 4 * filters)
 
-    def call(self, inputs, states):
+    def call(self, inputs: tf.Tensor, states: list) -> tuple[tf.Tensor, list]:
         hidden, cell = states
         gates = self.convolution(tf.concat([inputs, hidden], axis=-1))
         i, j, f, o = tf.split(gates, 4, axis=-1)
@@ -280,7 +287,7 @@ class ConvRNN2D(_Bottleneck):
         self.convolution = self._convolution("RNN_conv", filters, "tanh")
         self.output_convolution = self._convolution("RNN_out", filters, "relu", sees_state=False)
 
-    def call(self, inputs, states):
+    def call(self, inputs: tf.Tensor, states: list) -> tuple[tf.Tensor, list]:
         hidden = self.convolution(tf.concat([inputs, *states], axis=-1))
         return self.output_convolution(hidden), [hidden]
 
@@ -299,7 +306,7 @@ class ConvGRU2D(_Bottleneck):
         self.convolution = self._convolution("GRU_gates", 2 * filters, "sigmoid")
         self.candidate_convolution = self._convolution("GRU_candidate", filters, "tanh")
 
-    def call(self, inputs, states):
+    def call(self, inputs: tf.Tensor, states: list) -> tuple[tf.Tensor, list]:
         (hidden,) = states
         z, r = tf.split(self.convolution(tf.concat([inputs, hidden], axis=-1)), 2, axis=-1)
         candidate = self.candidate_convolution(tf.concat([inputs, r * hidden], axis=-1))
@@ -315,7 +322,7 @@ class ConvolutionBottleneck(_Bottleneck):
         super().__init__(filters, **kwargs)
         self.convolution = self._convolution("conv", filters, "relu", sees_state=False)
 
-    def call(self, inputs, states):
+    def call(self, inputs: tf.Tensor, states: list) -> tuple[tf.Tensor, list]:
         return self.convolution(inputs), states
 
 
@@ -328,29 +335,29 @@ class DeconvolutionUpsampling(tf.keras.layers.Layer):
         self.channels = channels
         self.convolution = _deconvolution(self, "conv", channels)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return self.convolution(inputs)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         return {**super().get_config(), "channels": self.channels}
 
 
 @register
 class SubpixelUpsampling(tf.keras.layers.Layer):
-    """Doubles height and width by a 3x3 convolution to four times the channels, put side by side."""
+    """Doubles height and width by a convolution to four times the channels, put side by side."""
 
-    def __init__(self, channels: int, **kwargs):
+    def __init__(self, channels: int, kernel_size: int = 3, **kwargs):
         super().__init__(**kwargs)
-        self.channels = channels
-        self.convolution = _convolution(self, "conv", 4 * channels, 3, None)
+        self.channels, self.kernel_size = channels, kernel_size
+        self.convolution = _convolution(self, "conv", 4 * channels, kernel_size, None)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.nn.depth_to_space(self.convolution(inputs), block_size=2)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
-        return {**super().get_config(), "channels": self.channels}
+        return {**super().get_config(), "channels": self.channels, "kernel_size": self.kernel_size}
 
 
 def _convolution(owner, name, filters, kernel_size, activation, strides=1):

@@ -18,6 +18,8 @@ the state it does.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import tensorflow as tf
 
 from srn import layers, pyramid
@@ -71,7 +73,7 @@ class ScaleNetwork(tf.keras.layers.Layer):
             dtype=self.dtype_policy,
         )
 
-    def call(self, images, states=None):
+    def call(self, images: Sequence[tf.Tensor], states: list | None = None) -> tuple[tf.Tensor, list]:
         # Eq. 2, first line: f = Net_E(B, up(I))
         features, skips = self._encode(tf.concat(images, axis=-1))
         # second line: h, g = ConvLSTM(up(h), f)
@@ -96,30 +98,29 @@ class ScaleNetwork(tf.keras.layers.Layer):
             features = block(features, skip if self.config.layout == "encoder_decoder" else None)
         return self.out_block(features)
 
-    def convolutions(self):
+    def convolutions(self) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
         """Yields every convolution of this scale in the order of the authors' checkpoints, with its name.
 
         Names are as there: `enc1_1`, `enc1_2/conv1`, ..., `convLSTM/LSTM_conv`, ..., `dec1_0`.
         """
         for block in (self.in_block, *self.encoder):
             yield block.convolution.name, block.convolution
-            yield from _res_block_convolutions(block)
+            yield from layers.convolutions_of_res_blocks(block.res_blocks)
         if self.bottleneck is not None:
             scope = BOTTLENECKS[self.config.bottleneck].scope
             for convolution in _convolutions_of(self.bottleneck):
                 yield f"{scope}/{convolution.name}", convolution
         for block in (*self.decoder, self.out_block):
-            yield from _res_block_convolutions(block)
+            yield from layers.convolutions_of_res_blocks(block.res_blocks)
             yield block.convolution.name, block.convolution
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         return {**super().get_config(), "config": self.config.to_dict()}
 
 
-@layers.register
-class ScaleRecurrentNetwork(tf.keras.Model):
-    """The whole network: Eq. 1 over the scales.
+class DeblurringNetwork(tf.keras.Model):
+    """What every network of the zoo is to the rest of the project; `restore_scales` makes the difference.
 
     Args:
       config: `ModelConfig`, or its `to_dict()`.
@@ -135,6 +136,57 @@ class ScaleRecurrentNetwork(tf.keras.Model):
         # Images stay float32 until the first convolution: bfloat16 would cost them their last bits.
         super().__init__(autocast=False, **kwargs)
         self.config = _as_config(config)
+
+    def build(self, input_shape=None):
+        """Makes the weights by a call on symbolic images of any size."""
+        super().build((None, None, None, self.config.channels))
+
+    def call(self, blurry):
+        # Eager calls of all sizes share one graph; a caller's own graph keeps the sizes that it knows.
+        eager = tf.executing_eagerly()
+        return (self.restore_scales if eager else self.restore_scales.python_function)(blurry)
+
+    def restore(self, images: tf.Tensor) -> tf.Tensor:
+        """Restores colour images at the finest scale, through any number of channels.
+
+        A one-channel model gets the R, G and B planes as a batch of three, as the authors test theirs.
+
+        Args:
+          images: [B, H, W, 3], float32 in [0, 1].
+
+        Returns:
+          [B, H, W, 3], float32, not clipped.
+        """
+        if self.config.channels == 3:
+            return self(images)[0]
+        batch, height, width = tf.unstack(tf.shape(images)[:3])
+        planes = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), [3 * batch, height, width, 1])
+        restored = tf.reshape(self(planes)[0], [batch, 3, height, width])
+        return tf.transpose(restored, [0, 2, 3, 1])
+
+    @property
+    def recurrent_variables(self) -> list:
+        """The trainable variables of the recurrent cells, which alone are clipped in training (Sec. 4)."""
+        return []
+
+    def get_config(self):
+        """All arguments of `__init__`."""
+        policy = tf.keras.mixed_precision.Policy(self.dtype_policy.name)
+        dtype = tf.keras.saving.serialize_keras_object(policy)
+        return {"name": self.name, "config": self.config.to_dict(), "dtype": dtype}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The inverse of `get_config`."""
+        return cls(**{**config, "dtype": tf.keras.saving.deserialize_keras_object(config["dtype"])})
+
+
+@layers.register
+class ScaleRecurrentNetwork(DeblurringNetwork):
+    """The whole network: Eq. 1 over the scales; arguments and call as of `DeblurringNetwork`."""
+
+    def __init__(self, config: ModelConfig | dict, **kwargs):
+        super().__init__(config, **kwargs)
         self.scale_networks = self._make_scale_networks()
         self.image_upsampling = _make_upsampling(
             self.config.image_upsampling, self.config.channels, "image_upsampling", "float32"
@@ -156,18 +208,9 @@ class ScaleRecurrentNetwork(tf.keras.Model):
         bottleneck = self.scale_networks[0].bottleneck
         return 0 if bottleneck is None else bottleneck.num_states
 
-    def build(self, input_shape=None):
-        """Makes the weights by a call on symbolic images of any size."""
-        super().build((None, None, None, self.config.channels))
-
-    def call(self, blurry):
-        # Eager calls of all sizes share one graph; a caller's own graph keeps the sizes that it knows.
-        eager = tf.executing_eagerly()
-        return (self.restore_scales if eager else self.restore_scales.python_function)(blurry)
-
     @tf.function(reduce_retracing=True)
     @tf.autograph.experimental.do_not_convert
-    def restore_scales(self, blurry) -> list:
+    def restore_scales(self, blurry: tf.Tensor) -> list:
         """Eq. 1: from the coarsest scale to the finest, each with the image and state of the one before."""
         size = pyramid.spatial_size(blurry)
         padded = pyramid.pad_to_multiple(tf.cast(blurry, tf.float32), self.config.size_multiple)
@@ -183,24 +226,6 @@ class ScaleRecurrentNetwork(tf.keras.Model):
             restored, states = self._network_at(scale)((blurry_image, estimate), states)  # I_i, h_i
             outputs.append(pyramid.crop_to(restored, pyramid.size_at_scale(size, scale)))
         return outputs[::-1]
-
-    def restore(self, images: tf.Tensor) -> tf.Tensor:
-        """Restores colour images at the finest scale, through any number of channels.
-
-        A one-channel model gets the R, G and B planes as a batch of three, as the authors test theirs.
-
-        Args:
-          images: [B, H, W, 3], float32 in [0, 1].
-
-        Returns:
-          [B, H, W, 3], float32, not clipped.
-        """
-        if self.config.channels == 3:
-            return self(images)[0]
-        batch, height, width = tf.unstack(tf.shape(images)[:3])
-        planes = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), [3 * batch, height, width, 1])
-        restored = tf.reshape(self(planes)[0], [batch, 3, height, width])
-        return tf.transpose(restored, [0, 2, 3, 1])
 
     def _network_at(self, scale):
         return self.scale_networks[scale if len(self.scale_networks) > 1 else 0]
@@ -223,7 +248,7 @@ class ScaleRecurrentNetwork(tf.keras.Model):
         cells = [network.bottleneck for network in self.scale_networks]
         return [variable for cell in cells for variable in cell.trainable_variables]
 
-    def convolutions(self):
+    def convolutions(self) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
         """Yields (name, Keras layer) for every convolution; names as in the authors' checkpoints.
 
         Networks of their own for each scale have `scale1/` (the finest), ... before the name.
@@ -235,17 +260,6 @@ class ScaleRecurrentNetwork(tf.keras.Model):
         for upsampling in (self.image_upsampling, *self.state_upsampling):
             if upsampling is not None:
                 yield f"{upsampling.name}/{upsampling.convolution.name}", upsampling.convolution
-
-    def get_config(self):
-        """All arguments of `__init__`."""
-        policy = tf.keras.mixed_precision.Policy(self.dtype_policy.name)
-        dtype = tf.keras.saving.serialize_keras_object(policy)
-        return {"name": self.name, "config": self.config.to_dict(), "dtype": dtype}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """The inverse of `get_config`."""
-        return cls(**{**config, "dtype": tf.keras.saving.deserialize_keras_object(config["dtype"])})
 
 
 def _as_config(config):
@@ -263,12 +277,6 @@ def _make_upsampling(kind, channels, name, dtype):
 def _double(images, grid):
     height, width = pyramid.spatial_size(images)
     return pyramid.resize(images, (2 * height, 2 * width), grid)
-
-
-def _res_block_convolutions(block):
-    for res_block in block.res_blocks:
-        for convolution in (res_block.conv1, res_block.conv2):
-            yield f"{res_block.name}/{convolution.name}", convolution
 
 
 def _convolutions_of(layer):

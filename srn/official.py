@@ -7,13 +7,18 @@ A checkpoint written in training also holds the step and Adam's slots, which are
 
 from __future__ import annotations
 
+import os
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from srn.errors import InputError, first_line
 from srn.zoo import build_model
+
+if TYPE_CHECKING:
+    from srn.network import ScaleRecurrentNetwork
 
 SCOPE = "g_net/"
 # What a training run of theirs stores beside the weights: the unnamed step, Adam's slots and powers.
@@ -37,7 +42,7 @@ def is_official(prefix: str) -> bool:
     return any(name.startswith(SCOPE) for name in shapes)
 
 
-def load_checkpoint(prefix: str, precision: str = "float32"):
+def load_checkpoint(prefix: str | os.PathLike[str], precision: str = "float32") -> ScaleRecurrentNetwork:
     """Builds the network that a checkpoint of the authors belongs to, and fills it.
 
     Args:
@@ -49,49 +54,32 @@ def load_checkpoint(prefix: str, precision: str = "float32"):
 
     Raises `InputError` that names the file, and every variable that is missing, unknown or of another shape.
     """
+    # Here and not above: `weights` opens every kind of checkpoint, these among them.
+    from srn.weights import assign
+
+    name, arrays = read_checkpoint(prefix)
+    model = build_model(name, precision)
+    assign(model, arrays, source=str(prefix), scope=SCOPE)
+    return model
+
+
+def read_checkpoint(prefix: str | os.PathLike[str]) -> tuple[str, dict[str, np.ndarray]]:
+    """Reads a checkpoint of the authors without building a network.
+
+    Args:
+      prefix: path, with or without `.index`.
+
+    Returns:
+      (name of the model, told by the variables; {`g_net/<convolution>/weights` or `.../biases`: array}).
+
+    Raises `InputError` that names the file if it cannot be read or is none of theirs.
+    """
     prefix = str(prefix)
     if prefix.endswith(".index"):
         prefix = prefix[: -len(".index")]
     shapes, read = _open(prefix)
     shapes = {name: shape for name, shape in shapes.items() if not _TRAINING_STATE.match(name)}
-    model = build_model(_kind_of(shapes, prefix), precision)
-    assign(model, {name: read(name) for name in shapes}, source=prefix, scope=SCOPE)
-    return model
-
-
-def assign(model, arrays: dict, source: str, scope: str = "") -> None:
-    """Copies `arrays` into `model`, all or nothing.
-
-    Args:
-      model: a `ScaleRecurrentNetwork`.
-      arrays: {`<scope><convolution>/weights` or `.../biases`: array}, named as by `model.convolutions()`.
-      source: named in errors.
-      scope: what stands before each name.
-
-    Raises `InputError` naming every array that is missing, unknown or of another shape.
-    """
-    variables = named_variables(model, scope)
-    problems = [f"{name} is missing" for name in variables if name not in arrays]
-    problems += [f"{name} is not of this model" for name in arrays if name not in variables]
-    problems += [
-        f"{name} has the shape {tuple(arrays[name].shape)}, not {tuple(variable.shape)}"
-        for name, variable in variables.items()
-        if name in arrays and tuple(arrays[name].shape) != tuple(variable.shape)
-    ]
-    if problems:
-        heading = f"{source}: does not fit the model {model.name!r}: {len(problems)} of its arrays differ"
-        raise InputError("\n".join([heading, *(f"  {problem}" for problem in problems)]))
-    for name, variable in variables.items():
-        variable.assign(np.asarray(arrays[name], np.float32))
-
-
-def named_variables(model, scope: str = "") -> dict:
-    """{`<scope><convolution>/weights` or `.../biases`: variable}, in the authors' order of creation."""
-    variables = {}
-    for name, convolution in model.convolutions():
-        variables[f"{scope}{name}/weights"] = convolution.kernel
-        variables[f"{scope}{name}/biases"] = convolution.bias
-    return variables
+    return _kind_of(shapes, prefix), {name: read(name) for name in shapes}
 
 
 def _open(prefix):

@@ -50,8 +50,8 @@ def _git(root, *words) -> str | None:
     return done.stdout.strip()
 
 
-def _versions() -> dict:
-    found = {}
+def _versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
     for package in _PACKAGES:
         try:
             found[package] = version(package)

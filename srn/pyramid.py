@@ -5,16 +5,21 @@ Images are [B, H, W, C]. Lists over the scales are finest first, as the paper nu
 
 from __future__ import annotations
 
+from typing import Union
+
 import tensorflow as tf
 
+# (height, width): whole numbers where they are known, scalar tensors elsewhere.
+Size = tuple[Union[int, tf.Tensor], Union[int, tf.Tensor]]
 
-def spatial_size(images) -> tuple:
+
+def spatial_size(images: tf.Tensor) -> Size:
     """(height, width) of [B, H, W, C]: whole numbers where they are known, scalar tensors elsewhere."""
     dynamic = tf.shape(images)
     return tuple(images.shape[axis] or dynamic[axis] for axis in (1, 2))
 
 
-def resize(images: tf.Tensor, size, grid: str = "half_pixel") -> tf.Tensor:
+def resize(images: tf.Tensor, size: Size, grid: str = "half_pixel") -> tf.Tensor:
     """Resizes bilinearly, without antialiasing; float32 inside, the dtype of `images` outside.
 
     Args:
@@ -48,7 +53,7 @@ def pad_to_multiple(images: tf.Tensor, multiple: int) -> tf.Tensor:
     return images
 
 
-def crop_to(images: tf.Tensor, size) -> tf.Tensor:
+def crop_to(images: tf.Tensor, size: Size) -> tf.Tensor:
     """Keeps the first rows and columns: [B, >= height, >= width, C] -> [B, height, width, C]."""
     height, width = size
     if images.shape[1:3].as_list() == [height, width]:
@@ -56,7 +61,7 @@ def crop_to(images: tf.Tensor, size) -> tf.Tensor:
     return images[:, :height, :width]
 
 
-def size_at_scale(size, scale: int) -> tuple:
+def size_at_scale(size: Size, scale: int) -> Size:
     """(height, width) of an image of `size` at `scale` (0 is the finest): ceil(size / 2**scale)."""
     return tuple((length + 2**scale - 1) // 2**scale for length in size)
 

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
+import os
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +25,9 @@ from srn.errors import InputError, first_line
 from srn.files import write_atomically
 from srn.zoo import build_model, get_config, name_of
 
+if TYPE_CHECKING:
+    from srn.network import ScaleRecurrentNetwork
+
 MODEL_FILE = "model.json"
 AVERAGE = "average"  # of own checkpoints: what `srn.training.optimizers.WeightAverage` keeps
 KINDS = (
@@ -28,16 +35,22 @@ KINDS = (
     "or the name of released weights"
 )
 _PART = re.compile(r"^(?P<stem>.*_)\d+\.npz$")
+_SHARD = re.compile(r"^(?P<prefix>.+)\.data-\d+-of-\d+$")
 
 
-def load_model(ckpt: str, model: str | None = None, precision: str = "float32", prefer_average: bool = True):
+def load_model(
+    ckpt: str | os.PathLike[str],
+    model: str | None = None,
+    precision: str = "float32",
+    prefer_average: bool = True,
+) -> ScaleRecurrentNetwork:
     """Builds the network that `ckpt` belongs to, and fills it. Everything must fit; nothing is guessed.
 
     Args:
       ckpt: a directory written by train.py (its latest checkpoint), a checkpoint prefix (in both, the
         averaged weights where there are such), a prefix of the authors' checkpoints, an `.npz` file (all its
         parts where it is one of `NAME_0.npz`, `NAME_1.npz`, ...), a folder of such parts, or the name of
-        released weights (`srn.released`). A file or folder goes before a name.
+        released weights (`srn.released`). A file, or a folder that holds weights, goes before a name.
       model: the name of the model, where the caller insists on one.
       precision: see `srn.build_model`.
       prefer_average: whether own checkpoints that hold averaged weights give those, or the latest ones.
@@ -47,36 +60,114 @@ def load_model(ckpt: str, model: str | None = None, precision: str = "float32", 
 
     Raises `InputError` that names `ckpt` and what does not fit.
     """
+    found = _find(ckpt)
+    if found.parts:
+        return _load_npz(found.parts, model, precision)
+    if official.is_official(found.prefix):
+        network = official.load_checkpoint(found.prefix, precision)
+        _agree(network.config, model, found.prefix)
+        return network
+    return _load_own(found.prefix, model, precision, prefer_average)
+
+
+def find_card(ckpt: str | os.PathLike[str]) -> dict[str, Any]:
+    """The model card of the weights that `load_model(ckpt)` loads; empty where they are not released ones.
+
+    Raises `InputError` as `load_model` does for what is not there.
+    """
+    name = _find(ckpt).released
+    return released.read_card(name) if name else {}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """Where weights lie: parts of an `.npz`, or else a checkpoint prefix; the name of released ones."""
+
+    parts: tuple[Path, ...] = ()
+    prefix: str = ""
+    released: str | None = None
+
+
+def _find(ckpt) -> _Found:
+    """Tells what `ckpt` stands for; see `load_model`."""
     ckpt, path = str(ckpt), Path(ckpt)
+    if not ckpt:
+        raise InputError(f"no weights are named; give {KINDS}")
     if path.suffix == ".npz":
-        return _load_npz(_parts(path), model, precision)
+        return _Found(parts=_parts(path), released=released.name_of_file(path))
     prefix = _prefix(path)
     if prefix is not None:
-        if official.is_official(prefix):
-            network = official.load_checkpoint(prefix, precision)
-            _agree(network.config, model, prefix)
-            return network
-        return _load_own(prefix, model, precision, prefer_average)
-    if path.is_dir():
-        parts = sorted(path.glob("*.npz"))
-        if parts:
-            return _load_npz(parts, model, precision)
+        return _Found(prefix=prefix)
+    parts = tuple(sorted(path.glob("*.npz"))) if path.is_dir() else ()
+    if parts:
+        return _Found(parts=parts)
     file = released.find(ckpt)
     if file is not None:
-        return _load_npz([file], model, precision)
+        return _Found(parts=(file,), released=ckpt)
+    raise InputError(_say_what_is_wrong(ckpt, path))
+
+
+def _say_what_is_wrong(ckpt: str, path: Path) -> str:
     if path.is_dir():
-        raise InputError(f"{ckpt}: holds no checkpoint; give {KINDS}")
+        if (path / "saved_model.pb").exists():
+            return f"{ckpt}: is an exported model; give the weights that it was exported from ({KINDS})"
+        return f"{ckpt}: holds no checkpoint; give {KINDS}"
+    if path.exists():
+        shard = _SHARD.match(path.name)
+        if shard:
+            return f"{ckpt}: is a part of a checkpoint; give its prefix, {path.with_name(shard['prefix'])}"
+        return f"{ckpt}: is no file of weights; give {KINDS}"
     there = ", ".join(released.list_released()) or "none yet"
-    raise InputError(
+    return (
         f"{ckpt}: there is no such file, and no released weights have this name (there are: {there}); "
         f"give {KINDS}"
     )
 
 
-def checksum(model) -> str:
+# Weights by name: names as in the authors' checkpoints.
+
+
+def named_variables(model: ScaleRecurrentNetwork, scope: str = "") -> dict[str, tf.Variable]:
+    """{`<scope><convolution>/weights` or `.../biases`: variable}, in the authors' order of creation."""
+    variables = {}
+    for name, convolution in model.convolutions():
+        variables[f"{scope}{name}/weights"] = convolution.kernel
+        variables[f"{scope}{name}/biases"] = convolution.bias
+    return variables
+
+
+def assign(
+    model: ScaleRecurrentNetwork, arrays: Mapping[str, np.ndarray], source: str, scope: str = ""
+) -> None:
+    """Copies `arrays` into `model`, all or nothing.
+
+    Args:
+      model: a `ScaleRecurrentNetwork`.
+      arrays: {`<scope><convolution>/weights` or `.../biases`: array}, named as by `model.convolutions()`.
+      source: named in errors.
+      scope: what stands before each name.
+
+    Raises `InputError` naming every array that is missing, unknown or of another shape.
+    """
+    variables = named_variables(model, scope)
+    problems = [f"{name} is missing" for name in variables if name not in arrays]
+    problems += [f"{name} is not of this model" for name in arrays if name not in variables]
+    problems += [
+        f"{name} has the shape {tuple(arrays[name].shape)}, not {tuple(variable.shape)}"
+        for name, variable in variables.items()
+        if name in arrays and tuple(arrays[name].shape) != tuple(variable.shape)
+    ]
+    if problems:
+        heading = f"{source}: does not fit the model {model.name!r}: {len(problems)} of its arrays differ"
+        raise InputError("\n".join([heading, *(f"  {problem}" for problem in problems)]))
+    for name, variable in variables.items():
+        variable.assign(np.asarray(arrays[name], np.float32))
+
+
+def checksum(model: ScaleRecurrentNetwork) -> str:
     """SHA-256 over the names, shapes and float32 values of all weights: the same for the same network."""
     digest = hashlib.sha256()
-    for name, variable in sorted(official.named_variables(model).items()):
+    for name, variable in sorted(named_variables(model).items()):
         digest.update(f"{name}{list(variable.shape)}".encode())
         digest.update(variable.numpy().astype("<f4").tobytes())
     return digest.hexdigest()
@@ -110,7 +201,7 @@ def _prefix(path: Path) -> str | None:
     return tf.train.latest_checkpoint(str(path)) if path.is_dir() else None
 
 
-def has_checkpoint(model_dir) -> bool:
+def has_checkpoint(model_dir: str | os.PathLike[str]) -> bool:
     """Whether a run in this folder can be resumed."""
     return tf.train.latest_checkpoint(str(model_dir)) is not None
 
@@ -118,13 +209,13 @@ def has_checkpoint(model_dir) -> bool:
 # Own checkpoints: TensorFlow's format, with the model's configuration beside them.
 
 
-def write_model_file(model_dir, config: ModelConfig) -> None:
+def write_model_file(model_dir: str | os.PathLike[str], config: ModelConfig) -> None:
     """Writes `model.json`, which tells later commands which network the checkpoints of a folder hold."""
     description = {"model": name_of(config), "config": config.to_dict()}
     write_atomically(Path(model_dir) / MODEL_FILE, (json.dumps(description, indent=2) + "\n").encode())
 
 
-def read_model_file(model_dir) -> ModelConfig | None:
+def read_model_file(model_dir: str | os.PathLike[str]) -> ModelConfig | None:
     """The configuration in `model.json` of a folder, None where there is no such file."""
     path = Path(model_dir) / MODEL_FILE
     if not path.exists():
@@ -152,7 +243,7 @@ def has_average(prefix: str) -> bool:
     return tf.train.load_checkpoint(prefix).has_tensor(f"{AVERAGE}/0/.ATTRIBUTES/VARIABLE_VALUE")
 
 
-def restore(checkpoint: tf.train.Checkpoint, prefix: str, what: str):
+def restore(checkpoint: tf.train.Checkpoint, prefix: str, what: str) -> Any:
     """Restores everything that `checkpoint` tracks. Raises `InputError` if any of it is not at `prefix`."""
     try:
         status = checkpoint.restore(prefix)
@@ -165,27 +256,24 @@ def restore(checkpoint: tf.train.Checkpoint, prefix: str, what: str):
 # `.npz`: arrays under the authors' names, with entries `model` and `resize`.
 
 
-def save_npz(model, path) -> None:
+def save_npz(model: ScaleRecurrentNetwork, path: str | os.PathLike[str]) -> None:
     """Writes the weights of `model` as one `.npz` that `load_model` takes; float32."""
-    arrays = {name: variable.numpy() for name, variable in official.named_variables(model).items()}
+    arrays = {name: variable.numpy() for name, variable in named_variables(model).items()}
     facts = {"model": name_of(model.config) or "", "config": json.dumps(model.config.to_dict())}
     buffer = io.BytesIO()
     np.savez(buffer, resize=model.config.resize_grid, **facts, **arrays)
     write_atomically(Path(path), buffer.getvalue())
 
 
-def _parts(path: Path) -> list[Path]:
+def _parts(path: Path) -> tuple[Path, ...]:
     """`weights_0.npz` stands for all of `weights_<number>.npz` beside it."""
     if not path.exists():
         raise InputError(f"{path}: there is no such file")
     match = _PART.match(path.name)
     if match is None:
-        return [path]
-    return sorted(
-        part
-        for part in path.parent.glob("*.npz")
-        if _PART.match(part.name) and _PART.match(part.name)["stem"] == match["stem"]
-    )
+        return (path,)
+    candidates = ((part, _PART.match(part.name)) for part in path.parent.glob("*.npz"))
+    return tuple(sorted(part for part, other in candidates if other and other["stem"] == match["stem"]))
 
 
 def _load_npz(parts, model, precision):
@@ -198,7 +286,7 @@ def _load_npz(parts, model, precision):
             raise InputError(f"{part}: not an .npz file that can be read ({first_line(error)})") from error
     source = ", ".join(str(part) for part in parts)
     network = build_model(_agree(_config_of(entries, model, source), model, source), precision)
-    official.assign(network, entries, source)
+    assign(network, entries, source)
     return network
 
 

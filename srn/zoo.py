@@ -1,4 +1,4 @@
-"""The models by name: the paper's network, the authors' releases, and every row of the paper's Table 1.
+"""The models by name: the paper's, the authors' releases, every row of Table 1, Nah et al. of Table 2.
 
 A model is a `ModelConfig`; to add one, add a line. Parameter counts stand beside each and are tested.
 
@@ -15,14 +15,28 @@ Readings of Table 1 that the paper leaves open, and why these were kept:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from srn.config import ModelConfig
 from srn.errors import InputError
+
+if TYPE_CHECKING:  # listing models and checking flags must not wait for TensorFlow
+    from srn.network import ScaleRecurrentNetwork
 
 # The authors' code: small start values for the cell and TensorFlow 1's resizing.
 _OFFICIAL = ModelConfig(bottleneck="none", resize_grid="legacy")
 _OFFICIAL_LSTM = ModelConfig(resize_grid="legacy", cell_stddev=0.001)
 # Table 1 compares 3x3 networks.
 _TABLE_1 = ModelConfig(kernel_size=3)
+# Three scales of 40 convolutions of 5x5, and two upconvolutions.
+_NAH = ModelConfig(
+    layout="multi_scale",
+    width=64,
+    res_blocks=19,
+    bottleneck="none",
+    share_weights=False,
+    image_upsampling="subpixel",
+)
 
 MODELS = {
     "srn": ModelConfig(),  # 8,061,411: the paper's network, colour, 5x5, ConvLSTM
@@ -40,6 +54,7 @@ MODELS = {
     "sr_edrb1": _TABLE_1.replace(res_blocks=1),  # 2,214,115 = 2.21M
     "sr_edrb2": _TABLE_1.replace(res_blocks=2),  # 2,989,155 = 2.99M
     "sr_edrb3": _TABLE_1,  # 3,764,195 = 3.76M
+    "nah": _NAH,  # 11,721,321: Nah et al. (CVPR 2017), which Table 2 compares with
 }
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "mixed_bfloat16": "mixed_bfloat16"}
@@ -67,7 +82,7 @@ def name_of(config: ModelConfig) -> str | None:
     return next((name for name, known in MODELS.items() if known == config), None)
 
 
-def build_model(model: str | ModelConfig = "srn", precision: str = "float32"):
+def build_model(model: str | ModelConfig = "srn", precision: str = "float32") -> ScaleRecurrentNetwork:
     """Builds a network with start values as in the paper (Xavier uniform, biases 0).
 
     Args:
@@ -76,7 +91,7 @@ def build_model(model: str | ModelConfig = "srn", precision: str = "float32"):
         and outputs in float32.
 
     Returns:
-      A built `srn.network.ScaleRecurrentNetwork`.
+      A built `srn.network.ScaleRecurrentNetwork`; `srn.nah.MultiScaleNetwork` for the layout "multi_scale".
 
     Raises `InputError` for an unknown name or precision.
     """
@@ -84,8 +99,10 @@ def build_model(model: str | ModelConfig = "srn", precision: str = "float32"):
     if precision not in PRECISIONS:
         raise InputError(f"there is no precision {precision!r}; choose float32 or bfloat16")
     # Here and not above: listing models and checking flags must not wait for TensorFlow.
+    from srn.nah import MultiScaleNetwork
     from srn.network import ScaleRecurrentNetwork
 
-    network = ScaleRecurrentNetwork(config, name=name_of(config) or "srn", dtype=PRECISIONS[precision])
+    kind = MultiScaleNetwork if config.layout == "multi_scale" else ScaleRecurrentNetwork
+    network = kind(config, name=name_of(config) or "srn", dtype=PRECISIONS[precision])
     network.build()
     return network

@@ -1,5 +1,6 @@
 """What the tests share: small images made here, and the references that may stand beside the repository."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 import numpy as np
 import pytest
+from absl import flags
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -88,3 +90,20 @@ def command():
 def make_pairs():
     """`write_pairs`."""
     return write_pairs
+
+
+@pytest.fixture
+def load_script(monkeypatch):
+    """Imports a script of the repository by its path there; its flags are gone when the test ends."""
+    before = set(flags.FLAGS)
+
+    def load(path):
+        spec = importlib.util.spec_from_file_location(f"script_{Path(path).stem}", ROOT / path)
+        script = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, spec.name, script)  # where absl looks for who defines a flag
+        spec.loader.exec_module(script)
+        return script
+
+    yield load
+    for name in set(flags.FLAGS) - before:
+        delattr(flags.FLAGS, name)

@@ -68,7 +68,7 @@ def test_flags_after_a_flagfile_win_over_those_in_it(tmp_path):
     (tmp_path / "inner.cfg").write_text("--size=2\n")
     (tmp_path / "outer.cfg").write_text(f"--flagfile={tmp_path / 'inner.cfg'}\n")
 
-    words = command._expand_flagfiles([f"--flagfile={tmp_path / 'outer.cfg'}", "--size=3"])
+    words = command.expand_flagfiles([f"--flagfile={tmp_path / 'outer.cfg'}", "--size=3"])
 
     assert words == ["--size=2", "--size=3"]
     values(["tool", *words])
@@ -90,7 +90,7 @@ def test_a_flagfile_that_names_itself_is_an_error(tmp_path):
     path.write_text(f"--flagfile={path}\n")
 
     with pytest.raises(InputError, match="names itself"):
-        command._expand_flagfiles([f"--flagfile={path}"])
+        command.expand_flagfiles([f"--flagfile={path}"])
 
 
 def test_a_reader_that_has_gone_ends_the_command_without_a_word():

@@ -32,7 +32,7 @@ def test_the_default_is_the_network_of_the_paper():
         ({"bottleneck": "lstm"}, "convlstm, convrnn, convgru, convolution, none"),
         ({"image_upsampling": "nearest"}, "bilinear, deconvolution, subpixel"),
         ({"resize_grid": "corners"}, "half_pixel, legacy"),
-        ({"layout": "unet"}, "encoder_decoder, flat"),
+        ({"layout": "unet"}, "encoder_decoder, flat, multi_scale"),
         ({"kappa": (1, 1)}, "3 weights"),
         ({"kappa": (0, 0, 0)}, "not all 0"),
         ({"kappa": (1, -1, 1)}, "at least 0"),
@@ -41,6 +41,7 @@ def test_the_default_is_the_network_of_the_paper():
         ({"bottleneck": "convolution", "state_upsampling": "subpixel"}, "'bilinear' where bottleneck"),
         ({"num_scales": 1, "image_upsampling": "deconvolution"}, "num_scales=1"),
         ({"num_scales": 1, "share_weights": False}, "num_scales=1"),
+        ({"layout": "multi_scale", "bottleneck": "convlstm"}, "'none' where layout='multi_scale'"),
     ],
 )
 def test_what_cannot_be_built_says_what_is_allowed(changes, allowed):

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from srn import images
-from srn.errors import WorkError
+from srn.errors import InputError, WorkError
 
 
 def make_image(height=16, width=24, seed=0):
@@ -25,12 +25,12 @@ def test_reading_gives_rgb_whatever_the_orientation_in_exif(tmp_path):
     np.testing.assert_array_equal(images.read_rgb(tmp_path / "turned.png"), image)
 
 
-def test_reading_a_grey_image_gives_three_equal_channels(tmp_path):
-    grey = make_image()[..., 0]
+def test_reading_a_gray_image_gives_three_equal_channels(tmp_path):
+    gray = make_image()[..., 0]
 
-    image = images.read_rgb(write_image(tmp_path / "grey.png", grey))
+    image = images.read_rgb(write_image(tmp_path / "gray.png", gray))
 
-    np.testing.assert_array_equal(image, np.stack([grey] * 3, axis=-1))
+    np.testing.assert_array_equal(image, np.stack([gray] * 3, axis=-1))
 
 
 @pytest.mark.parametrize("fraction,reason", [(0, "cannot be decoded"), (0.5, "the file ends too early")])
@@ -72,6 +72,56 @@ def test_the_graph_decodes_jpeg_to_the_same_pixels(tmp_path, size, options):
     decoded = images.decode_in_graph(str(tmp_path / "a.jpg")).numpy()
 
     np.testing.assert_array_equal(decoded, images.read_rgb(tmp_path / "a.jpg"))
+
+
+@pytest.mark.parametrize("size", [(48, 64), (37, 53), (1, 1)])
+def test_the_graph_decodes_a_gray_jpeg_to_the_same_pixels(tmp_path, size):
+    noise = np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg")
+
+    decoded = images.decode_in_graph(str(tmp_path / "a.jpg")).numpy()
+
+    np.testing.assert_array_equal(decoded, images.read_rgb(tmp_path / "a.jpg"))
+    np.testing.assert_array_equal(decoded[..., 0], decoded[..., 2])
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_in_colours_of_print_is_refused_since_decoders_differ(tmp_path, progressive):
+    path = tmp_path / "print.jpg"
+    Image.fromarray(make_image()).convert("CMYK").save(path, progressive=progressive)
+
+    with pytest.raises(WorkError, match=r"print\.jpg: is stored in colours of print"):
+        images.read_rgb(path)
+    with pytest.raises(InputError, match=r"print\.jpg: is stored in colours of print"):
+        images.size_of(path)
+
+
+def test_the_first_of_two_views_of_an_mpo_is_read(tmp_path):
+    views = [Image.fromarray(make_image(seed=seed)) for seed in (0, 1)]
+    views[0].save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=views[1:])
+
+    image = images.read_rgb(tmp_path / "a.jpg")
+
+    np.testing.assert_array_equal(image, images.decode_in_graph(str(tmp_path / "a.jpg")).numpy())
+    assert images.size_of(tmp_path / "a.jpg") == image.shape[1::-1]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_no_damage_ends_in_anything_but_an_error_of_ours(tmp_path, suffix):
+    generator = np.random.default_rng(0)
+    whole = write_image(tmp_path / f"whole{suffix}", make_image()).read_bytes()
+    path = tmp_path / f"damaged{suffix}"
+    for _ in range(100):
+        damaged = bytearray(whole)
+        for position in generator.integers(0, len(whole), 4):
+            damaged[position] = generator.integers(0, 256)
+        path.write_bytes(damaged)
+
+        for read in (images.read_rgb, images.size_of, images.require_whole):
+            try:
+                read(path)
+            except (InputError, WorkError) as error:
+                assert f"damaged{suffix}" in str(error)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])

@@ -120,6 +120,12 @@ CHOICES = [
     {"channels": 1, "resize_grid": "legacy"},
     {"share_weights": False, "image_upsampling": "deconvolution"},
     {"res_blocks": 0, "cell_stddev": 0.001},
+    {
+        "layout": "multi_scale",
+        "bottleneck": "none",
+        "share_weights": False,
+        "image_upsampling": "subpixel",
+    },
 ]
 
 

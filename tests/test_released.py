@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import srn
-from srn import released
+from srn import released, weights
 from srn.config import ModelConfig
 from srn.errors import InputError, WorkError
 
@@ -17,9 +17,15 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_released_weights_are_found_by_name_and_are_the_same_to_half_precision(folder):
+@pytest.fixture
+def release(folder, load_script):
+    """`release` of tools/release_weights.py, which writes into `folder`."""
+    return load_script("tools/release_weights.py").release
+
+
+def test_released_weights_are_found_by_name_and_are_the_same_to_half_precision(folder, release):
     model = srn.build_model(SMALL)
-    released.release(model, "tiny", {"data": "none"})
+    release(model, "tiny", {"data": "none"})
 
     assert released.list_released() == ["tiny"]
     assert released.read_card("tiny")["parameters"] == model.count_params()
@@ -29,40 +35,56 @@ def test_released_weights_are_found_by_name_and_are_the_same_to_half_precision(f
         np.testing.assert_array_equal(one.astype(np.float16), other)
 
 
-def test_a_damaged_file_is_refused(folder):
-    path = released.release(srn.build_model(SMALL), "tiny", {})
+def test_a_damaged_file_is_refused(folder, release):
+    path = release(srn.build_model(SMALL), "tiny", {})
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match=r"tiny\.npz: is missing or damaged"):
         srn.load_model("tiny")
 
 
-def test_another_name_is_told_what_there_is(folder):
-    released.release(srn.build_model(SMALL), "tiny", {})
+def test_another_name_is_told_what_there_is(folder, release):
+    release(srn.build_model(SMALL), "tiny", {})
     with pytest.raises(InputError, match="there are: tiny"):
         srn.load_model("huge")
     with pytest.raises(InputError, match="there are: tiny"):
         released.read_card("huge")
 
 
-def test_weights_that_do_not_fit_half_precision_are_refused(folder):
+def test_weights_that_do_not_fit_half_precision_are_refused(folder, release):
     model = srn.build_model(SMALL)
     model.trainable_variables[0].assign_add(1e5 * np.ones(model.trainable_variables[0].shape))
     with pytest.raises(WorkError, match="too large"):
-        released.release(model, "tiny", {})
+        release(model, "tiny", {})
     assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("name", ["a/b", "x.npz", ""])
-def test_a_name_is_no_path(folder, name):
+def test_a_name_is_no_path(folder, release, name):
     with pytest.raises(InputError, match="not a name"):
-        released.release(srn.build_model(SMALL), name, {})
+        release(srn.build_model(SMALL), name, {})
 
 
-def test_a_name_goes_before_a_folder_that_holds_nothing(folder, tmp_path, monkeypatch):
-    released.release(srn.build_model(SMALL), "tiny", {})
+def test_a_name_goes_before_a_folder_that_holds_nothing(folder, release, tmp_path, monkeypatch):
+    release(srn.build_model(SMALL), "tiny", {"data": "none"})
     (tmp_path / "here" / "tiny").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
     assert srn.load_model("tiny").config == SMALL
+    assert weights.find_card("tiny")["data"] == "none"
+
+
+def test_the_card_is_that_of_what_is_loaded(folder, release, tmp_path, monkeypatch):
+    model = srn.build_model(SMALL)
+    path = release(model, "tiny", {"data": "none"})
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert weights.find_card(path)["data"] == "none"
+
+    weights.save_npz(model, "tiny/other.npz")
+
+    assert weights.find_card("tiny") == {}  # a folder that holds weights goes before the name
+    assert weights.find_card("tiny/other.npz") == {}
+    with pytest.raises(InputError, match="there is no such file"):
+        weights.find_card("huge")
 
 
 @pytest.mark.parametrize("name", released.list_released())

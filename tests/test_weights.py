@@ -3,13 +3,14 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from golden import authors
 
 import srn
-from srn import official, weights
+from srn import weights
 from srn.config import ModelConfig
 from srn.errors import InputError
-from srn.training.loop import Checkpoints
-from srn.training.optimizers import make_optimizer
+from srn.training.checkpoints import Checkpoints
+from srn.training.optimizers import adam
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 
@@ -17,7 +18,7 @@ SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 def save_run(folder, config=SMALL):
     """A model directory with one checkpoint, and the model in it."""
     model = srn.build_model(config)
-    Checkpoints(model, make_optimizer(1e-4), folder).save()
+    Checkpoints(model, adam(1e-4), folder).save()
     return model
 
 
@@ -36,7 +37,7 @@ def test_a_model_directory_a_prefix_and_an_index_file_are_the_same_weights(tmp_p
 
 def test_npz_parts_with_the_authors_names(tmp_path):
     model = srn.build_model("sr_edrb1")
-    arrays = {name: variable.numpy() for name, variable in official.named_variables(model).items()}
+    arrays = {name: variable.numpy() for name, variable in weights.named_variables(model).items()}
     names = list(arrays)
     for number, part in enumerate((names[:10], names[10:])):
         entries = {name: arrays[name] for name in part}
@@ -48,7 +49,7 @@ def test_npz_parts_with_the_authors_names(tmp_path):
 
 def test_the_resize_entry_decides_the_grid(tmp_path):
     model = srn.build_model("sr_edrb1")
-    arrays = {name: variable.numpy() for name, variable in official.named_variables(model).items()}
+    arrays = {name: variable.numpy() for name, variable in weights.named_variables(model).items()}
     np.savez(tmp_path / "legacy.npz", model="sr_edrb1", resize="legacy", **arrays)
 
     assert weights.load_model(tmp_path / "legacy.npz").config == model.config.replace(resize_grid="legacy")
@@ -69,7 +70,7 @@ def test_what_is_saved_as_npz_comes_back(tmp_path, config):
 
 def test_half_precision_loads_as_float32(tmp_path):
     model = srn.build_model("sr_edrb1")
-    arrays = {n: v.numpy().astype(np.float16) for n, v in official.named_variables(model).items()}
+    arrays = {n: v.numpy().astype(np.float16) for n, v in weights.named_variables(model).items()}
     np.savez(tmp_path / "half.npz", model="sr_edrb1", **arrays)
 
     loaded = weights.load_model(tmp_path / "half.npz")
@@ -89,6 +90,27 @@ def test_what_is_not_there_says_what_can_be_given(tmp_path):
     expect_line("holds no checkpoint", tmp_path)
     expect_line("no released weights have this name", "srn_v9")
     expect_line("there is no such file", tmp_path / "weights_0.npz")
+    expect_line("no weights are named", "")
+
+
+@pytest.mark.parametrize(
+    "name, match",
+    [
+        ("picture.png", "is no file of weights; give a model directory"),
+        ("model.json", "is no file of weights"),
+        ("step-5.data-00000-of-00001", "a part of a checkpoint; give its prefix, .*step-5$"),
+    ],
+)
+def test_a_file_that_holds_no_weights_is_said_to_be_none(tmp_path, name, match):
+    (tmp_path / name).write_bytes(b"\x89PNG")
+
+    expect_line(match, tmp_path / name)
+
+
+def test_an_exported_model_is_told_from_weights(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+
+    expect_line("is an exported model; give the weights", tmp_path)
 
 
 @pytest.mark.parametrize("suffix", ["index", "data-00000-of-00001"])
@@ -102,7 +124,7 @@ def test_a_checkpoint_that_is_cut_off_is_one_line(tmp_path, suffix):
 
 def test_a_model_that_differs_in_training_alone_may_be_asked_for(tmp_path):
     model = srn.build_model("sr_edrb1")
-    arrays = {name: variable.numpy() for name, variable in official.named_variables(model).items()}
+    arrays = {name: variable.numpy() for name, variable in weights.named_variables(model).items()}
     config = json.dumps(model.config.replace(kappa=(1, 2, 4), cell_stddev=0.001).to_dict())
     np.savez(tmp_path / "weights.npz", config=config, **arrays)
 
@@ -156,22 +178,17 @@ def test_npz_files_that_do_not_fit_are_named(tmp_path):
     assert lines[-1] == "  a is not of this model"
 
 
-def test_weights_in_the_twins_form_are_the_twins_network(shared, tmp_path):
-    """Weights as `tools/torch_twin` writes them, against the outputs of the authors' code for them."""
-    reference = np.load(shared / "official_reference" / "lstm_color" / "reference.npz")
-    import importlib.util
-
-    path = shared / "official_reference" / "make_checkpoint.py"
-    spec = importlib.util.spec_from_file_location("make_checkpoint", path)
-    maker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(maker)
-    arrays = {name[len("g_net/") :]: value for name, value in maker.weights("lstm_color").items()}
+def test_weights_in_the_twins_form_are_the_twins_network(tmp_path):
+    """Names without the authors' scope and a note of the resizing; outputs of the authors' code."""
+    arrays = {name[len("g_net/") :]: value for name, value in authors.weights_of("lstm_color").items()}
     np.savez(tmp_path / "weights_0.npz", model="srn", resize="legacy", **arrays)
+    blurry, _ = authors.images_of("lstm_color", "b", target_scale=1)
 
-    outputs = weights.load_model(tmp_path)(reference["input_b"].astype(np.float32) / 255)
+    outputs = weights.load_model(tmp_path)(blurry)
 
     for scale, output in enumerate(reversed(outputs)):
-        np.testing.assert_allclose(output, reference[f"out_b_s{scale}"], atol=1e-5)
+        expected = authors.numbers_of("lstm_color")[f"out_b_s{scale}"]
+        np.testing.assert_allclose(authors.sampled(output.numpy(), scale), expected, atol=1e-5)
 
 
 def test_the_checksum_tells_weights_apart_and_nothing_else():

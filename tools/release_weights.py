@@ -6,13 +6,24 @@ card.json has what only the trainer knows: data, recipe, hours, hardware, scores
 that are written to srn/released_weights.
 """
 
-import json
-from pathlib import Path
+from __future__ import annotations
 
+import io
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 from absl import flags
 
-from srn import command
-from srn.errors import InputError
+from srn import command, released
+from srn.errors import InputError, WorkError
+from srn.files import write_atomically
+
+if TYPE_CHECKING:
+    from srn.network import ScaleRecurrentNetwork
 
 _CKPT = flags.DEFINE_string("ckpt", None, "Weights, as of evaluate.py.", required=True)
 _NAME = flags.DEFINE_string("name", None, "What they will be found by.", required=True)
@@ -27,11 +38,44 @@ def main() -> int:
             raise ValueError("not an object")
     except (OSError, ValueError) as error:
         raise InputError(f"--card={_CARD.value}: cannot be read ({error})") from error
-    from srn import released, weights
+    from srn.weights import load_model
 
-    path = released.release(weights.load_model(_CKPT.value), _NAME.value, card)
+    path = release(load_model(_CKPT.value), _NAME.value, card)
     print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
     return command.DONE
+
+
+def release(model: ScaleRecurrentNetwork, name: str, card: Mapping[str, Any]) -> Path:
+    """Writes the weights of `model` in half precision, and their card, to `srn.released.FOLDER`.
+
+    Args:
+      model: a built network.
+      name: what the weights are found by.
+      card: what the card says beside name, model, parameters and checksum.
+
+    Returns:
+      The `.npz`.
+
+    Raises `InputError` for a name that could be a path, `WorkError` for a weight beyond half precision.
+    """
+    from srn.weights import named_variables
+    from srn.zoo import name_of
+
+    if not re.fullmatch(r"\w+", name):
+        raise InputError(f"{name}: not a name; give letters, digits and underscores")
+    arrays = {key: variable.numpy() for key, variable in named_variables(model).items()}
+    if not all(np.all(np.abs(array) <= np.finfo(np.float16).max) for array in arrays.values()):
+        raise WorkError(f"{name}: a weight is no number, or too large for half precision")
+    halves = {key: array.astype(np.float16) for key, array in arrays.items()}
+    buffer = io.BytesIO()
+    facts = {"model": name_of(model.config) or "", "config": json.dumps(model.config.to_dict())}
+    np.savez_compressed(buffer, resize=model.config.resize_grid, **facts, **halves)
+    about = {"name": name, "model": facts["model"], "parameters": model.count_params()}
+    described = {**card, **about, "sha256": released.checksum(buffer.getvalue())}
+    path = released.FOLDER / f"{name}.npz"
+    write_atomically(path, buffer.getvalue())
+    write_atomically(released.FOLDER / f"{name}.json", (json.dumps(described, indent=2) + "\n").encode())
+    return path
 
 
 if __name__ == "__main__":

@@ -206,7 +206,7 @@ def _fingerprint(path) -> list:
 
 
 def _check_entries(cache_dir, entries, pairs) -> None:
-    again = "prepare it again, or leave --cache_dir out"
+    again = "prepare it again, or leave `cache_dir` out"
     if [entry["name"] for entry in entries] != [pair.name for pair in pairs]:
         raise InputError(f"{cache_dir}: not the cache of these {len(pairs)} pairs; {again}")
     for entry, pair in zip(entries, pairs):

@@ -9,6 +9,7 @@ are those of deepinv's loader, for the PNG frames; whether the .mat files hold a
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -17,15 +18,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from srn.errors import InputError
-from srn.images import require_whole, size_of
+from srn.images import is_image, require_whole, size_of
 
+_LOGGER = logging.getLogger(__name__)
 IMAGES, KERNELS = range(1, 5), range(1, 13)
 _OTHER_FRAMES = {(2, 11): 200, **dict.fromkeys([(1, 10), (1, 12), (2, 10), (3, 7), (3, 12), (4, 12)], 198)}
 # The official script passes over frame 30 of image 1, kernel 3, which it calls missing: none need have it.
 UNUSED_FRAMES = {(1, 3): {30}}
 _BLURRY = re.compile(r"Blurry([1-4])_([1-9]|1[0-2])\.png")
 _TRUTH = re.compile(r"GroundTruth([1-4])_([1-9]|1[0-2])(?:\.mat|_([0-9]{1,4})\.png)")
-_MOST_SHOWN = 10
+_MAX_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +53,13 @@ def official_frames(image: int, kernel: int) -> int:
     return _OTHER_FRAMES.get((image, kernel), 199)
 
 
-def find_kohler(data_dir) -> list[KohlerImage]:
+def find_kohler(data_dir: str | os.PathLike[str]) -> list[KohlerImage]:
     """Lists the images in a folder and all below it, by image and kernel; there may be fewer than 48.
 
     Files are known by their names. Where there are both PNG frames and a .mat file, the frames count.
     Raises `InputError` if there are none, or two files of one name: one could be somebody's result.
     """
-    data_dir, blurry, frames, arrays = Path(data_dir), {}, {}, {}
+    data_dir, blurry, frames, arrays, others = Path(data_dir), {}, {}, {}, 0
     for path in sorted(data_dir.rglob("*")):
         if match := _BLURRY.fullmatch(path.name):
             key, files = (int(match[1]), int(match[2])), blurry
@@ -66,6 +68,7 @@ def find_kohler(data_dir) -> list[KohlerImage]:
             if match[3]:
                 key, files = int(match[3]), frames.setdefault(key, {})
         else:
+            others += is_image(path)
             continue
         if key in files:
             raise InputError(f"{path}: is there twice, also as {files[key]}; leave one of them in the folder")
@@ -78,6 +81,8 @@ def find_kohler(data_dir) -> list[KohlerImage]:
     if not images:
         looked_for = "Blurry1_1.png to Blurry4_12.png and GroundTruth1_1.mat or GroundTruth1_1_1.png, ..."
         raise InputError(f"{data_dir}: no images of Köhler et al. in it or below; looked for {looked_for}")
+    if others:
+        _LOGGER.warning("%s: %d images in it or below are of other names and not used", data_dir, others)
     return images
 
 
@@ -104,7 +109,7 @@ def check_kohler(images: list[KohlerImage], progress: bool = False, official: bo
         pool.shutdown(cancel_futures=True)  # so that Ctrl-C need not wait for the rest
 
 
-def _check_image(image, official):
+def _check_image(image: KohlerImage, official: bool) -> list[str]:
     lines, size = [], None
     if image.blurry is None:
         lines.append(f"{image.name}: has truths, but no Blurry{image.name}.png")
@@ -121,7 +126,7 @@ def _check_image(image, official):
     return lines + _check_numbers(image, official) + _check_frames(image, size)
 
 
-def _check_numbers(image, official):
+def _check_numbers(image: KohlerImage, official: bool) -> list[str]:
     lines, expected = [], official_frames(image.image, image.kernel)
     numbers = {int(path.stem.split("_")[-1]) for path in image.truths}
     excused = numbers | UNUSED_FRAMES.get((image.image, image.kernel), set())
@@ -132,7 +137,7 @@ def _check_numbers(image, official):
     return lines
 
 
-def _check_frames(image, size):
+def _check_frames(image: KohlerImage, size: tuple[int, int] | None) -> list[str]:
     lines, others = [], []
     for path in image.truths:
         try:
@@ -145,5 +150,5 @@ def _check_frames(image, size):
     return lines
 
 
-def _some_of(words):
-    return ", ".join(words[:_MOST_SHOWN]) + (", ..." if len(words) > _MOST_SHOWN else "")
+def _some_of(words: list[str]) -> str:
+    return ", ".join(words[:_MAX_SHOWN]) + (", ..." if len(words) > _MAX_SHOWN else "")

@@ -7,165 +7,187 @@ data/README.md draws the trees and says where they come from.
 from __future__ import annotations
 
 import dataclasses
+import logging
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from srn.data import records
+from srn.data import lmdb_images, records
+from srn.data.listing import (
+    DEFAULT_SIDES,
+    Listing,
+    Pair,
+    Request,
+    child,
+    count_images,
+    folders_in,
+    has_images,
+)
+from srn.data.lists import list_datalist, read_columns
 from srn.errors import InputError
-from srn.images import is_image
+
+__all__ = ["DATASETS", "LAYOUTS", "Listing", "Pair", "list_data_set"]
+
+_LOGGER = logging.getLogger(__name__)
+_SPLITS = ("train", "test", "val", "valid")  # names of folders that are splits, and no sequences
+# The test split of DVD: https://github.com/shuochsu/DeepVideoDeblurring/issues/2
+DVD_TEST = (
+    *("720p_240fps_2", "IMG_0003", "IMG_0021", "IMG_0030", "IMG_0031", "IMG_0032", "IMG_0033"),
+    *("IMG_0037", "IMG_0039", "IMG_0049"),
+)
+_MAX_NAMES = 6  # of folders in a message
 
 
 class LayoutNotFoundError(InputError):
     """The folder holds no data set of the layout."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Pair:
-    """One blurry image and its truth.
-
-    Attributes:
-      blurry, sharp: the files.
-      name: unique in the data set: `GOPR0384_11_00/000001`, or `000001` in a plain folder.
-      sequence: `GOPR0384_11_00`; empty in a plain folder.
-      layout: the key of `LAYOUTS` that it was found by.
-    """
-
-    blurry: Path
-    sharp: Path
-    name: str
-    sequence: str = ""
-    layout: str = "pairs"
-
-
-@dataclasses.dataclass
-class Listing:
-    """What a layout found.
-
-    Attributes:
-      pairs: in the order of their folders and names.
-      problems: a line for each file without a partner.
-      places: where blurry images were looked for: folders, or a list.
-      has_splits: whether training and test images are told apart.
-      layout: key of `LAYOUTS`.
-    """
-
-    pairs: list[Pair] = dataclasses.field(default_factory=list)
-    problems: list[str] = dataclasses.field(default_factory=list)
-    places: list[Path] = dataclasses.field(default_factory=list)
-    has_splits: bool = True
-    layout: str = ""
-
-    def add_folder(self, root, blurry, sharp, sequence="", prefixes=("", ""), spare_sharp=False) -> None:
-        """Pairs the images of two folders by their names without suffix.
-
-        Args:
-          root: the folder that holds both.
-          blurry, sharp: their paths in it.
-          sequence: name of the sequence that they are.
-          prefixes: what blurry and sharp names begin with, which does not count.
-          spare_sharp: `sharp` serves other folders too: what is left over there is no mistake.
-        """
-        blurry_files, doubles = _images(root / blurry, prefixes[0])
-        sharp_files, more_doubles = _images(root / sharp, prefixes[1])
-        self.places.append(root / blurry)
-        for stem in sorted(blurry_files.keys() & sharp_files.keys()):
-            name = f"{sequence}/{stem}" if sequence else stem
-            self.pairs.append(Pair(blurry_files[stem], sharp_files[stem], name, sequence))
-        self.problems += [f"{path}: another image there has the same name" for path in doubles + more_doubles]
-        self.problems += _alone(blurry_files, sharp_files, sharp)
-        self.problems += [] if spare_sharp else _alone(sharp_files, blurry_files, blurry)
-
-
-def _images(folder, prefix) -> tuple:
-    """({name without prefix and suffix: file}, [files whose name is taken already]) of a folder's images."""
-    images, doubles = {}, []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if is_image(path):
-            name = path.stem[len(prefix) :] if path.stem.startswith(prefix) else path.stem
-            if name in images:
-                doubles.append(path)
-            images.setdefault(name, path)
-    return images, doubles
-
-
-def _alone(files, partners, folder):
-    return [f"{files[stem]}: has no partner in {folder}/" for stem in sorted(files.keys() - partners.keys())]
-
-
-def list_gopro(data_dir: Path, split: str, blur_folder: str) -> Listing | None:
-    """Lists GOPRO_Large: `SPLIT/SEQUENCE/{BLUR_FOLDER,sharp}/NAME`. None where that tree is not."""
-    listing = Listing()
-    for folder in _folders_in(data_dir / split):
-        if _holds(folder, blur_folder, "sharp"):
-            listing.add_folder(folder, blur_folder, "sharp", folder.name)
-    return listing if listing.places else None
-
-
-def list_plain(data_dir: Path, split: str, blur_folder: str) -> Listing | None:
-    """Lists `{BLUR_FOLDER,sharp}/NAME`; there are no splits. None where that tree is not."""
-    if not _holds(data_dir, blur_folder, "sharp"):
+def list_plain(request: Request) -> Listing | None:
+    """Lists `{BLUR,SHARP}/NAME`; there are no splits. None where that tree is not."""
+    sides = request.sides_in(request.data_dir)
+    if sides is None:
         return None
     listing = Listing(has_splits=False)
-    listing.add_folder(data_dir, blur_folder, "sharp")
+    listing.add_folder(*sides)
+    others = [path.name for path in folders_in(request.data_dir) if path.name.lower() in _SPLITS]
+    if others:
+        listing.notes.append(f"{request.data_dir}: beside the pairs there, {', '.join(others)}/ is not used")
     return listing
 
 
-def list_reds(data_dir: Path, split: str, blur_folder: str) -> Listing | None:
-    """Lists REDS: `[train/]train_{BLUR_FOLDER,sharp}/CLIP/NAME`, and `val` for the test split.
+def list_split(request: Request) -> Listing | None:
+    """Lists `SPLIT/{BLUR,SHARP}/NAME`, as MIMO-UNet and MPRNet unpack GOPRO. None where that tree is not."""
+    root = child(request.data_dir, request.split)
+    sides = request.sides_in(root)
+    if sides is None:
+        return None
+    listing = Listing()
+    listing.add_folder(*sides)
+    return listing
 
-    The truth of its own test split is not public. None where that tree is not.
+
+def list_gopro(request: Request) -> Listing | None:
+    """Lists GOPRO_Large: `SPLIT/SEQUENCE/{BLUR,SHARP}/NAME`. None where that tree is not."""
+    root = child(request.data_dir, request.split)
+    if not any(request.single_sides_in(folder) for folder in folders_in(root)):
+        return None
+    listing = Listing()
+    listing.add_sequences(root, request)
+    return listing
+
+
+def list_sequences(request: Request) -> Listing | None:
+    """Lists `SEQUENCE/{BLUR,SHARP}/NAME`; there are no splits. None where that tree is not."""
+    folders = [folder for folder in folders_in(request.data_dir) if folder.name.lower() not in _SPLITS]
+    if not any(map(request.sides_in, folders)):
+        return None
+    listing = Listing(has_splits=False)
+    listing.add_sequences(request.data_dir, request, skip=_SPLITS)
+    return listing
+
+
+def list_bsd(request: Request) -> Listing | None:
+    """Lists BSD (Zhong et al.): `SPLIT/SEQUENCE/{Blur,Sharp}/RGB/NAME`. None where that tree is not."""
+    roots = [
+        root
+        for root in (request.data_dir, *folders_in(request.data_dir))
+        if any(_in_rgb(folder, request) for folder in folders_in(child(root, request.split)))
+    ]
+    if not roots:
+        return None
+    _require_single(request, roots)
+    listing = Listing()
+    listing.add_sequences(child(roots[0], request.split), request, inner="RGB")
+    return listing
+
+
+def _in_rgb(folder: Path, request: Request) -> bool:
+    sides = request.sides_in(folder)
+    return sides is not None and all((side / "RGB").is_dir() for side in sides)
+
+
+def list_dvd(request: Request) -> Listing | None:
+    """Lists DVD (Su et al.): `[quantitative_datasets/]SEQUENCE/{input,GT}/NAME`.
+
+    Ten sequences are the test split (`DVD_TEST`). None where that tree is not, or none of the ten is there.
     """
-    own_split = {"test": "val"}.get(split, split)
-    blurry, sharp = f"{own_split}_{blur_folder}", f"{own_split}_sharp"
-    for root in (data_dir / own_split, data_dir):
-        if _holds(root, blurry, sharp):
+    for root in (request.data_dir / "quantitative_datasets", request.data_dir):
+        names = {folder.name for folder in folders_in(root) if request.sides_in(folder)}
+        if names.isdisjoint(DVD_TEST):
+            continue
+        listing = Listing()
+        listing.add_sequences(root, request)
+        listing.pairs = [
+            pair for pair in listing.pairs if (pair.sequence in DVD_TEST) == (request.split == "test")
+        ]
+        return listing
+    return None
+
+
+def list_reds(request: Request) -> Listing | None:
+    """Lists REDS: `[train/]train_{BLUR,SHARP}/CLIP/NAME`, and `val` for the test split.
+
+    The ground truth of its own test split is not public. None where that tree is not.
+    """
+    own_split = {"test": "val"}.get(request.split, request.split)
+    blurry, sharp = f"{own_split}_{request.blur_folder}", f"{own_split}_{request.sharp_folder}"
+    for root in (request.data_dir / own_split, request.data_dir):
+        if (root / blurry).is_dir() and (root / sharp).is_dir():
             listing = Listing()
             for clip in sorted(
-                {folder.name for side in (blurry, sharp) for folder in _folders_in(root / side)}
+                {folder.name for side in (blurry, sharp) for folder in folders_in(root / side)}
             ):
-                listing.add_folder(root, f"{blurry}/{clip}", f"{sharp}/{clip}", clip)
-            listing.places = [root / blurry]
+                listing.add_folder(root / blurry / clip, root / sharp / clip, clip)
+            listing.folders = [root / blurry]
+            for strays, side in ((count_images(root / side), side) for side in (blurry, sharp)):
+                if strays:
+                    listing.problems.append(f"{root / side}: {strays} images are in no folder of a clip")
             return listing
     return None
 
 
-def list_hide(data_dir: Path, split: str, blur_folder: str) -> Listing | None:
-    """Lists HIDE: `train/NAME`, `test/{test-close-ups,test-long-shot}/NAME`, the truth of all in `GT/NAME`.
+def list_hide(request: Request) -> Listing | None:
+    """Lists HIDE: `train/NAME`, `test/{test-close-ups,test-long-shot}/NAME`, all ground truth in `GT/NAME`.
 
     None where that tree is not.
     """
-    sequences = {"train": [""], "test": ["test-close-ups", "test-long-shot"]}[split]
-    folders = {sequence: f"{split}/{sequence}".rstrip("/") for sequence in sequences}
-    if not _holds(data_dir, "GT", *folders.values()):
+    root = request.data_dir
+    sequences = {"train": [""], "test": ["test-close-ups", "test-long-shot"]}[request.split]
+    folders = {sequence: root / request.split / sequence for sequence in sequences}
+    if not all(folder.is_dir() for folder in (root / "GT", *folders.values())):
         return None
     listing = Listing()
     for sequence, folder in folders.items():
-        listing.add_folder(data_dir, folder, "GT", sequence, spare_sharp=True)
+        listing.add_folder(folder, root / "GT", sequence, spare_sharp=True)
+    known = [path.name for path in folders.values()]
+    for folder in folders_in(root / request.split) if request.split == "test" else ():
+        if folder.name not in known and has_images(folder):
+            listing.problems.append(f"{folder}: has images, but is no folder of HIDE")
     return listing
 
 
-def list_realblur(data_dir: Path, split: str, blur_folder: str) -> Listing | None:
+def list_realblur(request: Request) -> Listing | None:
     """Lists RealBlur-J or -R: `sceneNNN/{blur/blur_K,gt/gt_K}`, in `data_dir` or in a folder there.
 
     The split is that of the official list (a text file with `RealBlur`, `J` or `R`, and the split in its
     name) beside the scenes or one folder above; without it there are no splits. None where the tree is not.
     """
-    roots = [folder for folder in (data_dir, *_folders_in(data_dir)) if _realblur_scenes(folder)]
+    roots = [folder for folder in (request.data_dir, *folders_in(request.data_dir)) if _has_scenes(folder)]
     if not roots:
         return None
-    if len(roots) > 1:
-        raise InputError(
-            f"{data_dir}: holds {' and '.join(root.name for root in roots)}; give one as --data_dir"
-        )
+    _require_single(request, roots)
     (root,), listing = roots, Listing()
-    list_file = _realblur_list(root, split)
+    list_file = _realblur_list(root, request.split)
     listed = _realblur_names(list_file) if list_file else None
-    for scene in _realblur_scenes(root):
-        if listed is None or any(name.startswith(f"{scene.name}/") for name in listed):
-            sides = (f"{scene.name}/blur", f"{scene.name}/gt")
-            listing.add_folder(root, *sides, scene.name, prefixes=("blur_", "gt_"))
-    listing.places, listing.has_splits = [root], listed is not None
+    for scene in _scenes_in(root):
+        if listed is not None and not any(name.startswith(f"{scene.name}/") for name in listed):
+            continue
+        if (scene / "blur").is_dir() and (scene / "gt").is_dir():
+            listing.add_folder(scene / "blur", scene / "gt", scene.name, prefixes=("blur_", "gt_"))
+        else:
+            listing.problems.append(f"{scene}: has no two folders blur/ and gt/")
+    listing.folders, listing.has_splits = [root], listed is not None
     if listed is not None:
         missing = sorted(listed - {pair.name for pair in listing.pairs})
         listing.problems += [f"{list_file}: {name} is listed, but is not there" for name in missing]
@@ -173,17 +195,17 @@ def list_realblur(data_dir: Path, split: str, blur_folder: str) -> Listing | Non
     return listing
 
 
-def _realblur_scenes(folder):
-    return [
-        scene
-        for scene in _folders_in(folder)
-        if scene.name.startswith("scene") and _holds(scene, "blur", "gt")
-    ]
+def _scenes_in(folder: Path) -> list[Path]:
+    return [scene for scene in folders_in(folder) if re.fullmatch(r"scene\d.*", scene.name)]
 
 
-def _realblur_list(root, split):
+def _has_scenes(folder: Path) -> bool:
+    return any((scene / "blur").is_dir() and (scene / "gt").is_dir() for scene in _scenes_in(folder))
+
+
+def _realblur_list(root: Path, split: str) -> Path | None:
     """The list of this split in `root` or above it, None where there are no lists."""
-    lists = {}
+    lists: dict[str, Path] = {}
     for path in (path for folder in (root.parent, root) for path in sorted(folder.glob("*.txt"))):
         words = _words_of(path.name)
         # J or R, where the folder says which; the lists with `Tele` in their names are another selection.
@@ -194,82 +216,59 @@ def _realblur_list(root, split):
     return lists.get(split)
 
 
-def _words_of(name):
+def _words_of(name: str) -> set[str]:
     return set(re.split("[^a-z]+", name.lower()))
 
 
-def _realblur_names(list_file):
+def _realblur_names(list_file: Path) -> set[str]:
     """{`scene002/1`, ...}; which of a line's columns is the blurry file, the folder's name tells."""
-    paths = [Path(word) for _, words in _read_columns(list_file) for word in words]
+    paths = [Path(word) for _, words in read_columns(list_file) for word in words]
     blurry = [path for path in paths if path.parent.name == "blur"]
     if not blurry:
         raise InputError(f"{list_file}: names no file in a folder blur/; is it the official list?")
     return {f"{path.parent.parent.name}/{path.stem[len('blur_') :]}" for path in blurry}
 
 
-def list_datalist(data_dir: Path, split: str, blur_folder: str) -> Listing | None:
-    """Lists what a text file names, as the authors' `datalist_gopro.txt` does: lines `SHARP BLURRY`.
-
-    The paths are relative to the list's folder or, as in the authors' repository, to `training_set/` there.
-    The sequence is the last folder that both paths share. None where `data_dir` is no file.
-    """
-    if not data_dir.is_file():
-        return None
-    listing, names = Listing(places=[data_dir], has_splits=False), set()
-    for number, words in _read_columns(data_dir):
-        try:
-            pair = _pair_of_line(data_dir.parent, words)
-            if pair.name in names:
-                raise InputError(f"the pair {pair.name} is listed already")
-        except InputError as error:
-            listing.problems.append(f"{data_dir}, line {number}: {error}")
-            continue
-        names.add(pair.name)
-        listing.pairs.append(pair)
-    return listing
-
-
-def _read_columns(path):
-    """[(number, words)] of a list's lines; empty ones are left out."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file; --data_dir takes a folder or a list of pairs") from None
-    return [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-def _pair_of_line(folder, words):
-    if len(words) < 2:
-        raise InputError("has no second column; a line takes a sharp and a blurry file")
-    files = []
-    for word in words[:2]:
-        found = [path for path in (folder / word, folder / "training_set" / word) if path.is_file()]
-        if not found:
-            raise InputError(f"{word} is not there")
-        files.append(found[0])
-    sharp, blurry = (Path(word).parts[:-1] for word in words[:2])
-    shared = [one for one, other in zip(sharp, blurry) if one == other and one not in ("..", "/")]
-    sequence = shared[-1] if shared else ""
-    stem = Path(words[1]).stem
-    return Pair(files[1], files[0], f"{sequence}/{stem}" if sequence else stem, sequence)
-
-
-def list_tfrecord(data_dir: Path, split: str, blur_folder: str) -> Listing | None:
+def list_tfrecord(request: Request) -> Listing | None:
     """Lists TFRecord files, `SPLIT*.tfrecord`, unpacked by `srn.data.records`. None without any."""
-    files = records.find_records(data_dir, split) if data_dir.is_dir() else []
+    if not request.data_dir.is_dir():
+        return None
+    files = records.find_records(request.data_dir, request.split)
     if not files:
         return None
-    listing = Listing()
-    listing.add_folder(records.unpack(files, split), "blur", "sharp")
+    folder, listing = records.unpack(files, request.split), Listing()
+    listing.add_folder(folder / "blur", folder / "sharp")
+    others = [path.name for path in records.unnamed_records(request.data_dir)]
+    if others:
+        listing.notes.append(f"{request.data_dir}: {', '.join(others)} belong to no split and are not used")
     return listing
 
 
-def _folders_in(folder):
-    return [path for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
+def list_lmdb(request: Request) -> Listing | None:
+    """Lists LMDB as BasicSR and NAFNet write it: `[SPLIT/]{BLUR,SHARP}.lmdb/`, unpacked. None without any.
+
+    Also by REDS' names (`train_blur.lmdb`, `val/blur_300.lmdb`) and NAFNet's (`blur_crops.lmdb`).
+    """
+    own_split = {"test": "val"}.get(request.split, request.split)
+    for root in (
+        child(request.data_dir, request.split),
+        child(request.data_dir, own_split),
+        request.data_dir,
+    ):
+        sides = lmdb_images.find_sides(root, request, own_split)
+        if sides is not None:
+            # In the folder of the split, or of the names that hold it: there are splits.
+            listing = Listing(has_splits=root != request.data_dir or own_split in sides[0].name)
+            folder = lmdb_images.unpack(*sides)
+            listing.add_folder(folder / "blur", folder / "sharp")
+            return listing
+    return None
 
 
-def _holds(folder, *names):
-    return all((folder / name).is_dir() for name in names)
+def _require_single(request: Request, roots: list[Path]) -> None:
+    if len(roots) > 1:
+        names = " and ".join(root.name for root in roots)
+        raise InputError(f"{request.data_dir}: holds {names}; give one as `data_dir`")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -277,58 +276,144 @@ class Layout:
     """A layout.
 
     Attributes:
-      list_pairs: (data_dir, split, blur_folder) -> `Listing`, or None where this layout is not.
-      tree: what is looked for; SPLIT and BLUR stand for what the call names.
+      list_pairs: what to list -> `Listing`, or None where this layout is not.
+      tree: what is looked for; SPLIT, BLUR and SHARP stand for what the call names.
     """
 
-    list_pairs: Callable[[Path, str, str], Listing | None]
+    list_pairs: Callable[[Request], Listing | None]
     tree: str
 
 
+# In the order in which "auto" looks for them: a folder that holds pairs itself is taken as that.
 LAYOUTS = {
-    "gopro": Layout(list_gopro, "SPLIT/SEQUENCE/{BLUR,sharp}/"),
-    "pairs": Layout(list_plain, "{BLUR,sharp}/"),
-    "reds": Layout(list_reds, "train/train_{BLUR,sharp}/CLIP/ (val for the test split)"),
+    "pairs": Layout(list_plain, "{BLUR,SHARP}/"),
+    "split": Layout(list_split, "SPLIT/{BLUR,SHARP}/"),
+    "bsd": Layout(list_bsd, "SPLIT/SEQUENCE/{Blur,Sharp}/RGB/"),
+    "gopro": Layout(list_gopro, "SPLIT/SEQUENCE/{BLUR,SHARP}/"),
+    "reds": Layout(list_reds, "train/train_{BLUR,SHARP}/CLIP/ (val for the test split)"),
     "hide": Layout(list_hide, "train/, test/{test-close-ups,test-long-shot}/ and GT/"),
     "realblur": Layout(list_realblur, "sceneNNN/{blur,gt}/"),
+    "dvd": Layout(list_dvd, "quantitative_datasets/SEQUENCE/{input,GT}/"),
+    "sequences": Layout(list_sequences, "SEQUENCE/{BLUR,SHARP}/"),
+    "lmdb": Layout(list_lmdb, "SPLIT/{BLUR,SHARP}.lmdb/"),
     "tfrecord": Layout(list_tfrecord, "SPLIT*.tfrecord"),
     "datalist": Layout(list_datalist, "a text file of lines `SHARP BLURRY`"),
 }
 DATASETS = ("auto", *LAYOUTS)
+_NOT_TRIED = ("tfrecord", "lmdb", "datalist")  # when looking for what would fit: they write, or take a file
 
 
 def list_data_set(
-    data_dir, dataset: str = "auto", split: str = "train", blur_folder: str = "blur"
+    data_dir: str | os.PathLike[str],
+    dataset: str = "auto",
+    split: str = "train",
+    blur_folder: str = DEFAULT_SIDES[0],
+    sharp_folder: str = DEFAULT_SIDES[1],
 ) -> Listing:
     """Lists the pairs of a data set by its layout, "auto" being the first that is there.
 
-    Args: as of `srn.data.pairs.find_pairs`.
+    Args: as of `srn.data.pairs.find_pairs`. Notes are logged as warnings.
 
     Raises `LayoutNotFoundError` where the layout is not there, `InputError` if a folder cannot be read.
     """
-    data_dir = Path(data_dir)
+    request = Request(Path(data_dir), split, blur_folder, sharp_folder)
+    if dataset not in DATASETS:
+        raise InputError(f"dataset={dataset} is none of {', '.join(DATASETS)}")
     try:
-        if not data_dir.exists():
+        if not request.data_dir.exists():
             raise InputError(
-                f"{data_dir}: there is no such folder; --data_dir takes the folder of the data set"
+                f"{data_dir}: there is no such folder; `data_dir` takes the folder of the data set"
             )
-        if dataset not in DATASETS:
-            raise InputError(f"there is no data set layout {dataset!r}; choose one of {', '.join(DATASETS)}")
-        # A folder that holds pairs itself is taken as that, whatever else lies in it.
-        for name in ("pairs", *LAYOUTS) if dataset == "auto" else (dataset,):
-            listing = LAYOUTS[name].list_pairs(data_dir, split, blur_folder)
+        for name in LAYOUTS if dataset == "auto" else (dataset,):
+            listing = LAYOUTS[name].list_pairs(request)
             if listing is not None:
+                for note in listing.notes:
+                    _LOGGER.warning("%s", note)
                 pairs = [dataclasses.replace(pair, layout=name) for pair in listing.pairs]
                 return dataclasses.replace(listing, pairs=pairs, layout=name)
+        raise LayoutNotFoundError(_not_there(request, dataset))
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
-    raise LayoutNotFoundError(_not_there(data_dir, dataset, split, blur_folder))
 
 
-def _not_there(data_dir, dataset, split, blur_folder):
-    if dataset == "pairs":
-        return f"{data_dir}: the folders {blur_folder}/ and sharp/ are not both there"
-    names = ("gopro", "pairs") if dataset == "auto" else (dataset,)
-    trees = [LAYOUTS[name].tree.replace("SPLIT", split).replace("BLUR", blur_folder) for name in names]
-    others = "; see data/README.md for the other layouts" if dataset == "auto" else ""
-    return f"{data_dir}: no pairs there; looked for {' and '.join(trees)}{others}"
+def _not_there(request: Request, dataset: str) -> str:
+    """One line: what was looked for, what is there, and the nearest call that would find pairs."""
+    names = ("gopro", "split", "pairs") if dataset == "auto" else (dataset,)
+    blur, sharp = request.blur_folder, request.sharp_folder
+    trees = [
+        LAYOUTS[name].tree.replace("SPLIT", request.split).replace("BLUR", blur).replace("SHARP", sharp)
+        for name in names
+    ]
+    others = " (data/README.md has the other layouts)" if dataset == "auto" else ""
+    line = (
+        f"{request.data_dir}: no pairs there; looked for {' and '.join(trees)}{others}; {_describe(request)}"
+    )
+    nearest = _find_nearest(request, dataset)
+    return f"{line}; {nearest}" if nearest else line
+
+
+def _describe(request: Request) -> str:
+    """`it holds Train/ with 2 folders, sharp/ with 3 images and 4 images`."""
+    folder = request.data_dir
+    if folder.is_file():
+        return "it is a file"
+    parts = []
+    for path in folders_in(folder)[:_MAX_NAMES]:
+        inside, images = len(folders_in(path)), count_images(path)
+        what = [
+            f"{count} {unit}{'s' if count > 1 else ''}"
+            for count, unit in ((inside, "folder"), (images, "image"))
+            if count
+        ]
+        parts.append(f"{path.name}/" + (f" with {' and '.join(what)}" if what else ""))
+    parts += ["..."] if len(folders_in(folder)) > _MAX_NAMES else []
+    images = count_images(folder)
+    parts += [f"{images} image{'s' if images > 1 else ''}"] if images else []
+    return f"it holds {', '.join(parts)}" if parts else "it holds no folder and no image"
+
+
+def _find_nearest(request: Request, dataset: str) -> str:
+    """The call that would find pairs: another split, layout or folder, or other names of the sides."""
+    other_split = "test" if request.split == "train" else "train"
+    inside = [(request.data_dir, request.split), (request.data_dir, other_split)]
+    inside += [(folder, request.split) for folder in folders_in(request.data_dir)]
+    above = request.data_dir.resolve().parent
+    return (
+        _find_call(request, dataset, inside)
+        or _find_equal_names(request)
+        or _find_call(request, dataset, [(above, request.split)])
+    )
+
+
+def _find_call(request: Request, dataset: str, candidates: list[tuple[Path, str]]) -> str:
+    for folder, split in candidates:
+        for name, layout in LAYOUTS.items():
+            if name in _NOT_TRIED:
+                continue
+            try:
+                listing = layout.list_pairs(dataclasses.replace(request, data_dir=folder, split=split))
+            except (InputError, OSError):
+                continue
+            if listing is not None and listing.pairs:
+                words = [f"`data_dir`={folder}"] if folder != request.data_dir else []
+                words += [f"`split`={split}"] if split != request.split else []
+                words += [f"`dataset`={name}"] if dataset not in ("auto", name) else []
+                return f"{len(listing.pairs)} pairs are found by {' '.join(words)}"
+    return ""
+
+
+def _find_equal_names(request: Request) -> str:
+    """Two folders side by side whose images have equal names, under names that nothing here knows."""
+    for folder in (request.data_dir, *folders_in(request.data_dir)):
+        names = {
+            path: {file.stem for file in path.iterdir()} for path in folders_in(folder) if count_images(path)
+        }
+        for one in names:
+            for other in names:
+                if one != other and names[one] == names[other]:
+                    return (
+                        f"{one.name}/ and {other.name}/ in {folder} have images of equal names: if they are "
+                        f"the two sides, `data_dir`={folder} `blur_folder`={one.name} "
+                        f"`sharp_folder`={other.name}, or the other way round"
+                    )
+    return ""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 
 from srn.data.layouts import DATASETS
+from srn.data.listing import DEFAULT_SIDES
 from srn.data.pairs import find_pairs
 from srn.errors import InputError
+from srn.synthesis.settings import HANDHELD, ShakeSettings
 
 POOL = "pool"
 SYNTHETIC = ("photos", "frames", "video")
 # Of ordinary video: frames interpolated between neighbours, and how many are averaged, up to three intervals.
 VIDEO_BETWEEN, VIDEO_LENGTHS = 7, (7, 25)
+# What the items of a source are called, where they are no pairs.
+UNITS = {**{kind: kind for kind in SYNTHETIC}, POOL: "crops"}
 KINDS = (*DATASETS, *SYNTHETIC, POOL)
 
 
@@ -24,77 +29,78 @@ class Part:
       kind: a layout of pairs, "photos" (shaken), "frames" (averaged), "video" (interpolated and
         averaged) or "pool" (crops made in advance).
       folder: where it lies.
-      share: of the crops; the shares of a mixture need not sum to 1.
+      weight: of its crops among all; the weights of a mixture need not sum to 1.
     """
 
     kind: str
     folder: str
-    share: float = 1.0
+    weight: float = 1.0
 
 
 def parse_mix(text: str) -> list[Part]:
-    """`KIND:DIR:SHARE,KIND:DIR:SHARE,...` -> its parts. Raises `InputError` naming the one that is wrong."""
+    """`KIND:DIR:WEIGHT,...` -> its parts. Raises `InputError` naming the one that is wrong."""
     return [_parse_part(part) for part in text.split(",")]
 
 
 def _parse_part(text):
-    form = "each part is KIND:DIR:SHARE, such as photos:pictures:0.3"
+    form = "each part is KIND:DIR:WEIGHT, such as photos:pictures:0.3"
     kind, _, rest = text.partition(":")
-    folder, _, share = rest.rpartition(":")  # a folder may have colons of its own
-    if not (kind and folder and share):
-        raise InputError(f"--mix: {text!r} cannot be understood; {form}")
+    folder, _, weight = rest.rpartition(":")  # a folder may have colons of its own
+    if not (kind and folder and weight):
+        raise InputError(f"mix: {text!r} cannot be understood; {form}")
     if kind not in KINDS:
-        raise InputError(f"--mix: there is no kind {kind!r}; choose one of {', '.join(KINDS)}")
+        raise InputError(f"mix: there is no kind {kind!r}; choose one of {', '.join(KINDS)}")
     try:
-        number = float(share)
+        number = float(weight)
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:
-        raise InputError(f"--mix: the share {share!r} is not above 0; {form}")
+        raise InputError(f"mix: the weight {weight!r} is not above 0; {form}")
     return Part(kind, folder, number)
 
 
 def open_sources(
     parts: list[Part],
     crop_size: int,
-    blur_folder: str = "blur",
-    cache_dir=None,
-    settings=None,
+    blur_folder: str = DEFAULT_SIDES[0],
+    cache_dir: str | os.PathLike[str] | None = None,
+    sharp_folder: str = DEFAULT_SIDES[1],
+    settings: ShakeSettings = HANDHELD,
     downscale: int = 1,
 ) -> list:
     """Opens the source (`srn.data.sources`) of each part; everything is checked.
 
     Args:
       parts: of the mixture.
-      crop_size: pairs and frames must be at least as large, after they are reduced.
-      blur_folder: of GOPRO; see `find_pairs`.
+      crop_size: pairs and frames must be at least as large, after they are downscaled.
+      blur_folder, sharp_folder: see `find_pairs`.
       cache_dir: prepared cache of the one part that is of pairs, or None.
-      settings: a `srn.synthesis.shake.ShakeSettings` for photographs and frames; None for the defaults.
-      downscale: whole factor by which all pictures are reduced, pools excepted.
+      settings: of the blur that is made of photographs; `gamma_probability` is that of frames, too.
+      downscale: integer factor by which all images are downscaled, except pools.
 
     Raises `InputError` with a line for each thing that is wrong with a part.
     """
     of_pairs = [part for part in parts if part.kind not in (*SYNTHETIC, POOL)]
     if cache_dir is not None and len(of_pairs) != 1:
-        raise InputError(f"--cache_dir: is the cache of one data set of pairs; there are {len(of_pairs)}")
-    return [_open_source(part, crop_size, blur_folder, cache_dir, settings, downscale) for part in parts]
+        raise InputError(f"cache_dir: is the cache of one data set of pairs; there are {len(of_pairs)}")
+    sides = blur_folder, sharp_folder
+    return [_open_source(part, crop_size, sides, cache_dir, settings, downscale) for part in parts]
 
 
-def _open_source(part, crop_size, blur_folder, cache_dir, settings, downscale):
+def _open_source(part, crop_size, sides, cache_dir, settings, downscale):
     if part.kind not in (*SYNTHETIC, POOL):
-        pairs = find_pairs(part.folder, part.kind, "train", blur_folder, crop_size * downscale)
+        pairs = find_pairs(part.folder, part.kind, "train", sides[0], crop_size * downscale, sides[1])
     # After the pairs are found good: these load TensorFlow.
     from srn.data.cache import PreparedCache
     from srn.data.pool import PoolSource
-    from srn.data.sources import LINEAR_LIGHT, FrameSource, PairSource, PhotoSource
+    from srn.data.sources import FrameSource, PairSource, PhotoSource
 
     if part.kind == POOL:
         return PoolSource(part.folder, crop_size)
     if part.kind == "photos":
         return PhotoSource(part.folder, settings, downscale)
     if part.kind in ("frames", "video"):
-        linear_light = LINEAR_LIGHT if settings is None else settings.gamma_probability
-        options = {"linear_light": linear_light, "downscale": downscale}
+        options = {"linear_light": settings.gamma_probability, "downscale": downscale}
         if part.kind == "video":
             options.update(shortest=VIDEO_LENGTHS[0], longest=VIDEO_LENGTHS[1], between=VIDEO_BETWEEN)
         return FrameSource(part.folder, crop_size * downscale, **options)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,14 @@ INDEX = "index.json"
 SHARD = 500  # crops
 
 
-def make_pool(batches, pool_dir, crop_size: int, num_shards: int, drawn_from: dict, progress: bool = True):
+def make_pool(
+    batches: Callable[[int], Iterable],
+    pool_dir: str | os.PathLike[str],
+    crop_size: int,
+    num_shards: int,
+    drawn_from: dict,
+    progress: bool = True,
+) -> int:
     """Draws the shards that are missing of the first `num_shards`.
 
     Args:
@@ -71,7 +79,7 @@ class PoolSource:
     Raises `InputError` if the pool is not whole or its crops are too small.
     """
 
-    def __init__(self, pool_dir, crop_size: int):
+    def __init__(self, pool_dir: str | os.PathLike[str], crop_size: int):
         pool_dir = Path(pool_dir)
         index = _read_index(pool_dir)
         self._side = index["crop_size"]
@@ -82,7 +90,7 @@ class PoolSource:
     def __len__(self):
         return len(self._shards) * SHARD
 
-    def reader(self, crop_size: int, seed: int):
+    def reader(self, crop_size: int, seed: int) -> Callable:
         """See `srn.data.sources`."""
         size = tf.constant([self._side, self._side])
 
@@ -106,7 +114,7 @@ class PoolSource:
         return np.memmap(file, np.uint8, mode="r", shape=shape)
 
 
-def verify_pool(pool_dir) -> list:
+def verify_pool(pool_dir: str | os.PathLike[str]) -> list[str]:
     """Reads a pool whole; a line for each shard whose pixels are not what was written."""
     lines = []
     for shard, checksum in enumerate(_read_index(Path(pool_dir))["checksums"]):
@@ -135,7 +143,7 @@ def _write_shard(file, crops) -> int:
     temporary = file.with_suffix(".partial.pixels")
     temporary.write_bytes(pixels)
     os.replace(temporary, file)
-    return zlib.crc32(pixels)
+    return zlib.crc32(pixels.data)
 
 
 def _name(shard) -> str:

@@ -15,23 +15,25 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from srn.data.listing import UNPACKED, Pair
 from srn.errors import InputError, first_line
 from srn.files import write_atomically
 
 SUFFIX = ".tfrecord"
-UNPACKED = "unpacked"
+_SPLITS = ("train", "test")
 PAIRS_IN_A_FILE = 128
 _NOTE = "records.json"  # in the unpacked folder: what it was unpacked from; written last
 _KINDS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg"}  # how a file begins -> its suffix
 
 
-def write_records(pairs: list, out_dir, split: str = "train") -> list[Path]:
+def write_records(pairs: Sequence[Pair], out_dir: str | os.PathLike[str], split: str = "train") -> list[Path]:
     """Writes pairs as `SPLIT-00000.tfrecord`, ..., PAIRS_IN_A_FILE in each.
 
     Args:
-      pairs: `srn.data.pairs.Pair`s.
+      pairs: of a data set.
       out_dir: the folder, made if need be. Files of these names are replaced, each whole or not at all.
       split: "train" or "test".
 
@@ -60,9 +62,16 @@ def write_records(pairs: list, out_dir, split: str = "train") -> list[Path]:
 def find_records(data_dir: Path, split: str) -> list[Path]:
     """The record files of a split: those named after it, or all where none is named after a split."""
     files = sorted(Path(data_dir).glob(f"*{SUFFIX}"))
-    if any(file.name.startswith(("train", "test")) for file in files):
+    if any(file.name.startswith(_SPLITS) for file in files):
         return [file for file in files if file.name.startswith(split)]
     return files
+
+
+def unnamed_records(data_dir: Path) -> list[Path]:
+    """Record files that belong to no split while others do."""
+    files = sorted(Path(data_dir).glob(f"*{SUFFIX}"))
+    others = [file for file in files if not file.name.startswith(_SPLITS)]
+    return others if len(others) < len(files) else []
 
 
 def unpack(files: list[Path], split: str) -> Path:
@@ -74,21 +83,33 @@ def unpack(files: list[Path], split: str) -> Path:
     cannot be written.
     """
     target = files[0].parent / UNPACKED / split
-    note = target / _NOTE
-    facts = {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
-    if note.exists() and json.loads(note.read_text()) == facts:
-        return target
-    try:
-        shutil.rmtree(target, ignore_errors=True)
+
+    def write_all() -> None:
         for file in files:
             _unpack_file(file, target)
-        write_atomically(note, json.dumps(facts).encode())
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror or error})") from error
+
+    unpack_once(target, files, write_all)
     return target
 
 
-def _unpack_file(file, target):
+def unpack_once(target: Path, files: Sequence[Path], write_all: Callable[[], None]) -> None:
+    """Calls `write_all`, which fills the folder `target`, unless that was done from `files` as they are now.
+
+    Raises `InputError` naming a folder that cannot be written.
+    """
+    note = target / _NOTE
+    facts = {str(file): [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
+    if note.exists() and json.loads(note.read_text()) == facts:
+        return
+    try:
+        shutil.rmtree(target, ignore_errors=True)
+        write_all()
+        write_atomically(note, json.dumps(facts).encode())
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror or error})") from error
+
+
+def _unpack_file(file: Path, target: Path) -> None:
     import tensorflow as tf
 
     features = {key: tf.io.FixedLenFeature([], tf.string) for key in ("blurry", "sharp", "name")}
@@ -99,19 +120,27 @@ def _unpack_file(file, target):
             }
             name = images["name"].decode().replace("/", "__")
             for key, folder in (("blurry", "blur"), ("sharp", "sharp")):
-                write_atomically(target / folder / f"{name}{_suffix_of(images[key], file)}", images[key])
+                write_image(target / folder / f"{name}{suffix_of(images[key], file)}", images[key])
     except tf.errors.OpError as error:
         raise InputError(f"{file}: damaged, or not records of pairs ({first_line(error)})") from error
 
 
-def _suffix_of(encoded, file) -> str:
+def suffix_of(encoded: bytes, source: Path) -> str:
+    """The suffix of an encoded image. Raises `InputError` naming `source` where it is no PNG or JPEG."""
     for beginning, suffix in _KINDS.items():
         if encoded.startswith(beginning):
             return suffix
-    raise InputError(f"{file}: holds an image that is neither PNG nor JPEG")
+    raise InputError(f"{source}: holds an image that is neither PNG nor JPEG")
 
 
-def _encode(pair) -> bytes:
+def write_image(path: Path, encoded: bytes) -> None:
+    """Writes an encoded image. Raises `InputError` for a name that leads out of its folder."""
+    if path.name.startswith(".") or "\\" in path.name:
+        raise InputError(f"{path.name!r} is no name of an image")
+    write_atomically(path, encoded)
+
+
+def _encode(pair: Pair) -> bytes:
     import tensorflow as tf
 
     values = {

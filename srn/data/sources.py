@@ -11,7 +11,10 @@ gives blurry and sharp of one crop; `place` is the number of the part, and every
 from __future__ import annotations
 
 import functools
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,11 +23,14 @@ import tensorflow as tf
 from srn.errors import InputError
 from srn.images import SUFFIXES, decode_in_graph, is_image, read_rgb, size_of
 from srn.synthesis.frames import LONGEST, SHORTEST, Exposure, WindowSettings, frames_needed, make_pair
+from srn.synthesis.settings import HANDHELD, ShakeSettings
+
+if TYPE_CHECKING:
+    from srn.data.cache import PreparedCache
 
 ALGORITHM = "philox"  # of random numbers; named, so that every device draws the same
 MEMORY = 256  # pictures of a source that are kept decoded: 250 MiB of 1280x720 halved, 700 as they are
 FLOW_MARGIN = 32  # pixels around a crop that optical flow sees too
-LINEAR_LIGHT = 0.35  # part of the windows that is averaged in linear light
 
 
 class PairSource:
@@ -36,13 +42,13 @@ class PairSource:
       downscale: whole factor by which crops are reduced: they are cut that much larger.
     """
 
-    def __init__(self, pairs: list, cache=None, downscale: int = 1):
+    def __init__(self, pairs: list, cache: PreparedCache | None = None, downscale: int = 1):
         self.pairs, self.cache, self.downscale = pairs, cache, downscale
 
     def __len__(self):
         return len(self.pairs)
 
-    def reader(self, crop_size: int, seed: int):
+    def reader(self, crop_size: int, seed: int) -> Callable:
         """See the module."""
         read_window = self._window_of_files() if self.cache is None else self._window_of_cache()
 
@@ -78,18 +84,20 @@ class PhotoSource:
 
     Args:
       folder: of images, searched to its depth; those smaller than the crop are mirrored at their edges.
-      settings: a `srn.synthesis.shake.ShakeSettings` for photographs at full size; None for its defaults.
+      settings: what shakes are drawn of photographs at full size.
       downscale: whole factor by which photographs are reduced before they are shaken.
 
     Raises `InputError` for a folder without images, and naming files that are none.
     """
 
-    def __init__(self, folder, settings=None, downscale: int = 1):
+    def __init__(
+        self, folder: str | os.PathLike[str], settings: ShakeSettings = HANDHELD, downscale: int = 1
+    ):
         # Not above: tensorflow-addons is loaded only where blur is made.
         from srn.synthesis import shake
 
         self._shake = shake.shake_crop
-        self._settings = (settings or shake.ShakeSettings()).downscaled(downscale)
+        self._settings = settings.downscaled(downscale)
         self.files = list(_images_below(Path(folder)))
 
         @functools.lru_cache(maxsize=MEMORY)
@@ -101,7 +109,7 @@ class PhotoSource:
     def __len__(self):
         return len(self.files)
 
-    def reader(self, crop_size: int, seed: int):
+    def reader(self, crop_size: int, seed: int) -> Callable:
         """See the module."""
         return _numpy_reader(functools.partial(self._make, crop_size, seed))
 
@@ -128,12 +136,12 @@ class FrameSource:
 
     def __init__(
         self,
-        folder,
+        folder: str | os.PathLike[str],
         smallest: int = 1,
         shortest: int = SHORTEST,
         longest: int = LONGEST,
         between: int = 0,
-        linear_light: float = LINEAR_LIGHT,
+        linear_light: float = HANDHELD.gamma_probability,
         downscale: int = 1,
     ):
         self._linear_light, self._downscale, self._between = linear_light, downscale, between
@@ -158,7 +166,7 @@ class FrameSource:
     def __len__(self):
         return len(self._starts)
 
-    def reader(self, crop_size: int, seed: int):
+    def reader(self, crop_size: int, seed: int) -> Callable:
         """See the module."""
         return _numpy_reader(functools.partial(self._make, crop_size, seed))
 
@@ -200,7 +208,7 @@ def reduce_images(images: tf.Tensor, factor: int) -> tf.Tensor:
     return tf.cast(means + 0.5, tf.uint8)  # halves upwards, as OpenCV does
 
 
-def corner(size, crop_size, draws):
+def corner(size: tf.Tensor, crop_size: int, draws: tf.Tensor) -> tf.Tensor:
     """The window's first row and column: `draws` in [0, 1) spread over the places that there are."""
     places = tf.cast(size - crop_size + 1, tf.float32)
     return tf.cast(draws * places, tf.int32)

@@ -10,18 +10,18 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
-import numpy as np
 from tqdm import tqdm
 
 from srn.data.kohler import check_kohler, find_kohler
-from srn.data.layouts import LayoutNotFoundError, Pair, list_data_set
-from srn.data.pairs import problems_of
+from srn.data.layouts import LayoutNotFoundError, list_data_set
+from srn.data.listing import DEFAULT_SIDES, Listing, Pair
+from srn.data.pairs import are_exchanged, problems_of
 from srn.errors import InputError
-from srn.images import read_rgb, require_whole, size_of
+from srn.images import require_whole, size_of
 
 SPLITS = ("train", "test")
 # First and last number of the files of each sequence.
@@ -73,10 +73,6 @@ OFFICIAL_COUNTS = {
     "kohler": {"test": (48, 4)},
 }
 OFFICIAL_SIZES = {"gopro": (1280, 720), "reds": (1280, 720)}
-# A blurry image is taken for the sharp one when its sharpness is this many times the other's. Over 68 real
-# pairs of GOPRO and REDS blurry over sharp is 0.07 to 0.52, so 1.9 or more when exchanged; 0.63 at most when
-# the blurry image is a JPEG of quality 25, and 1.21 when it alone has noise of 5 grey levels.
-EXCHANGED = 1.5
 _NAMES_SHOWN = 10
 
 
@@ -100,18 +96,19 @@ class Verification:
 
 
 def verify(
-    data_dir,
+    data_dir: str | os.PathLike[str],
     dataset: str = "auto",
-    splits=SPLITS,
-    blur_folder: str = "blur",
+    splits: Sequence[str] = SPLITS,
+    blur_folder: str = DEFAULT_SIDES[0],
     official: bool = True,
     progress: bool = False,
+    sharp_folder: str = DEFAULT_SIDES[1],
 ) -> Verification:
     """Lists a data set, compares it with what is official, and decodes each of its files.
 
     Args:
-      data_dir, dataset, blur_folder: as of `srn.data.pairs.find_pairs`; `dataset` may also be "kohler", which
-        has neither splits nor a blur folder.
+      data_dir, dataset, blur_folder, sharp_folder: as of `srn.data.pairs.find_pairs`; `dataset` may also be
+        "kohler", which has neither splits nor a blur folder.
       splits: some of `SPLITS`.
       official: compare with the official counts and sizes. A folder in GOPRO's tree without a single
         sequence of GOPRO is somebody's own, and is not compared.
@@ -121,7 +118,7 @@ def verify(
     """
     if dataset == "kohler":
         return _verify_kohler(data_dir, official, progress)
-    listings = _list_splits(data_dir, dataset, splits, blur_folder)
+    listings = _list_splits(data_dir, dataset, splits, blur_folder, sharp_folder)
     layout = next(iter(listings.values())).layout
     pairs = {split: listing.pairs for split, listing in listings.items()}
     counts = {split: collections.Counter(pair.sequence for pair in found) for split, found in pairs.items()}
@@ -130,7 +127,7 @@ def verify(
     for listing in listings.values():
         result.problems += listing.problems
         if not listing.pairs:
-            result.problems.append(f"{', '.join(map(str, listing.places))}: no pairs")
+            result.problems.append(f"{', '.join(map(str, listing.folders))}: no pairs")
     for split in splits if "all" not in listings else ("all",):
         if compared:
             result.problems += compare_with_official(layout, split, pairs.get(split, []))
@@ -139,7 +136,7 @@ def verify(
     return result
 
 
-def _verify_kohler(data_dir, official, progress):
+def _verify_kohler(data_dir: str | os.PathLike[str], official: bool, progress: bool) -> Verification:
     images = find_kohler(data_dir)
     counts = {"test": collections.Counter(f"Image{image.image}" for image in images)}
     problems = check_kohler(images, progress, official)
@@ -147,12 +144,14 @@ def _verify_kohler(data_dir, official, progress):
     return Verification("kohler", counts, official, problems, extent)
 
 
-def _list_splits(data_dir, dataset, splits, blur_folder):
+def _list_splits(
+    data_dir: str | os.PathLike[str], dataset: str, splits: Sequence[str], blur_folder: str, sharp_folder: str
+) -> dict[str, Listing]:
     """{split: `Listing`} of the splits that are there; {"all": `Listing`} where the layout knows none."""
     listings, absent = {}, []
     for split in splits:
         try:
-            listing = list_data_set(data_dir, dataset, split, blur_folder)
+            listing = list_data_set(data_dir, dataset, split, blur_folder, sharp_folder)
         except LayoutNotFoundError as error:
             absent.append(error)
             continue
@@ -164,7 +163,7 @@ def _list_splits(data_dir, dataset, splits, blur_folder):
     return listings
 
 
-def _is_gopro(pairs):
+def _is_gopro(pairs: Mapping[str, Sequence[Pair]]) -> bool:
     official = {sequence for files in GOPRO_FILES.values() for sequence in files}
     return any(pair.sequence in official for found in pairs.values() for pair in found)
 
@@ -182,7 +181,7 @@ def compare_with_official(layout: str, split: str, pairs: list[Pair]) -> list[st
     return lines
 
 
-def _compare_with_gopro(split, pairs):
+def _compare_with_gopro(split: str, pairs: Sequence[Pair]) -> list[str]:
     found = collections.defaultdict(set)
     for pair in pairs:
         found[pair.sequence].add(pair.blurry.stem)
@@ -205,12 +204,14 @@ def _compare_with_gopro(split, pairs):
     return lines
 
 
-def _some_of(names):
-    shown = ", ".join(sorted(names)[:_NAMES_SHOWN])
-    return f"{shown}, ..." if len(names) > _NAMES_SHOWN else shown
+def _some_of(names: Iterable[str]) -> str:
+    names = sorted(names)
+    return ", ".join(names[:_NAMES_SHOWN] + (["..."] if len(names) > _NAMES_SHOWN else []))
 
 
-def check_pairs(pairs: list[Pair], size=None, progress: bool = False) -> list[str]:
+def check_pairs(
+    pairs: Sequence[Pair], size: tuple[int, int] | None = None, progress: bool = False
+) -> list[str]:
     """`check_pair` of each, by as many threads as there are processors; lines in the order of the pairs."""
     # Threads suffice: both the decoders and OpenCV let the others run meanwhile.
     pool = ThreadPoolExecutor(os.cpu_count())
@@ -232,7 +233,7 @@ def check_pair(pair: Pair, size: tuple[int, int] | None = None) -> list[str]:
     Returns a line for each file that is missing, truncated, undecodable or mis-sized, and one if blurry and
     sharp seem exchanged.
     """
-    sharpness, wrong_sizes = {}, []
+    wrong_sizes = []
 
     def measure(path: Path) -> tuple[int, int]:
         if not path.exists():
@@ -241,24 +242,12 @@ def check_pair(pair: Pair, size: tuple[int, int] | None = None) -> list[str]:
         if size is not None and found != size:
             wrong_sizes.append("{}: {}x{}, officially {}x{}".format(path, *found, *size))
         require_whole(path)
-        sharpness[path] = measure_sharpness(cv2.cvtColor(read_rgb(path), cv2.COLOR_RGB2GRAY))
         return found
 
     problems = problems_of(pair, measure=measure) + wrong_sizes
-    if not problems and sharpness[pair.blurry] > EXCHANGED * sharpness[pair.sharp]:
+    if not problems and are_exchanged(pair):
         problems.append(f"{pair.blurry}: sharper than {pair.sharp}; they seem exchanged")
     return problems
-
-
-def measure_sharpness(image: np.ndarray) -> float:
-    """Mean squared Laplacian of an image at half its size, where noise and JPEG's blocks count for less.
-
-    Args:
-      image: uint8 [H, W], H and W at least 2.
-    """
-    height, width = image.shape
-    half = cv2.resize(image, (max(width // 2, 1), max(height // 2, 1)), interpolation=cv2.INTER_AREA)
-    return float(np.mean(np.square(cv2.Laplacian(half, cv2.CV_32F))))
 
 
 def format_counts(result: Verification) -> str:

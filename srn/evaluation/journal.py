@@ -1,4 +1,4 @@
-"""The scores that are finished, kept on disk: an evaluation that was interrupted goes on where it was.
+"""The scores that are finished, kept on disk: an interrupted evaluation resumes from them.
 
 A journal is of one method with one set of settings: `scores-DIGEST.jsonl`, so that a run with other settings
 neither reads nor overwrites it. It begins with a line of its settings and has one for each image after it,
@@ -11,10 +11,11 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from srn.evaluation.score import Score
+from srn.evaluation.scores import Score
 
 
 class Journal:
@@ -22,22 +23,22 @@ class Journal:
 
     Args:
       folder: of the evaluation.
-      settings: plain values: whatever changes a score beside the image files.
+      settings: plain values: whatever changes a score beside the image files; its columns are among them.
     """
 
-    def __init__(self, folder, settings: Mapping):
+    def __init__(self, folder: str | os.PathLike[str], settings: Mapping[str, Any]):
         text = json.dumps(settings, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         self.path = Path(folder) / f"scores-{digest}.jsonl"
         self._settings = text
         self._entries = {score.name: (score, files) for score, files in _read(self.path)}
 
-    def find(self, name: str, files) -> Score | None:
+    def find(self, name: str, files: Iterable[Path]) -> Score | None:
         """The score of an image, if it is there and its files have not changed since."""
         score, stamps = self._entries.get(name, (None, None))
         return score if stamps == _stamps(files) else None
 
-    def add(self, score: Score, files) -> None:
+    def add(self, score: Score, files: Iterable[Path]) -> None:
         """Appends a score, and what `files` it was made from. Raises OSError if it cannot be written."""
         lines = [{"score": dataclasses.asdict(score), "files": _stamps(files)}]
         if not self.path.exists():
@@ -47,7 +48,7 @@ class Journal:
             file.write("".join(f"\n{json.dumps(line)}" for line in lines))
 
 
-def _read(path: Path):
+def _read(path: Path) -> Iterator[tuple[Score, list]]:
     """Yields (score, stamps of its files) for each line that holds them."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -61,7 +62,7 @@ def _read(path: Path):
             continue
 
 
-def _stamps(files) -> list:
+def _stamps(files: Iterable[Path]) -> list[list]:
     """[name, size, time of the last change] of each file; of one that is not there, the name alone."""
     stamps = []
     for path in map(Path, files):

@@ -2,57 +2,266 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from srn.evaluation.results import find_results
-from srn.images import read_rgb
+from srn.errors import InputError
+from srn.images import is_image, read_rgb, size_of
 
 IDENTITY = "identity"
+_MAX_SHOWN = 5
 
 
-@dataclass(frozen=True)
 class Method:
-    """One way from a blurry image to a restored one.
+    """One way from a blurry image to a restored one: here none, the blurry input itself.
+
+    Args:
+      label: what tables call it.
+      source: where it comes from, for summaries: `ckpt` and `results_dir`, one of them None.
 
     Attributes:
-      label: what tables call it.
-      restore: (image of a data set, its blurry pixels) -> restored pixels, both uint8 RGB [H, W, 3].
-      file_of: image of a data set -> the file with its restored pixels, once it is scored.
       is_network: whether restoring is work: timed, and written to `file_of`.
-      settings: plain values on which the restored pixels depend, beside the files that they are made from.
+      settings: plain values on which the restored pixels depend, beside the files that they are made from;
+        None where they are not known, so that nothing can be resumed.
     """
 
-    label: str
-    restore: Callable[..., np.ndarray]
-    file_of: Callable[..., Path]
-    is_network: bool = False
-    settings: Mapping = field(default_factory=dict)
+    is_network = False
+    settings: Mapping[str, Any] | None = {}
+
+    def __init__(self, label: str = IDENTITY, source: Mapping[str, Any] | None = None):
+        self.label = label
+        self.source = {"ckpt": IDENTITY, "results_dir": None} if source is None else dict(source)
+
+    def restore(self, item, blurry: np.ndarray) -> np.ndarray:
+        """Image of a data set and its blurry pixels -> restored pixels, both uint8 RGB [H, W, 3]."""
+        return blurry
+
+    def file_of(self, item) -> Path | None:
+        """The file with the restored pixels of an image, once it is scored; None where none is written."""
+        return Path(item.blurry)
 
 
-def blurry_input() -> Method:
-    """Nothing is done: what a data set scores to begin with."""
-    return Method(IDENTITY, lambda _, blurry: blurry, lambda item: Path(item.blurry))
+class Network(Method):
+    """A function from blurry to restored pixels, such as a `Deblurrer`.
+
+    Args:
+      restore: uint8 RGB [H, W, 3] -> the same.
+      label: what tables call it.
+      out_dir: its images are written to `restored/` there; None writes none.
+      settings: see `Method`.
+      ckpt: where its weights come from, for summaries.
+    """
+
+    is_network = True
+
+    def __init__(
+        self,
+        restore: Callable[[np.ndarray], np.ndarray],
+        label: str,
+        out_dir: str | os.PathLike[str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        ckpt: str | None = None,
+    ):
+        super().__init__(label, {"ckpt": ckpt, "results_dir": None})
+        self._restore, self.settings = restore, settings
+        self._folder = None if out_dir is None else Path(out_dir) / "restored"
+
+    def restore(self, item, blurry: np.ndarray) -> np.ndarray:
+        """See `Method`."""
+        return self._restore(blurry)
+
+    def file_of(self, item) -> Path | None:
+        """Below `out_dir`, by the image's name."""
+        return None if self._folder is None else self._folder / f"{item.name}.png"
 
 
-def network(restore: Callable[[np.ndarray], np.ndarray], label: str, out_dir, settings: Mapping) -> Method:
-    """A `Deblurrer`, whose images are written below `out_dir`."""
-    return Method(
-        label,
-        lambda _, blurry: restore(blurry),
-        lambda item: Path(out_dir) / "restored" / f"{item.name}.png",
-        is_network=True,
-        settings=settings,
-    )
+class ResultImages(Method):
+    """The images of another program.
 
-
-def results_of(results_dir, items, label: str) -> Method:
-    """The images of another program in `results_dir`, one for each of `items`.
+    Args:
+      results_dir: the folder that holds one for each of `items`; see `find_results`.
+      items: the images of the data set.
+      label: what tables call it.
 
     Raises `InputError` naming images that are missing.
     """
-    files = find_results(items, results_dir)
-    return Method(label, lambda item, _: read_rgb(files[item.name]), lambda item: files[item.name])
+
+    def __init__(self, results_dir: str | os.PathLike[str], items: Sequence, label: str):
+        super().__init__(label, {"ckpt": None, "results_dir": os.fspath(results_dir)})
+        self._files = find_results(items, results_dir)
+
+    def restore(self, item, blurry: np.ndarray) -> np.ndarray:
+        """Reads the image."""
+        return read_rgb(self._files[item.name])
+
+    def file_of(self, item) -> Path:
+        """The file that was found."""
+        return self._files[item.name]
+
+
+def split_name(named: str) -> tuple[str, str]:
+    """`NAME=PATH` -> (NAME, PATH); a plain path is named by its last part."""
+    name, sign, path = named.partition("=")
+    if sign and path and not Path(named).exists():
+        return name, path
+    return Path(named).resolve().name, named
+
+
+def require_distinct(labels: Sequence[tuple[str, str]]) -> None:
+    """Raises `InputError` for a label that is none, or of two methods.
+
+    Args:
+      labels: (label, name of the argument that it comes from).
+    """
+    counts = Counter(label for label, _ in labels)
+    for label, argument in labels:
+        if counts[label] > 1:
+            raise InputError(f"{argument}: {label} is the name of two; give NAME=PATH")
+        if not re.fullmatch(r"\w[\w .-]*", label):
+            raise InputError(f"{argument}: {label!r} is no name; give letters, digits, _ . - as NAME=PATH")
+
+
+def load_network(
+    ckpt: str,
+    label: str,
+    out_dir: str | os.PathLike[str] | None,
+    model: str | None = None,
+    precision: str = "float32",
+    *,
+    tile: int | None = None,
+    self_ensemble: bool = False,
+    truncate: bool = False,
+) -> Network:
+    """The method of some weights; arguments and errors as of `srn.Deblurrer`."""
+    from srn import weights  # not above: it loads TensorFlow
+    from srn.inference.deblurrer import Deblurrer
+
+    options = {
+        "precision": precision,
+        "tile": tile,
+        "self_ensemble": self_ensemble,
+        "truncate": truncate,
+    }
+    restore = Deblurrer(ckpt, model, **options)
+    settings = {
+        "model": restore.model.name,
+        "config": restore.model.config.to_dict(),
+        "weights_sha256": weights.checksum(restore.model),
+        **options,
+    }
+    return Network(restore, label, out_dir, settings, ckpt)
+
+
+def find_results(items: Sequence, results_dir: str | os.PathLike[str]) -> dict[str, Path]:
+    """The file in `results_dir` for each image of a data set, by the image's name.
+
+    A file belongs to the image whose name its own path ends in, without suffix: for `SEQUENCE/000001` that
+    is `SEQUENCE/000001.png` in the folder or below it (as in `restored/` of evaluate.py), and also
+    `SEQUENCE-000001.png` and `SEQUENCE_000001.png`, as other projects write them. A plain `000001.png`, or
+    the name of the blurry file, will do where no other image of the data set has it too. All files may have
+    one more word at the end of their names, such as `_out`.
+
+    Args:
+      items: with `name` and `blurry`.
+      results_dir: the folder.
+
+    Raises `InputError` naming images without a file, images with two, and files of another size.
+    """
+    results_dir = Path(results_dir)
+    if not results_dir.is_dir():
+        raise InputError(f"results_dir={results_dir}: there is no such folder")
+    by_ending = _by_ending(results_dir)
+    names = _names_of_results(items)
+    tries = [_find_with_ending(items, names, by_ending, end) for end in _endings(names, items, by_ending)]
+    found = max(tries, key=len)  # the first of equal ones: without a word at the end
+    missing = [item.name for item in items if item.name not in found]
+    if missing:
+        some = ", ".join(missing[:_MAX_SHOWN]) + (", ..." if len(missing) > _MAX_SHOWN else "")
+        raise InputError(
+            f"results_dir={results_dir}: no image for {len(missing)} of {len(items)}: {some}; "
+            f"looked for {' or '.join(f'{name}.png' for name in names[missing[0]])}, or with a word more"
+        )
+    _require_same_sizes(items, found)
+    return found
+
+
+def _names_of_results(items: Sequence) -> dict[str, list[str]]:
+    """The names, without suffix, by which the result of each image may be found, the most certain first."""
+    short_names = {
+        item.name: [Path(item.name).name, *([Path(item.blurry).stem] if item.blurry is not None else [])]
+        for item in items
+    }
+    counts = Counter(name for some in short_names.values() for name in set(some))
+    names = {}
+    for item in items:
+        sequence = item.name.rpartition("/")[0]
+        long = [item.name]
+        if sequence:
+            stems = dict.fromkeys(short_names[item.name])
+            long += [f"{sequence}/{stem}" for stem in stems]
+            long += [f"{sequence.replace('/', mark)}{mark}{stem}" for mark in "-_" for stem in stems]
+        else:  # names that hold the sequence already, and results in a folder for each
+            long += [re.sub(r"[-_](?=[^-_]+$)", "/", item.name)]
+        unique = [name for name in short_names[item.name] if counts[name] == 1]
+        names[item.name] = list(dict.fromkeys([*long, *unique]))
+    return names
+
+
+def _endings(
+    names: Mapping[str, list[str]], items: Sequence, by_ending: Mapping[str, list[Path]]
+) -> list[str]:
+    """What may stand at the end of all names: nothing, and what does for the first image."""
+    endings = [""]
+    for name in names[items[0].name]:
+        pattern = re.compile(re.escape(name) + r"([-_.][^\W\d][^/]*)")
+        endings += [match[1] for match in map(pattern.fullmatch, by_ending) if match]
+    return list(dict.fromkeys(endings))
+
+
+def _find_with_ending(
+    items: Sequence, names: Mapping[str, list[str]], by_ending: Mapping[str, list[Path]], ending: str
+) -> dict[str, Path]:
+    """The files of those images that have one. Raises `InputError` for an image with two."""
+    found = {}
+    for item in items:
+        candidates = (f"{name}{ending}" for name in names[item.name])
+        files = next((by_ending[name] for name in candidates if name in by_ending), [])
+        if len(files) > 1:
+            raise InputError(
+                f"{files[0]} and {files[1]} could both be {item.name}; leave one in `results_dir`"
+            )
+        if files:
+            found[item.name] = files[0]
+    return found
+
+
+def _require_same_sizes(items: Sequence, found: Mapping[str, Path]) -> None:
+    lines = []
+    for item in items:
+        if item.blurry is None:
+            continue
+        sizes = ["{}x{}".format(*size_of(path)) for path in (found[item.name], item.blurry)]
+        if sizes[0] != sizes[1]:
+            lines.append(f"{found[item.name]}: {sizes[0]}, but {item.blurry} is {sizes[1]}")
+    if lines:
+        hidden = len(lines) - _MAX_SHOWN
+        raise InputError(
+            "\n".join([*lines[:_MAX_SHOWN], *([f"... and {hidden} more"] if hidden > 0 else [])])
+        )
+
+
+def _by_ending(folder: Path) -> dict[str, list[Path]]:
+    """All images below `folder` under every ending of their path: `b/1` and `1` for `a/b/1.png`, `a/b/1`."""
+    by_ending: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if is_image(path):
+            parts = path.relative_to(folder).with_suffix("").parts
+            for length in range(1, len(parts) + 1):
+                by_ending.setdefault("/".join(parts[-length:]), []).append(path)
+    return by_ending

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import cv2
 import jinja2
@@ -14,8 +15,8 @@ import numpy as np
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import Protocol
 from srn.evaluation.reports import encode
-from srn.evaluation.score import Score
-from srn.evaluation.sheet import rank, scale_to_width
+from srn.evaluation.scores import Score, rank
+from srn.evaluation.sheet import scale_to_width
 from srn.files import write_atomically
 from srn.images import read_rgb
 
@@ -25,14 +26,14 @@ JPEG_QUALITY = 85
 # 1111 of GOPRO.
 _BYTES_OF_PICTURES = 40e6
 _BYTES_PER_PIXEL = 0.2  # of a photograph at this quality
-_NARROWEST, _WIDEST = 240, 960
+_MIN_WIDTH, _MAX_WIDTH = 240, 960
 
 
 def write_page(
     path: str | os.PathLike[str],
     title: str,
     scores: Sequence[Score],
-    summary: Mapping,
+    summary: Mapping[str, Any],
     items: Sequence,
     method: Method,
     protocol: Protocol,
@@ -44,7 +45,7 @@ def write_page(
       path: of the HTML file, which needs no other.
       title: its heading.
       scores: at least one.
-      summary: from `scoring.summarise`.
+      summary: their means.
       items: among them, those of `scores`.
       method: that restored them.
       protocol: that they were scored by.
@@ -67,16 +68,16 @@ def write_page(
         worst=ranked[: some or 1],
         best=ranked[::-1][:some],
         thumbnail=lambda name, width: _embed(read_rgb(method.file_of(item_of[name])), width),
-        pictures=lambda name: _pictures(item_of[name], method, _picture_width(len(scores))),
+        pictures=lambda name: _pictures(item_of[name], method, protocol, _picture_width(len(scores))),
     )
     write_atomically(path, map(encode, chunks))
 
 
-def _pictures(item, method: Method, width: int):
+def _pictures(item, method: Method, protocol: Protocol, width: int) -> Iterator[tuple[str, str]]:
     """Yields (what it is, its data) for each version of an image; the first two are compared at first."""
-    restored, blurry = method.file_of(item), item.blurry
-    versions = {"blurry": blurry, "restored": restored, "sharp": getattr(item, "sharp", None)}
-    if os.fspath(restored) == os.fspath(blurry):
+    restored = method.file_of(item)
+    versions = {"blurry": item.blurry, "restored": restored, "sharp": protocol.picture_of_truth(item)}
+    if os.fspath(restored) == os.fspath(item.blurry):
         del versions["restored"]
     for name, path in versions.items():
         if path is not None:
@@ -86,7 +87,7 @@ def _pictures(item, method: Method, width: int):
 def _picture_width(images: int) -> int:
     """Such that three pictures of each image fit."""
     pixels = _BYTES_OF_PICTURES / (3 * images) / _BYTES_PER_PIXEL
-    return int(np.clip(math.sqrt(pixels * 16 / 9), _NARROWEST, _WIDEST))
+    return int(np.clip(math.sqrt(pixels * 16 / 9), _MIN_WIDTH, _MAX_WIDTH))
 
 
 def _embed(image: np.ndarray, width: int) -> str:

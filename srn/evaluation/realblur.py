@@ -1,16 +1,19 @@
 """The protocol of RealBlur (Rim et al., ECCV 2020), as in its official script.
 
-The truth was taken by another camera: brightness is scaled, the restored image is laid on the truth by the
+The ground truth was taken by another camera: brightness is scaled, the restored image is laid on it by the
 homography that maximises their enhanced correlation (OpenCV), and only pixels that it covers are compared.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 
 import cv2
 import numpy as np
 
+from srn import metrics
+from srn.evaluation.protocols import Column, ImagePair, Protocol
 from srn.metrics import WINDOW_RADIUS, ssim_map
 
 ITERATIONS, GAUSSIAN_TAPS = 100, 5
@@ -81,3 +84,50 @@ def _align(image, truth):
         borderValue=0,
     )
     return moved, mask, homography
+
+
+class AlignedPair(ImagePair):
+    """A restored image and the ground truth, with the scores that they have once they are aligned."""
+
+    @cached_property
+    def aligned(self) -> AlignedScore:
+        """Both numbers are of one alignment, which is what takes the time."""
+        return score_aligned(self.restored, self.sharp)
+
+
+_ALIGNED = "after a gain, aligned by a homography (ECC), covered pixels only (official script)"
+
+
+class RealBlurProtocol(Protocol):
+    """Scores after an alignment; the plain ones stand beside them."""
+
+    name = "realblur"
+    columns = {
+        "psnr": Column("PSNR", f"dB, RGB, peak 1, {_ALIGNED}", 2, lambda pair: pair.aligned.psnr),
+        "ssim_channel": Column("SSIM", f"each RGB channel, {_ALIGNED}", 4, lambda pair: pair.aligned.ssim),
+        "psnr_unaligned": Column(
+            "PSNR unaligned",
+            "dB, 8-bit RGB, as the images lie",
+            2,
+            lambda pair: metrics.psnr(pair.restored, pair.sharp),
+        ),
+        "ssim_channel_unaligned": Column(
+            "SSIM unaligned",
+            "each RGB channel, as the images lie",
+            4,
+            lambda pair: metrics.ssim_channel(pair.restored, pair.sharp),
+        ),
+        "ssim_matlab": Column(
+            "SSIM MATLAB unaligned",
+            f"{metrics.DEFINITIONS['ssim_matlab']}, unaligned",
+            4,
+            lambda pair: metrics.ssim_matlab(pair.restored, pair.sharp),
+        ),
+    }
+
+    def compare(self, restored: np.ndarray, truth: np.ndarray) -> AlignedPair:
+        """See `Protocol`."""
+        return AlignedPair(restored, truth)
+
+
+REALBLUR = RealBlurProtocol()

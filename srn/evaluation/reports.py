@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind as text: `results.csv`, `summary.json`, `results.md`, a table to print."""
+"""What an evaluation leaves behind as text: `results.csv`, `summary.json`, `results.md`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from srn.evaluation.protocols import Protocol
-from srn.evaluation.score import Score
+from srn.evaluation.scores import Score
 from srn.files import write_atomically
 
 
@@ -59,16 +60,16 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _spell(value):
+def _spell(value: Any) -> Any:
     return f"{value:.6f}" if isinstance(value, float) else value
 
 
-def write_summary(path: str | os.PathLike[str], summary: Mapping, **facts) -> None:
+def write_summary(path: str | os.PathLike[str], summary: Mapping[str, Any], **facts: Any) -> None:
     """Writes the summary and what else is to be known about it as strict JSON.
 
     Args:
       path: of the file, usually `summary.json`.
-      summary: from `scoring.summarise`.
+      summary: the means of one method.
       **facts: such as `dataset` and `ckpt`: strings, numbers, paths, lists or dicts of them.
 
     Numbers that JSON does not know, such as the infinite PSNR of identical images, become null.
@@ -83,7 +84,7 @@ def write_summary(path: str | os.PathLike[str], summary: Mapping, **facts) -> No
     write_atomically(path, encode(f"{text}\n"))
 
 
-def _without_infinities(value):
+def _without_infinities(value: Any) -> Any:
     """Returns `value` with every number that is not finite, however deep inside, replaced by None."""
     if isinstance(value, Mapping):
         return {key: _without_infinities(item) for key, item in value.items()}
@@ -94,28 +95,7 @@ def _without_infinities(value):
     return value
 
 
-def format_table(summary: Mapping, protocol: Protocol) -> str:
-    """Returns the table that `evaluate.py` prints: a line for each group, the mean over all.
-
-    Args:
-      summary: from `scoring.summarise`.
-      protocol: that the scores were made by.
-    """
-    rows = [(name, means) for title in protocol.groups.values() for name, means in summary[title].items()]
-    rows.append(("mean over images", summary))
-    first = max(len(label) for label, _ in rows)
-    titles = [column.title for column in protocol.columns.values()]
-    lines = [f"{'':{first}}  images  " + "  ".join(f"{title:>6}" for title in titles)]
-    for label, means in rows:
-        cells = [
-            f"{column.format(means[name]):>{max(len(column.title), 6)}}"
-            for name, column in protocol.columns.items()
-        ]
-        lines.append(f"{label:{first}}  {means['images']:6d}  " + "  ".join(cells))
-    return "\n".join(lines)
-
-
-def format_definitions(summary: Mapping, protocol: Protocol) -> str:
+def format_definitions(summary: Mapping[str, Any], protocol: Protocol) -> str:
     """Returns what each column means, a line for each, and how many images the mean of PSNR leaves out."""
     lines = [f"{column.title}: {column.definition}." for column in protocol.columns.values()]
     if summary["identical"]:
@@ -124,7 +104,7 @@ def format_definitions(summary: Mapping, protocol: Protocol) -> str:
 
 
 def format_markdown(
-    summaries: Mapping[str, Mapping],
+    summaries: Mapping[str, Mapping[str, Any]],
     protocol: Protocol,
     dataset: str,
     facts: Sequence[str] = (),
@@ -171,11 +151,11 @@ def format_markdown(
     return "\n".join([*lines, "", *(f"- {note}" for note in [*notes, *definitions]), ""])
 
 
-def _describe_identical(summary) -> str:
-    return f"{summary['identical']} identical to the truth, left out of the mean of PSNR."
+def _describe_identical(summary: Mapping[str, Any]) -> str:
+    return f"{summary['identical']} identical to the ground truth, left out of the mean of PSNR."
 
 
-def _row(cells) -> str:
+def _row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 

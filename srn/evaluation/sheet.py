@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import Protocol
-from srn.evaluation.score import Score
+from srn.evaluation.scores import Score, rank
 from srn.images import read_rgb, write_png
 
 # In pixels, and colours.
@@ -25,7 +25,7 @@ LINE_HEIGHT = 30
 PAPER, INK, QUIET_INK = "white", "#1a1a1a", "#6b6b6b"
 FRAME = (230, 57, 53)  # of the detail, RGB
 COLUMN_TITLES = ("blurry", "restored", "sharp")
-DETAIL_SHARE = 5  # a detail is a fifth of the image's width
+DETAIL_PARTS = 5  # a detail is a fifth of the image's width
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,7 @@ class SheetRow:
     sharp: Path
 
 
-def rank(scores: Sequence[Score]) -> list[Score]:
-    """From the smallest gain in PSNR to the largest; by PSNR where the gain was not measured."""
-    return sorted(scores, key=lambda score: (score.gain or 0.0, score.psnr, score.name))
-
-
-def choose_rows(scores: Sequence[Score], items, method: Method) -> list[SheetRow]:
+def choose_rows(scores: Sequence[Score], items: Sequence, method: Method) -> list[SheetRow]:
     """Chooses the images that gained least, middling and most in PSNR; all of them if they are fewer.
 
     Args:
@@ -53,13 +48,13 @@ def choose_rows(scores: Sequence[Score], items, method: Method) -> list[SheetRow
       method: that restored them.
     """
     ranked = rank(scores)
-    # Of positions that coincide, as they do in a set of one or two, the last title stays.
+    # Of indices that coincide, as they do in a set of one or two, the last title stays.
     titles = {len(ranked) // 2: "median gain", 0: "smallest gain", len(ranked) - 1: "largest gain"}
     item_of = {item.name: item for item in items}
     rows = []
-    for position, title in sorted(titles.items()):
-        item = item_of[ranked[position].name]
-        rows.append(SheetRow(title, ranked[position], item.blurry, method.file_of(item), item.sharp))
+    for index, title in sorted(titles.items()):
+        item = item_of[ranked[index].name]
+        rows.append(SheetRow(title, ranked[index], item.blurry, method.file_of(item), item.sharp))
     return rows
 
 
@@ -124,7 +119,7 @@ def find_detail(blurry: np.ndarray, sharp: np.ndarray) -> tuple[slice, slice]:
 
     It has the image's shape and a fifth of its width and height.
     """
-    height, width = (max(size // DETAIL_SHARE, 1) for size in sharp.shape[:2])
+    height, width = (max(size // DETAIL_PARTS, 1) for size in sharp.shape[:2])
     difference = np.square(blurry.astype(np.float32) - sharp).mean(axis=-1)
     sums = cv2.integral(difference, sdepth=cv2.CV_64F)
     strips = sums[height:] - sums[:-height]
@@ -133,20 +128,20 @@ def find_detail(blurry: np.ndarray, sharp: np.ndarray) -> tuple[slice, slice]:
     return slice(int(top), int(top) + height), slice(int(left), int(left) + width)
 
 
-def _framed(image: np.ndarray, detail) -> np.ndarray:
+def _framed(image: np.ndarray, detail: tuple[slice, slice]) -> np.ndarray:
     rows, columns = detail
     thickness = max(2, image.shape[1] // 200)
     corners = (columns.start, rows.start), (columns.stop - 1, rows.stop - 1)
     return cv2.rectangle(image.copy(), *corners, FRAME, thickness)
 
 
-def _write(path, blocks) -> None:
+def _write(path: str | os.PathLike[str], blocks: Sequence[np.ndarray]) -> None:
     sheet = np.concatenate(blocks)
     sheet = np.pad(sheet, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), constant_values=255)
     write_png(path, sheet)
 
 
-def _stack(caption: np.ndarray, pictures, picture_width: int) -> np.ndarray:
+def _stack(caption: np.ndarray, pictures: Sequence[np.ndarray], picture_width: int) -> np.ndarray:
     """The caption, the pictures side by side under it, and a gap: uint8 RGB [height, W, 3]."""
     pictures = [scale_to_width(picture, picture_width) for picture in pictures]
     height = max(len(picture) for picture in pictures)

@@ -42,7 +42,7 @@ def _parser():
     )
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the convolutions")
     parser.add_argument(
-        "--tile", type=_tile, metavar="SIDE", help="restore large photographs in pieces of so many pixels"
+        "--tile", type=_tile, metavar="SIDE", help="restore large photographs in tiles of so many pixels"
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {srn.__version__}")
     return parser

@@ -1,34 +1,38 @@
-"""`Deblurrer`: a numpy image in, the same kind of image out, sharper."""
+"""`Deblurrer`: an image in, the same kind of image out, sharper."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, overload
+
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from srn.errors import WorkError
 from srn.images import from_unit_range, to_unit_range
-from srn.inference.ensemble import restore_in_all_orientations
-from srn.inference.tiling import restore_tiled
+from srn.inference.tiling import restore_in_all_orientations, restore_tiled
 from srn.released import DEFAULT
 from srn.weights import load_model
 
+# Floating-point images may be this far outside of [0, 1]: what resizing and rounding leave.
+_TOLERANCE = 1e-3
+
 
 class Deblurrer:
-    """Restores images with one network.
+    """Restores images with one network. Can be called by several threads at a time.
 
     Args:
       ckpt: released weights by name, or whatever else `srn.load_model` takes.
       model: the name of the model, where the caller insists on one.
       precision: "float32", or "bfloat16": faster on processors that have it.
-      tile: side of the pieces that large images are restored in (`srn.inference.tiling`); None: whole images.
+      tile: side of the tiles that large images are restored in (`srn.inference.tiling`); None: whole images.
       self_ensemble: whether to take the mean of all eight orientations, in eight times the time.
       truncate: whether whole numbers are cut off, as the authors' code does, and not rounded.
 
-    Call: image [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (alpha is passed through), any size of at least 1x1;
-    uint8 or uint16 of full range, or floating point in [0, 1]. Returns the same shape and dtype.
-
-    Raises `InputError` for weights, `ValueError` for an array that is no such image, `WorkError` where the
-    network gives NaN.
+    Raises `InputError` for weights.
     """
 
     def __init__(
@@ -44,49 +48,109 @@ class Deblurrer:
         self.model = load_model(ckpt, model, precision)
         self.tile, self.self_ensemble, self.truncate = tile, self_ensemble, truncate
         # One graph for all sizes.
-        self._restore = tf.function(
+        self._network = tf.function(
             self.model.restore,
             input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
         )
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        image = np.asarray(image)
+    @overload
+    def __call__(self, image: Image.Image, **options: Any) -> Image.Image: ...
+
+    @overload
+    def __call__(self, image: np.ndarray | str | Path, **options: Any) -> np.ndarray: ...
+
+    def __call__(
+        self,
+        image: np.ndarray | Image.Image | str | Path,
+        *,
+        tile: int | None = None,
+        on_tile: Callable[[], None] | None = None,
+    ) -> np.ndarray | Image.Image:
+        """Restores one image.
+
+        Args:
+          image: an array [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (alpha is passed through), any size of
+            at least 1x1; uint8 or uint16 of full range, or floating point in [0, 1]. Or a PIL image, of the
+            modes L, LA, RGB, RGBA and what converts to them. Or the path of an image file, which is read
+            upright.
+          tile: in place of the object's own.
+          on_tile: is called after each tile, for progress.
+
+        Returns:
+          An array of the same shape and dtype; a PIL image for a PIL image; for a file its pixels, uint8 or
+          uint16, [H, W] or [H, W, 3].
+
+        Raises `ValueError` for an array that is no such image, `WorkError` for a file that cannot be read,
+        and where the network gives NaN.
+        """
+        if isinstance(image, Image.Image):
+            return _restore_pil(functools.partial(self, tile=tile, on_tile=on_tile), image)
+        if isinstance(image, (str, Path)):
+            from srn.inference.image_files import read_photograph
+
+            image = read_photograph(Path(image)).pixels
+        return self._restore_array(np.asarray(image), tile or self.tile, on_tile)
+
+    def _restore_array(self, image, tile, on_tile):
         _check(image)
         pixels = image if image.ndim == 3 else image[..., np.newaxis]
-        colours, alpha = pixels[..., :3], pixels[..., 3:]
-        restored = self._restore_unit(to_unit_range(colours))
-        if colours.shape[-1] == 1:
-            restored = restored.mean(axis=-1, keepdims=True)
-        restored = np.concatenate([from_unit_range(restored, image.dtype, self.truncate), alpha], axis=-1)
+        restored = pixels.copy()  # for the alpha
+        colours = pixels[..., :3]
+        if tile is None:
+            bands = [self._restore_tile(colours)]
+        else:
+            bands = restore_tiled(self._restore_tile, colours, tile, on_tile)
+        top = 0
+        for band in bands:
+            rows = from_unit_range(band, image.dtype, self.truncate)
+            restored[top : top + len(rows), :, : rows.shape[-1]] = rows
+            top += len(rows)
         return restored.reshape(image.shape)
 
-    def _restore_unit(self, colours):
-        """[H, W, 1 or 3] in [0, 1] -> [H, W, 3] in [0, 1]."""
-        colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
-        restored = self._restore_oriented(colours)
+    def _restore_tile(self, colours: np.ndarray) -> np.ndarray:
+        """[h, w, 1 or 3] of any type -> the same number of channels, float32 in [0, 1]."""
+        unit = np.broadcast_to(to_unit_range(colours), (*colours.shape[:2], 3))
+        if self.self_ensemble:
+            restored = restore_in_all_orientations(self._run_network, unit)
+        else:
+            restored = self._run_network(unit)
         if not np.isfinite(restored).all():
             raise WorkError("the network gives values that are no numbers; its weights may have diverged")
-        return np.clip(restored, 0.0, 1.0)
+        restored = np.clip(restored, 0.0, 1.0)
+        return restored.mean(axis=-1, keepdims=True) if colours.shape[-1] == 1 else restored
 
-    def _restore_oriented(self, colours):
-        if self.self_ensemble:
-            return restore_in_all_orientations(self._restore_pieces, colours)
-        return self._restore_pieces(colours)
-
-    def _restore_pieces(self, colours):
-        if self.tile is not None:
-            return restore_tiled(self._restore_whole, colours, self.tile)
-        return self._restore_whole(colours)
-
-    def _restore_whole(self, colours):
-        return self._restore(colours[np.newaxis])[0].numpy()
+    def _run_network(self, image: np.ndarray) -> np.ndarray:
+        return self._network(image[np.newaxis])[0].numpy()
 
 
-def _check(image):
-    known = image.dtype in (np.uint8, np.uint16) or np.issubdtype(image.dtype, np.floating)
-    if not known:
+def _restore_pil(restore, image: Image.Image) -> Image.Image:
+    """The modes L, LA, RGB, RGBA stay; others become the one of these that holds them."""
+    if image.mode in ("I", "F") or ";" in image.mode:
+        raise ValueError(
+            f"a PIL image of mode {image.mode}: give its pixels as an array, uint16 or in [0, 1]"
+        )
+    if image.mode in ("1", "L"):
+        return Image.fromarray(restore(np.asarray(image.convert("L"))))
+    transparent = image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info
+    mode = {"LA": "LA", "La": "LA"}.get(image.mode, "RGBA" if transparent else "RGB")
+    if mode == "LA":
+        gray, alpha = image.convert("LA").split()
+        return Image.merge("LA", [Image.fromarray(restore(np.asarray(gray))), alpha])
+    return Image.fromarray(restore(np.asarray(image.convert(mode))))
+
+
+def _check(image: np.ndarray) -> None:
+    is_floating = np.issubdtype(image.dtype, np.floating)
+    if image.dtype not in (np.uint8, np.uint16) and not is_floating:
         raise ValueError(f"an image is uint8, uint16 or floating point in [0, 1], not {image.dtype}")
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         raise ValueError(f"an image is [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], not {list(image.shape)}")
     if 0 in image.shape:
         raise ValueError(f"the image {list(image.shape)} has no pixels")
+    if is_floating:
+        low, high = float(image.min()), float(image.max())
+        if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):  # NaN is neither
+            raise ValueError(
+                f"a floating-point image is in [0, 1], and this one from {low:g} to {high:g}; divide it by "
+                "its largest possible value, 255 say, or clip it"
+            )

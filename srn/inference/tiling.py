@@ -1,68 +1,153 @@
-"""Large images restored piece by piece, so that memory does not grow with them."""
+"""One image as several calls of a network: in tiles, so that memory stays small, or in all orientations.
+
+Both take any function `restore` of images and know nothing of networks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-GRID = 16  # pieces begin where the whole image's coarser scales have a pixel
+Restore = Callable[[np.ndarray], np.ndarray]
+
+GRID = 16  # tiles begin where the whole image's coarser scales have a pixel
 SMALLEST_TILE = 64
+# How many pixels around a tile the network is shown beside it: measured by `benchmarks/seams.py`.
+CONTEXT = 96
+FADE = 32  # width in pixels of the fade from one tile to the next; lies within the context of both
+
+ORIENTATIONS = [(turns, mirrored) for mirrored in (False, True) for turns in range(4)]
 
 
-def restore_tiled(restore: Callable[[np.ndarray], np.ndarray], image: np.ndarray, tile: int) -> np.ndarray:
-    """Restores overlapping square pieces and blends them.
+class Span(NamedTuple):
+    """What one tile covers along one axis.
 
-    Neighbours overlap by a quarter of `tile`. At the outer quarter of an overlap a piece does not count,
-    since it lacks the surroundings there; at the inner one it counts alone; between, the two are faded into
-    each other. A network that looks further than that sees less than in the whole image, so the result is
-    close to, not the same as, that of the whole image.
+    Attributes:
+      begin, end: the pixels that the network sees.
+      first, last: the pixels to which it contributes, `last` excluded.
+      weight: [last - first] float32; the weights of all tiles add to 1 at every pixel.
+    """
+
+    begin: int
+    end: int
+    first: int
+    last: int
+    weight: np.ndarray
+
+
+def count_tiles(height: int, width: int, tile: int | None) -> int:
+    """How many tiles `restore_tiled` takes for an image of this size; 1 where `tile` is None."""
+    if tile is None:
+        return 1
+    return len(split(height, tile)) * len(split(width, tile))
+
+
+def restore_tiled(
+    restore: Restore, image: np.ndarray, tile: int, on_tile: Callable[[], None] | None = None
+) -> Iterator[np.ndarray]:
+    """Restores overlapping square tiles and blends them; gives the rows of the result as they become final.
+
+    Each tile is shown to the network with `CONTEXT` pixels around it. Neighbours are faded into each other
+    over `FADE` pixels in the middle of what both see.
 
     Args:
-      restore: [h, w, C] -> [h, w, C], floating point.
-      image: [H, W, C], floating point.
-      tile: side of a piece in pixels, at least 64; a multiple of 64 is best. Pieces at the right and lower
-        edge may be up to 15 pixels longer.
+      restore: [h, w, C] -> [h, w, D] float32.
+      image: [H, W, C] of any type; a tile is a view of it.
+      tile: side in pixels, at least `SMALLEST_TILE`; rounded down to a multiple of 16.
+      on_tile: is called after each tile.
 
-    Returns:
-      [H, W, C] float32; `restore(image)` where the image is no larger than a piece.
+    Yields:
+      [h, W, D] float32: bands of rows, top to bottom; together they have the height of the image.
+
+    Raises `ValueError` for a tile that is too small.
     """
     if tile < SMALLEST_TILE:
         raise ValueError(f"tile={tile}: at least {SMALLEST_TILE} pixels are needed")
-    height, width = image.shape[:2]
-    rows, columns = (_spans(size, tile) for size in (height, width))
-    if len(rows) == len(columns) == 1:
-        return restore(image)
-    blended = np.zeros(image.shape, np.float32)
-    for top, bottom, vertical in rows:
-        for left, right, horizontal in columns:
-            weight = (vertical[:, np.newaxis] * horizontal)[..., np.newaxis]
-            blended[top:bottom, left:right] += weight * restore(image[top:bottom, left:right])
-    return blended
+    rows, columns = (split(size, tile) for size in image.shape[:2])
+    unfinished = None  # the rows that fade into the next band
+    for index, row in enumerate(rows):
+        band = _restore_band(restore, image[row.begin : row.end], row, columns, on_tile)
+        if unfinished is not None:
+            band[: len(unfinished)] += unfinished
+        final = (rows[index + 1].first if index + 1 < len(rows) else row.last) - row.first
+        unfinished = band[final:]
+        yield band[:final]
 
 
-def _spans(size: int, tile: int) -> list:
-    """[(begin, end, weight of each pixel)] along one axis; the weights of all spans add to 1."""
-    if size <= tile:
-        return [(0, size, np.ones(size, np.float32))]
-    overlap = tile // 4
-    step = (tile - overlap) // GRID * GRID
-    last = (size - tile) // GRID * GRID
+def _restore_band(restore, strip, row, columns, on_tile):
+    """One row of tiles, each weighted: [row.last - row.first, W, D]."""
+    band = None
+    for column in columns:
+        restored = restore(strip[:, column.begin : column.end])
+        if band is None:
+            shape = (row.last - row.first, columns[-1].last, restored.shape[-1])
+            band = np.zeros(shape, np.float32)
+        seen = restored[row.first - row.begin : row.last - row.begin]
+        seen = seen[:, column.first - column.begin : column.last - column.begin]
+        weight = (row.weight[:, np.newaxis] * column.weight)[..., np.newaxis]
+        band[:, column.first : column.last] += weight * seen
+        if on_tile is not None:
+            on_tile()
+    return band
+
+
+def split(size: int, tile: int) -> list[Span]:
+    """The spans of tiles along an axis of `size` pixels; one span where all is seen at once.
+
+    All tiles have the same length, the last one up to 15 pixels more, so that a network meets few sizes.
+    """
+    step = tile // GRID * GRID
+    length = step + 2 * CONTEXT
+    if size <= length:
+        return [Span(0, size, 0, size, np.ones(size, np.float32))]
+    last = (size - length) // GRID * GRID
     begins = [*range(0, last, step), last]
-    spans = [(begin, begin + tile if begin < last else size) for begin in begins]
-    weights = [np.ones(end - begin) for begin, end in spans]
-    for index in range(len(spans) - 1):
-        # Of the pixels that both cover, the middle half is a fade.
-        begin, end = spans[index + 1][0], spans[index][1]
-        margin = overlap // 4
-        fade = np.clip((np.arange(begin, end) + 0.5 - begin - margin) / (end - begin - 2 * margin), 0, 1)
-        weights[index][begin - spans[index][0] :] *= 1 - fade
-        weights[index + 1][: end - begin] *= fade
-    total = np.zeros(size)
-    for (begin, end), weight in zip(spans, weights):
-        total[begin:end] += weight
-    # The last two spans may overlap by so much that they meet the one before: three fades do not add to 1.
+    ends = [begin + length for begin in begins[:-1]] + [size]
+    # A border lies in the middle of what both neighbours see.
+    borders = [(begin + end) // 2 for begin, end in zip(begins[1:], ends)]
+    fades = [(border - FADE // 2, border + FADE // 2) for border in borders]
+    firsts = [0, *(fade[0] for fade in fades)]
+    lasts = [*(fade[1] for fade in fades), size]
     return [
-        (begin, end, (weight / total[begin:end]).astype(np.float32))
-        for (begin, end), weight in zip(spans, weights)
+        Span(begin, end, first, last, _weights(last - first, index > 0, index + 1 < len(begins)))
+        for index, (begin, end, first, last) in enumerate(zip(begins, ends, firsts, lasts))
     ]
+
+
+def _weights(length, fades_in, fades_out):
+    weight = np.ones(length, np.float32)
+    rising = (np.arange(FADE, dtype=np.float32) + 0.5) / FADE
+    if fades_in:
+        weight[:FADE] = rising
+    if fades_out:
+        weight[-FADE:] = 1 - rising
+    return weight
+
+
+def fit_tile(side: int) -> int:
+    """The tile for which a network sees no more than `side` pixels of the image at once, along each axis."""
+    return max(math.floor((side - 2 * CONTEXT - GRID) / GRID) * GRID, SMALLEST_TILE)
+
+
+def restore_in_all_orientations(restore: Restore, image: np.ndarray) -> np.ndarray:
+    """Self-ensemble: restores all eight orientations of an image, turns them back and takes their mean.
+
+    Known from super-resolution (Timofte et al., CVPR 2016; Lim et al., CVPRW 2017). It costs eight times
+    as much.
+
+    Args:
+      restore: [h, w, C] -> [h, w, D], floating point.
+      image: [H, W, C].
+
+    Returns:
+      [H, W, D] float32.
+    """
+    total = 0.0
+    for turns, mirrored in ORIENTATIONS:
+        turned = np.rot90(image[:, ::-1] if mirrored else image, turns)
+        restored = np.rot90(restore(np.ascontiguousarray(turned)), -turns)
+        total = total + (restored[:, ::-1] if mirrored else restored).astype(np.float64)
+    return (total / len(ORIENTATIONS)).astype(np.float32)

@@ -21,21 +21,21 @@ class PixelLimit:
     """The most that a request may cost.
 
     Attributes:
-      pixels: over which a network runs at once, the padding of each image to `multiple` included.
-      multiple: of height and width inside the network.
+      max_pixels: over which a network runs at once; what counts is `cost`.
+      multiple: to which height and width are rounded up inside the network.
       planes: how many images a colour image is for the network: 3 for one with one channel.
     """
 
-    pixels: int
+    max_pixels: int
     multiple: int = 1
     planes: int = 1
 
     def allows(self, height: int, width: int) -> bool:
         """Whether one image of this size may be restored."""
-        rows, columns = (-(-size // self.multiple) * self.multiple for size in (height, width))
-        return rows * columns * self.planes <= self.pixels
+        rows, columns = (self._round_up(size) for size in (height, width))
+        return rows * columns * self.planes <= self.max_pixels
 
-    def check(self, count, height, width, what: str):
+    def check(self, count, height, width, what: str) -> tf.Operation:
         """An operation that fails where there are no pixels, or too many; `what` begins its message.
 
         Args:
@@ -44,21 +44,28 @@ class PixelLimit:
         count, height, width = (tf.cast(value, tf.int64) for value in (count, height, width))
         has_pixels = tf.debugging.Assert(
             (count > 0) & (height > 0) & (width > 0),
-            [f"{what} has no pixels: count, height, width", count, height, width],
+            [tf.strings.format(f"{what} has no pixels: {{}} of {{}}x{{}}", (count, width, height))],
         )
         with tf.control_dependencies([has_pixels]):
-            rows, columns = (
-                (size + self.multiple - 1) // self.multiple * self.multiple for size in (height, width)
-            )
+            rows, columns = (self._round_up(size) for size in (height, width))
             # By division: the product of what a header claims can be beyond int64.
-            fits = rows <= self.pixels // columns // (count * self.planes)
-        return tf.debugging.Assert(
-            fits,
-            [f"{what} has more than {self.pixels} pixels: count, height, width", count, height, width],
+            fits = rows <= self.max_pixels // columns // (count * self.planes)
+        return tf.debugging.Assert(fits, [self._say_too_many(count, rows, columns, height, width, what)])
+
+    def _round_up(self, size):
+        return (size + self.multiple - 1) // self.multiple * self.multiple
+
+    def _say_too_many(self, count, rows, columns, height, width, what):
+        planes = f", each restored as {self.planes} planes" if self.planes > 1 else ""
+        text = (
+            f"{what} has too many pixels: {{}} of {{}}x{{}}, which the network pads to {{}}x{{}}{planes}, is "
+            f"more than {self.max_pixels} pixels; send it in tiles (srn-client does), or export the model "
+            "with a larger --max_megapixels"
         )
+        return tf.strings.format(text, (count, width, height, columns, rows))
 
 
-def decode(encoded: tf.Tensor, limit: PixelLimit) -> tuple:
+def decode(encoded: tf.Tensor, limit: PixelLimit) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes a PNG, JPEG or BMP file.
 
     Orientation in EXIF is ignored: pixels are as they are stored.

@@ -9,29 +9,61 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from srn import provenance, weights
 from srn.errors import InputError, WorkError, first_line
 from srn.files import require_writable, write_atomically
-from srn.serving.server_files import require_same_name, write_server_files
-from srn.serving.signatures import MOST_PIXELS, make_limit, make_servable
-from srn.serving.warm_up import write_warm_up
+from srn.serving.server_files import require_same_name, write_server_files, write_warm_up
+from srn.serving.signatures import MAX_PIXELS, make_limit, make_servable
+
+if TYPE_CHECKING:
+    from srn.network import ScaleRecurrentNetwork
 
 MODEL_CARD = "model_card.json"
 WARM_UP_SIZES = ((256, 256),)
 
 
+def export_checkpoint(
+    ckpt: str | os.PathLike[str],
+    export_dir: str | os.PathLike[str],
+    version: int | None = None,
+    *,
+    model: str | None = None,
+    precision: str = "float32",
+    prefer_average: bool = True,
+    card: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Path:
+    """Loads weights and exports them: what export_savedmodel.py does.
+
+    Args:
+      ckpt, model, precision, prefer_average: as of `srn.load_model`.
+      export_dir, version: as of `export_savedmodel`.
+      card: what the model card says beside what is known here; None: what is known of released weights.
+      options: further arguments of `export_savedmodel`.
+
+    Returns:
+      The folder of the version.
+
+    Raises `InputError` and `WorkError` as those two do.
+    """
+    card = weights.find_card(ckpt) if card is None else card
+    network = weights.load_model(ckpt, model, precision, prefer_average)
+    return export_savedmodel(network, export_dir, version, card={**card, "ckpt": str(ckpt)}, **options)
+
+
 def export_savedmodel(
-    model,
-    export_dir,
+    model: ScaleRecurrentNetwork,
+    export_dir: str | os.PathLike[str],
     version: int | None = None,
     *,
     name: str | None = None,
-    most_pixels: int = MOST_PIXELS,
+    max_pixels: int = MAX_PIXELS,
     warm_up_sizes: Sequence[tuple[int, int]] = WARM_UP_SIZES,
-    card: Mapping | None = None,
+    card: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes `export_dir/VERSION/saved_model.pb` and what belongs to it, whole or not at all.
 
@@ -43,7 +75,7 @@ def export_savedmodel(
       export_dir: the model's folder, from which a server takes the highest version.
       version: a whole number from 1; None takes the one after the highest that is there.
       name: of the model on the server; None: the name of `export_dir`.
-      most_pixels: that a request may have.
+      max_pixels: that a request may have.
       warm_up_sizes: (height, width) of the images that the server restores when it loads the version.
       card: what the model card says beside what is known here.
 
@@ -55,21 +87,21 @@ def export_savedmodel(
     """
     export_dir = Path(export_dir)
     name = _check_name(name or export_dir.resolve().name)
-    limit = make_limit(model, most_pixels)
+    limit = make_limit(model, max_pixels)
     if not all(limit.allows(height, width) for height, width in warm_up_sizes):
-        raise InputError(f"a warm-up image has more than the {most_pixels} pixels that a request may have")
+        raise InputError(f"`warm_up` names an image of more than the {max_pixels} pixels of a request")
     require_same_name(export_dir, name)
     require_writable(export_dir)
     target = export_dir / str(version or _next_version(export_dir))
     if target.exists():
-        raise InputError(f"{target}: is there already; choose another --version")
+        raise InputError(f"{target}: is there already; choose another `version`")
     # A server looks only at folders whose name is a number, so it never sees a half-written one.
     unfinished = export_dir / f".unfinished-{uuid.uuid4().hex}"
-    module, signatures = make_servable(model, most_pixels)
+    module, signatures = make_servable(model, max_pixels)
     try:
         tf.saved_model.save(module, str(unfinished), signatures=signatures)
         write_warm_up(unfinished, name, warm_up_sizes)
-        described = {**(card or {}), **_describe(model, name, most_pixels)}
+        described = {**(card or {}), **_describe(model, name, max_pixels)}
         write_atomically(unfinished / MODEL_CARD, (json.dumps(described, indent=2) + "\n").encode())
         write_server_files(export_dir, name)
         os.rename(unfinished, target)
@@ -82,11 +114,11 @@ def export_savedmodel(
 
 def _check_name(name: str) -> str:
     if not re.fullmatch(r"[\w.-]+", name):
-        raise InputError(f"{name!r}: no name for a model on a server; give letters, digits, _ . - by --name")
+        raise InputError(f"{name!r}: no name for a model on a server; give letters, digits, _ . - as `name`")
     return name
 
 
-def _describe(model, name, most_pixels) -> dict:
+def _describe(model, name, max_pixels) -> dict:
     return {
         "name": name,
         "model": model.name,
@@ -98,7 +130,7 @@ def _describe(model, name, most_pixels) -> dict:
             "serving_default": "image float32 [N, H, W, 3] in [0, 1] -> restored, the same",
             "encoded": "image_bytes string [N], PNG, JPEG or BMP -> restored_bytes string [N], PNG",
         },
-        "most_pixels": most_pixels,
+        "max_pixels": max_pixels,
         "exported_by": provenance.describe_run(),
     }
 

@@ -1,11 +1,19 @@
-"""Configuration files of TensorFlow Serving, written once beside the versions of a model."""
+"""What TensorFlow Serving reads beside a model: its configuration, and requests to warm up with."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
 
 from srn.errors import InputError
 from srn.files import write_atomically
+from srn.images import encode_png
+
+WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
 MODELS_CONFIG = """\
 # --model_config_file: which models are served. Without it the server takes the highest version.
@@ -34,14 +42,14 @@ num_batch_threads { value: 2 }
 """
 
 
-def require_same_name(export_dir, name: str) -> None:
+def require_same_name(export_dir: str | os.PathLike[str], name: str) -> None:
     """Raises `InputError` where the `models.config` of an earlier export serves other names only."""
     path = Path(export_dir) / "models.config"
     if path.exists() and f'name: "{name}"' not in path.read_text():
-        raise InputError(f"{path}: serves no model of the name {name!r}; name it there, or give its --name")
+        raise InputError(f"{path}: serves no model of the name {name!r}; name it there, or give its `name`")
 
 
-def write_server_files(export_dir, name: str) -> None:
+def write_server_files(export_dir: str | os.PathLike[str], name: str) -> None:
     """Writes `models.config`, `monitoring.config` and `batching.txt`; those that are there already stay.
 
     Args:
@@ -57,3 +65,49 @@ def write_server_files(export_dir, name: str) -> None:
         path = Path(export_dir) / file
         if not path.exists():  # somebody may have changed it
             write_atomically(path, content.encode())
+
+
+def write_warm_up(folder: str | os.PathLike[str], name: str, sizes: Iterable[tuple[int, int]]) -> Path:
+    """Writes one request for each signature and size into an exported version; returns the file.
+
+    A server replays them when it loads the version, so that the first caller does not wait.
+
+    Args:
+      folder: of the version.
+      name: of the model on the server.
+      sizes: (height, width) of the images.
+    """
+    path = Path(folder) / WARM_UP_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for height, width in sizes:
+            for request in _requests(name, _draw(height, width)):
+                writer.write(_as_log(request).SerializeToString())
+    return path
+
+
+def _requests(name, image):
+    from tensorflow_serving.apis import predict_pb2
+
+    floats = image[np.newaxis].astype(np.float32) / 255
+    for signature, key, value in (
+        ("serving_default", "image", tf.make_tensor_proto(floats)),
+        ("encoded", "image_bytes", tf.make_tensor_proto([encode_png(image)])),
+    ):
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name, request.model_spec.signature_name = name, signature
+        request.inputs[key].CopyFrom(value)
+        yield request
+
+
+def _as_log(request):
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    return prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+
+
+def _draw(height, width) -> np.ndarray:
+    """uint8 [height, width, 3] with an edge in it."""
+    rows, columns = np.mgrid[:height, :width]
+    ramp = (rows + columns) * 255 // max(height + width - 2, 1)
+    return np.repeat(np.uint8(np.where(columns < width // 2, ramp, 255 - ramp))[..., np.newaxis], 3, axis=2)

@@ -10,24 +10,40 @@ One bad image fails its whole request.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
 from srn.serving import encoded_images
 from srn.serving.encoded_images import PixelLimit
 
-MOST_PIXELS = 12_000_000  # some 7 GiB of memory at once: benchmarks/README.md
-MOST_FILES = 64
+if TYPE_CHECKING:
+    from tensorflow.types.experimental import ConcreteFunction
+
+    from srn.network import ScaleRecurrentNetwork
+
+# Photographs of telephones: 4000x3000, 4032x3024, 4080x3072, 4160x3120, 4208x3120. benchmarks/README.md has
+# what they cost in memory.
+MAX_PIXELS = 13_500_000
+MAX_FILES = 64
+# What resizing with a sharp filter leaves of [0, 1] is restored; values of another range are a mistake.
+MIN_VALUE, MAX_VALUE = -0.5, 1.5
 
 
-def make_servable(model, most_pixels: int = MOST_PIXELS) -> tuple:
-    """(module that holds the variables, {signature: concrete function}).
+def make_servable(
+    model: ScaleRecurrentNetwork, max_pixels: int = MAX_PIXELS
+) -> tuple[tf.Module, dict[str, ConcreteFunction]]:
+    """The graphs that a server runs.
 
     Args:
-      model: a `ScaleRecurrentNetwork`; one-channel models serve colour, plane by plane.
-      most_pixels: of a request's floats, batch included, and of each encoded image; as the network sees
+      model: one-channel models serve colour, plane by plane.
+      max_pixels: of a request's floats, batch included, and of each encoded image; as the network sees
         them: padded, and for a one-channel model three times.
+
+    Returns:
+      (module that holds the variables, {signature: concrete function}).
     """
-    limit = make_limit(model, most_pixels)
+    limit = make_limit(model, max_pixels)
 
     # Functions of their own around `model`, not methods of it: the SavedModel then holds its variables and
     # these two graphs, and none of Keras' own.
@@ -56,15 +72,15 @@ def make_servable(model, most_pixels: int = MOST_PIXELS) -> tuple:
     return module, signatures
 
 
-def make_limit(model, most_pixels: int) -> PixelLimit:
+def make_limit(model: ScaleRecurrentNetwork, max_pixels: int) -> PixelLimit:
     """What a request to `model` may cost."""
     planes = 3 if model.config.channels == 1 else 1  # R, G and B are restored as three images
-    return PixelLimit(most_pixels, model.config.size_multiple, planes)
+    return PixelLimit(max_pixels, model.config.size_multiple, planes)
 
 
 def _check_count(image_bytes):
     count = tf.size(image_bytes)
-    few = tf.debugging.Assert(count <= MOST_FILES, [f"image_bytes has more than {MOST_FILES} files", count])
+    few = tf.debugging.Assert(count <= MAX_FILES, [f"image_bytes has more than {MAX_FILES} files", count])
     with tf.control_dependencies([few]):
         return tf.identity(image_bytes)
 
@@ -80,7 +96,18 @@ def _check(image, limit):
             ["image has NaN or infinite values; it is float32 in [0, 1]"],
         )
     with tf.control_dependencies([is_finite]):
+        low, high = tf.reduce_min(image), tf.reduce_max(image)
+        text = (
+            "image has values from {} to {}; it is float32 in [0, 1]: divide by the largest possible, 255 say"
+        )
+        in_range = tf.debugging.Assert(has_values_of_images(image), [tf.strings.format(text, (low, high))])
+    with tf.control_dependencies([in_range]):
         return tf.identity(image)
+
+
+def has_values_of_images(image: tf.Tensor) -> tf.Tensor:
+    """Whether all values are in [0, 1], or near it; scalar bool, false for NaN."""
+    return tf.reduce_all((image >= MIN_VALUE) & (image <= MAX_VALUE))
 
 
 def _restore(model, image):

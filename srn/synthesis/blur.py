@@ -25,10 +25,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", r"\s*TensorFlow Addons \(TFA\) has ended development", UserWarning)
     import tensorflow_addons as tfa
 
-# At the ends of the exposure, as standard deviations. Half a degree moves a point 300 pixels from the
-# centre by 2.6 pixels, 0.6 % of zoom moves it by 1.8: below the stroke, but different all over the picture.
-ROTATION = np.deg2rad(0.5)
-ZOOM = 0.006
+from srn.synthesis.settings import ROTATION, ZOOM
 
 
 def camera_path(

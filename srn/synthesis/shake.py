@@ -26,8 +26,8 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from srn.errors import InputError
 from srn.synthesis import blur
+from srn.synthesis.settings import HANDHELD, ShakeSettings
 
 DEPTHS = np.array([-1.0, 0.0, 1.0])  # of the planes, in units of `ShakeSettings.depth` away from 1
 # Half waves across a photograph: hills of the depth a third of it wide, moving things an eighth.
@@ -35,86 +35,6 @@ DEPTH_WAVES, BLOB_WAVES = 4, 10
 BLOB_LEVEL, BLOB_EDGE = 0.6, 0.06  # a blob is where its field is above the first; softness of its edge
 LEAST_SIGMA = 0.1  # a Gaussian of less leaves 8-bit pixels as they are
 WHITE = 0.9  # mean of a pixel's channels from which on it may be saturated
-
-
-@dataclasses.dataclass(frozen=True)
-class ShakeSettings:
-    """What camera shakes are drawn. A probability of 0 switches off what it belongs to.
-
-    Attributes:
-      fewest, most: poses averaged, odd; within them about one for each pixel of the stroke.
-      shortest, longest: length of the camera's stroke, in pixels.
-      lengths: "log_uniform" or "uniform" between the two.
-      bend, tremor: of strokes, as multiples of a hand's; see `srn.synthesis.blur.camera_path`.
-      rotation, zoom: standard deviations at both ends of the exposure; see `srn.synthesis.blur`.
-      gamma, gamma_probability: in this part of the pictures, light under a camera curve of this gamma is
-        averaged, in the others stored values.
-      depth: by how much nearest and farthest move more and less than the middle; 0 for a flat scene.
-      foreground: probability of something that moves in front.
-      saturation, saturation_probability: how bright highlights are at most, as a multiple of white.
-      noise, noise_probability: largest standard deviation of the sensor's noise, of values in [0, 1]; uniform
-        from 0.
-      jpeg, jpeg_probability: least and best quality.
-      soften: largest standard deviation of a Gaussian, in pixels, that the photograph is seen through before
-        anything moves; uniform from 0. Photographs reduced from larger ones are sharper than the frames of a
-        video camera.
-    """
-
-    fewest: int = 15
-    most: int = 31
-    shortest: float = 2.0
-    longest: float = 40.0
-    lengths: str = "log_uniform"
-    bend: float = 1.0
-    tremor: float = 1.0
-    rotation: float = blur.ROTATION
-    zoom: float = blur.ZOOM
-    gamma: float = 2.2
-    gamma_probability: float = 0.35
-    depth: float = 0.25
-    foreground: float = 0.35
-    saturation: float = 3.0
-    saturation_probability: float = 0.2
-    noise: float = 2 / 255
-    noise_probability: float = 1.0
-    jpeg: tuple[int, int] = (75, 98)
-    jpeg_probability: float = 0.2
-    soften: float = 0.0
-
-    def __post_init__(self):
-        if not 3 <= self.fewest <= self.most or self.fewest % 2 == 0 or self.most % 2 == 0:
-            raise InputError(f"{self.fewest} to {self.most} poses: both must be odd and at least 3")
-        if not 0 < self.shortest <= self.longest:
-            raise InputError(
-                f"a stroke of {self.shortest} to {self.longest} pixels: its end is below its start"
-            )
-        if not (0 <= self.depth < 1 <= self.saturation and self.gamma > 0 and self.noise >= 0):
-            raise InputError("needed are depth in [0, 1), saturation >= 1, gamma > 0 and noise >= 0")
-        if self.lengths not in ("uniform", "log_uniform"):
-            raise InputError(f"lengths={self.lengths!r}: must be uniform or log_uniform")
-
-    def downscaled(self, factor: int) -> ShakeSettings:
-        """These settings for pictures reduced by a whole `factor`: what is in pixels shrinks with them."""
-        pixels = {name: getattr(self, name) / factor for name in ("shortest", "longest", "soften")}
-        return dataclasses.replace(self, **pixels)
-
-
-# The shake of a hand at slow shutter speeds: bent, trembling strokes, of which short ones are the most.
-HANDHELD = ShakeSettings()
-# The blur of GOPRO: a short exposure of a camera that is walked with, whose strokes are nearly straight and
-# evenly run through, so that the blur lies evenly about the truth; stored values averaged, hardly any noise.
-# docs/making_blur.md measures both beside real pairs.
-GOPRO = ShakeSettings(
-    shortest=3.0,
-    lengths="uniform",
-    bend=0.5,
-    tremor=0.5,
-    gamma_probability=0.1,
-    saturation_probability=0.05,
-    noise_probability=0.1,
-    jpeg_probability=0.05,
-)
-SYNTHESES = {"handheld": HANDHELD, "gopro": GOPRO}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +57,7 @@ class Window:
 def shake(
     photograph: np.ndarray,
     generator: np.random.Generator,
-    settings: ShakeSettings = ShakeSettings(),
+    settings: ShakeSettings = HANDHELD,
     other: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Makes a pair of a whole photograph.
@@ -158,7 +78,7 @@ def shake_crop(
     photograph: np.ndarray,
     size: int,
     generator: np.random.Generator,
-    settings: ShakeSettings = ShakeSettings(),
+    settings: ShakeSettings = HANDHELD,
     other: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Makes a pair of a random square of side `size`, which alone is warped, else as `shake`."""
@@ -171,7 +91,7 @@ def shake_window(
     photograph: np.ndarray,
     window: Window,
     generator: np.random.Generator,
-    settings: ShakeSettings = ShakeSettings(),
+    settings: ShakeSettings = HANDHELD,
     other: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Makes a pair of a part of a photograph: what `shake` with the same draws shows there.

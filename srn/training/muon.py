@@ -12,6 +12,8 @@ product is applied to X once: two products with the wide matrix in place of thre
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 # Of Jordan et al.: singular values from about 0.01 to 1 end near 1 (0.7 to 1.2) after five iterations.
@@ -63,14 +65,14 @@ class Muon(tf.keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.01,
+        learning_rate: Any = 0.01,
         momentum: float = 0.95,
         adam_ratio: float = 0.05,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         name: str = "Muon",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
         self._learning_rate = self._build_learning_rate(learning_rate)
@@ -86,7 +88,7 @@ class Muon(tf.keras.optimizers.Optimizer):
         """Says which kernels are those of transposed convolutions."""
         self._transposed.update(variable.ref() for variable in variables)
 
-    def build(self, var_list) -> None:
+    def build(self, var_list: list) -> None:
         """Makes the slots: one of momentum for a kernel of Muon's, two for a variable of Adam's."""
         super().build(var_list)
         if getattr(self, "_built", False):
@@ -100,7 +102,7 @@ class Muon(tf.keras.optimizers.Optimizer):
         ]
         self._built = True
 
-    def update_step(self, gradient, variable) -> None:
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         """One step of one variable."""
         slots = self._slots[self._index_dict[self._var_key(variable)]]
         rate = tf.cast(self.learning_rate, variable.dtype)
@@ -130,23 +132,22 @@ class Muon(tf.keras.optimizers.Optimizer):
         correction = tf.sqrt(1 - self.beta_2**number) / (1 - self.beta_1**number)
         variable.assign_sub(rate * correction * mean / (tf.sqrt(square) + self.epsilon))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """All arguments of `__init__`."""
         own = ("momentum", "adam_ratio", "beta_1", "beta_2", "epsilon")
         rate = self._serialize_hyperparameter(self._learning_rate)
         return {**super().get_config(), "learning_rate": rate, **{name: getattr(self, name) for name in own}}
 
 
-def make_muon(model, learning_rate) -> Muon:
-    """Muon for a `ScaleRecurrentNetwork`; `learning_rate`: a number or a schedule."""
+def make_muon(model: tf.keras.Model, learning_rate: Any) -> Muon:
+    """Muon for a network of this project; `learning_rate`: a number or a schedule."""
     optimizer = Muon(learning_rate, jit_compile=False)
-    ends = [block.convolution for net in model.scale_networks for block in (net.in_block, net.out_block)]
-    optimizer.use_adam_for([convolution.kernel for convolution in ends])
-    optimizer.use_transposed_for(
-        [
-            convolution.kernel
-            for _, convolution in model.convolutions()
-            if isinstance(convolution, tf.keras.layers.Conv2DTranspose)
-        ]
-    )
+    for _, convolution in model.convolutions():
+        is_transposed = isinstance(convolution, tf.keras.layers.Conv2DTranspose)
+        if is_transposed:
+            optimizer.use_transposed_for([convolution.kernel])
+        inputs, outputs = convolution.kernel.shape[2:][:: -1 if is_transposed else 1]
+        channels = model.config.channels
+        if inputs in (channels, 2 * channels) or outputs == channels:  # it reads or writes images
+            optimizer.use_adam_for([convolution.kernel])
     return optimizer

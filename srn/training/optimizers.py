@@ -1,69 +1,62 @@
-"""What moves the weights: Adam with its schedule (Sec. 4), and an average of the weights over the steps."""
+"""What moves the weights, by name: optimizers, and schedules of their learning rate.
+
+`adam` and `polynomial` are the paper's (Sec. 4). To add one, add a function and a line of `OPTIMIZERS` or
+`SCHEDULES`. TensorFlow is imported where they are made, so that a command can list the names at once.
+"""
 
 from __future__ import annotations
 
-import tensorflow as tf
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from srn.training.config import TrainingConfig
 
 
-def polynomial_decay(
-    learning_rate: float, decay_steps: int, end_learning_rate: float = 1e-6, power: float = 0.3
-) -> tf.keras.optimizers.schedules.LearningRateSchedule:
-    """(start - end) * (1 - step / decay_steps)**power + end, then constant.
-
-    The paper's "exponentially decayed ... using power 0.3", read as polynomial as in the authors' code; the
-    paper ends at 1e-6 after 2000 epochs, the code at 0 after 4000.
-    """
-    return tf.keras.optimizers.schedules.PolynomialDecay(
-        learning_rate, decay_steps, end_learning_rate, power=power
-    )
-
-
-class Warmup(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """`schedule`, raised in a straight line over the first `steps` steps: step n gets (n + 1) / steps of it.
-
-    Not in the paper. For high rates from a start at the identity, before Adam has seen many gradients.
-    """
-
-    def __init__(self, schedule, steps):
-        self.schedule, self.steps = schedule, steps
-
-    def __call__(self, step):
-        risen = tf.cast(step + 1, tf.float32) / tf.maximum(tf.cast(self.steps, tf.float32), 1.0)
-        return self.schedule(step) * tf.minimum(risen, 1.0)
-
-
-def make_optimizer(learning_rate) -> tf.keras.optimizers.Optimizer:
+def adam(learning_rate: Any) -> tf.keras.optimizers.Optimizer:
     """Adam as in Sec. 4: beta 0.9 and 0.999, epsilon 1e-8. `learning_rate`: a number or a schedule."""
+    import tensorflow as tf
+
     return tf.keras.optimizers.Adam(learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8, jit_compile=False)
 
 
-class WeightAverage:
-    """Exponential moving average of weights over the steps; not in the paper.
+def _polynomial(config: TrainingConfig, decay_steps: int, max_steps: int):
+    from srn.training.schedules import polynomial_decay
 
-    After step n (from 1) each average moves by 1 - min(decay, n / (n + 9)) of the way to its weight, so that
-    the first steps do not weigh more than later ones.
+    return polynomial_decay(config.learning_rate, decay_steps, config.end_learning_rate, config.decay_power)
+
+
+def _trapezoid(config: TrainingConfig, decay_steps: int, max_steps: int):
+    from srn.training.schedules import Trapezoid
+
+    return Trapezoid(config.learning_rate, max_steps, config.fall_steps, config.end_learning_rate)
+
+
+def _muon(model, learning_rate):
+    from srn.training.muon import make_muon
+
+    return make_muon(model, learning_rate)
+
+
+# Name -> function (model, learning rate or schedule) -> Keras optimizer.
+OPTIMIZERS = {"adam": lambda model, learning_rate: adam(learning_rate), "muon": _muon}
+
+# Name -> function (config, decay_steps, max_steps) -> Keras schedule.
+SCHEDULES = {"polynomial": _polynomial, "trapezoid": _trapezoid}
+
+
+def make_schedule(config: TrainingConfig, decay_steps: int, max_steps: int) -> Any:
+    """The learning rate of a run over its steps, a Keras schedule.
 
     Args:
-      variables: the weights, where the average begins.
-      decay: in [0, 1).
-
-    Attributes:
-      values: the averages, in the order of the weights.
-      decay: a variable, so that a compiled step can be given another.
+      config: of the run.
+      decay_steps: where a decay ends.
+      max_steps: where the run ends.
     """
+    schedule = SCHEDULES[config.schedule](config, decay_steps, max_steps)
+    if not config.warmup_steps:
+        return schedule
+    from srn.training.schedules import Warmup
 
-    def __init__(self, variables: list, decay: float):
-        self.values = [tf.Variable(variable, trainable=False) for variable in variables]
-        self.decay = tf.Variable(decay, trainable=False, dtype=tf.float32, name="ema_decay")
-
-    def begin(self, variables: list) -> None:
-        """Makes `variables` the average."""
-        for value, variable in zip(self.values, variables):
-            value.assign(variable)
-
-    def update(self, variables: list, steps_done) -> None:
-        """Moves the averages towards `variables`, in their order, after `steps_done` steps."""
-        number = tf.cast(steps_done, tf.float32)
-        share = 1.0 - tf.minimum(self.decay, number / (number + 9.0))
-        for value, variable in zip(self.values, variables):
-            value.assign_add(share * (variable - value))
+    return Warmup(schedule, config.warmup_steps)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
+from srn.training.average import WeightAverage
 from srn.training.losses import multi_scale_loss
-from srn.training.optimizers import WeightAverage
 
 CLIP_NORM = 3.0
 
@@ -22,13 +24,13 @@ def clip_chosen(gradients: list, variables: list, chosen: list, clip_norm: float
       (gradients, global norm of the chosen before the clip; 0 where none is chosen).
     """
     wanted = {variable.ref() for variable in chosen}
-    places = [place for place, variable in enumerate(variables) if variable.ref() in wanted]
-    if not places:
+    indices = [index for index, variable in enumerate(variables) if variable.ref() in wanted]
+    if not indices:
         return gradients, tf.zeros([])
-    clipped, norm = tf.clip_by_global_norm([gradients[place] for place in places], clip_norm)
+    clipped, norm = tf.clip_by_global_norm([gradients[index] for index in indices], clip_norm)
     gradients = list(gradients)
-    for place, gradient in zip(places, clipped):
-        gradients[place] = gradient
+    for index, gradient in zip(indices, clipped):
+        gradients[index] = gradient
     return gradients, norm
 
 
@@ -38,7 +40,9 @@ def make_training_step(
     clip_norm: float | None = CLIP_NORM,
     jit_compile: bool = False,
     average: WeightAverage | None = None,
-):
+    loss: Callable = multi_scale_loss,
+    clip_all: bool = False,
+) -> Callable:
     """Returns `step(blurry, sharp) -> dict of float32 scalars`, a `tf.function` that updates `model` once.
 
     The gradients of the recurrent cells alone are clipped, "to stabilise the training" (Sec. 4).
@@ -49,9 +53,12 @@ def make_training_step(
       clip_norm: global norm for the cells' gradients; None clips nothing, as the authors' code in fact does.
       jit_compile: whether XLA compiles the step; images must then have static shapes.
       average: of the model's trainable variables, to be kept by the step; None for none.
+      loss: of (outputs, sharp, config), as `srn.training.losses.multi_scale_loss`, Eq. 3.
+      clip_all: whether `clip_norm` is that of all gradients together, not of the cells' alone.
 
     The step's images are [B, H, W, C] in [0, 1]. It returns `loss`, `psnr` of the finest scale in dB (of the
-    clipped float images, over the batch), `recurrent_gradient_norm` before the clip.
+    clipped float images, over the batch), and the norm before the clip: `recurrent_gradient_norm`, or
+    `gradient_norm` with `clip_all`.
     """
     variables = model.trainable_variables
     optimizer.build(variables)
@@ -60,18 +67,19 @@ def make_training_step(
     def step(blurry, sharp):
         with tf.GradientTape() as tape:
             outputs = model(blurry, training=True)
-            loss = multi_scale_loss(outputs, sharp, model.config)
-        gradients = tape.gradient(loss, variables)
+            value = loss(outputs, sharp, model.config)
+        gradients = tape.gradient(value, variables)
         norm = tf.zeros([])
         if clip_norm is not None:
-            gradients, norm = clip_chosen(gradients, variables, model.recurrent_variables, clip_norm)
+            chosen = variables if clip_all else model.recurrent_variables
+            gradients, norm = clip_chosen(gradients, variables, chosen, clip_norm)
         optimizer.apply_gradients(zip(gradients, variables))
         if average is not None:
             average.update(variables, optimizer.iterations)
         return {
-            "loss": loss,
+            "loss": value,
             "psnr": psnr_of_batch(outputs[0], sharp),
-            "recurrent_gradient_norm": norm,
+            "gradient_norm" if clip_all else "recurrent_gradient_norm": norm,
         }
 
     return step

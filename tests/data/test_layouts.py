@@ -154,7 +154,7 @@ def test_lines_of_a_list_that_cannot_be_used_are_numbered(pairs_dir):
     lines = lines_of(path)
 
     assert [line.removeprefix(f"{path}, ") for line in lines] == [
-        "line 2: has no second column; a line takes a sharp and a blurry file",
+        "line 2: has no second column; a line takes a sharp and a blurry file, names with blanks in quotes",
         "line 4: blur/0009.png is not there",
         "line 5: the pair 0000 is listed already",
     ]

@@ -1,5 +1,7 @@
 import pytest
 
+import srn
+from srn.config import ModelConfig
 from srn.data.mixture import Part, open_sources, parse_mix
 from srn.errors import InputError
 
@@ -11,13 +13,13 @@ def test_parts_of_a_mixture():
 @pytest.mark.parametrize(
     "text, part",
     [
-        ("gopro", "KIND:DIR:SHARE"),
-        ("gopro:folder", "KIND:DIR:SHARE"),
+        ("gopro", "KIND:DIR:WEIGHT"),
+        ("gopro:folder", "KIND:DIR:WEIGHT"),
         ("gopro:folder:0.5,", "'' cannot be understood"),
         ("clips:folder:1", "there is no kind 'clips'"),
-        ("gopro:folder:much", "the share 'much'"),
-        ("gopro:folder:0", "the share '0'"),
-        ("gopro:folder:inf", "the share 'inf'"),
+        ("gopro:folder:much", "the weight 'much'"),
+        ("gopro:folder:0", "the weight '0'"),
+        ("gopro:folder:inf", "the weight 'inf'"),
     ],
 )
 def test_a_part_that_is_wrong_is_named(text, part):
@@ -48,18 +50,16 @@ def test_a_cache_belongs_to_one_part(pairs_dir, tmp_path):
             open_sources(parts, 32, cache_dir=tmp_path)
 
 
-def test_training_on_a_mixture_goes_on(pairs_dir, tmp_path, command):
-    mix = f"--mix=pairs:{pairs_dir}:0.5,photos:{pairs_dir / 'sharp'}:0.5"
-    words = (
-        "train.py",
-        mix,
-        "--model=sr_edrb1",
-        "--crop_size=16",
-        "--batch_size=4",
-        f"--model_dir={tmp_path}",
+def test_training_on_a_mixture_is_resumed(pairs_dir, tmp_path):
+    config = srn.TrainingConfig(
+        model=ModelConfig(width=2, res_blocks=1, kernel_size=3, num_scales=1),
+        mix=f"pairs:{pairs_dir}:0.5,photos:{pairs_dir / 'sharp'}:0.5",
+        crop_size=16,
+        batch_size=4,
     )
+    lines = []
 
-    first, second = (command(*words, f"--max_steps={steps}") for steps in (1, 2))
+    for steps in (1, 2):
+        srn.train(config.replace(max_steps=steps), tmp_path / "run", lines.append)
 
-    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
-    assert "4 pairs and 4 photos; step 1 to 2" in second.stdout
+    assert "4 pairs and 4 photos; step 1 to 2" in lines[1]

@@ -122,10 +122,10 @@ def test_many_problems_are_counted_not_listed(tmp_path):
 @pytest.mark.parametrize(
     "dataset, part",
     [
-        ("auto", "looked for train/SEQUENCE/{blur,sharp}/ and {blur,sharp}/"),
+        ("auto", "looked for train/SEQUENCE/{blur,sharp}/ and train/{blur,sharp}/ and {blur,sharp}/"),
         ("gopro", "looked for train/SEQUENCE/{blur,sharp}/"),
-        ("pairs", "the folders blur/ and sharp/ are not both there"),
-        ("imagenet", "choose one of auto, gopro, pairs"),
+        ("pairs", "looked for {blur,sharp}/; it holds no folder and no image"),
+        ("imagenet", "dataset=imagenet is none of auto, pairs, split"),
     ],
 )
 def test_a_folder_without_the_layout_says_what_was_looked_for(tmp_path, dataset, part):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srn.data.layouts import Pair
+from srn.data.listing import Pair
 from srn.data.pairs import find_pairs
 from srn.data.pipeline import PATTERN, pairs_of_step, pattern_counts, sample_order, stream_crops
 from srn.data.sources import FrameSource, PairSource, PhotoSource

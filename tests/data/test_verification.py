@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srn.data.layouts import Pair
-from srn.data.pairs import find_pairs
+from srn.data.listing import Pair
+from srn.data.pairs import find_pairs, measure_sharpness
 from srn.data.verification import (
     GOPRO_FILES,
     OFFICIAL_COUNTS,
     check_pair,
     compare_with_official,
-    measure_sharpness,
     verify,
 )
 from srn.errors import InputError

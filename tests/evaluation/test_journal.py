@@ -4,7 +4,7 @@ import math
 import pytest
 
 from srn.evaluation.journal import Journal
-from srn.evaluation.score import Score
+from srn.evaluation.scores import Score
 
 SETTINGS = {"weights": "abc", "tile": None}
 

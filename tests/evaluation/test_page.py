@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srn.data.layouts import Pair
+from srn.data.listing import Pair
 from srn.evaluation import page, scoring
-from srn.evaluation.methods import network
+from srn.evaluation.methods import Network
 from srn.evaluation.protocols import PAIRS
 
 
@@ -26,9 +26,9 @@ def report(tmp_path_factory):
             Image.fromarray(image).save(file)
         pairs.append(Pair(*files, name, sequence=name[0]))
         gains[(sharp + 10).tobytes()] = gain
-    method = network(lambda blurry: blurry - gains[blurry.tobytes()], "small", folder, {})
-    scores = scoring.score_images(pairs, method, PAIRS, progress=False).scores
-    summary = scoring.summarise(scores, PAIRS)
+    method = Network(lambda blurry: blurry - gains[blurry.tobytes()], "small", folder, {})
+    scores = scoring.score_images(pairs, method, PAIRS).scores
+    summary = PAIRS.summarise(scores)
     path = folder / "report.html"
     page.write_page(path, "small & fine", scores, summary, pairs, method, PAIRS, {"command": "a <b>"})
     return path

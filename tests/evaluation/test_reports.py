@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from srn.evaluation import reports, scoring
-from srn.evaluation.protocols import KOHLER, PAIRS
-from srn.evaluation.score import Score
+from srn.evaluation import reports
+from srn.evaluation.kohler import KOHLER
+from srn.evaluation.protocols import PAIRS
+from srn.evaluation.scores import Score
 
 
 def make_score(name="a/1", psnr=30.0, psnr_blurry=25.0):
@@ -38,7 +39,7 @@ def test_the_csv_has_a_line_for_each_image(tmp_path):
 
 
 def test_the_summary_is_strict_json_with_the_facts_merged_in(tmp_path):
-    summary = scoring.summarise([make_score("a/1", psnr=math.inf), make_score("b/1")], PAIRS)
+    summary = PAIRS.summarise([make_score("a/1", psnr=math.inf), make_score("b/1")])
     path = tmp_path / "summary.json"
 
     reports.write_summary(path, summary, dataset="gopro", data_dir=Path("göpro"), limits=[math.nan, 1])
@@ -55,16 +56,16 @@ def test_the_summary_is_strict_json_with_the_facts_merged_in(tmp_path):
 
 def test_a_fact_does_not_replace_a_score(tmp_path):
     with pytest.raises(ValueError, match="its own values for images"):
-        reports.write_summary(tmp_path / "summary.json", scoring.summarise([make_score()], PAIRS), images=7)
+        reports.write_summary(tmp_path / "summary.json", PAIRS.summarise([make_score()]), images=7)
 
     assert os.listdir(tmp_path) == []
 
 
 def test_the_table_shows_sequences_the_mean_and_what_was_measured():
     scores = [make_score("a/1", 20), make_score("a/2", 22), make_score("long/1", math.inf)]
-    summary = scoring.summarise(scores, PAIRS)
+    summary = PAIRS.summarise(scores)
 
-    lines = reports.format_table(summary, PAIRS).splitlines()
+    lines = PAIRS.format_table(scores, summary).splitlines()
 
     assert [line.split() for line in lines[1:]] == [
         ["a", "2", "21.00", "0.9500", "0.9000"],
@@ -84,7 +85,7 @@ def cells_of(markdown):
 
 
 def test_the_markdown_stands_beside_the_papers_table_and_says_what_cannot_be_compared():
-    summary = scoring.summarise([make_score(psnr=29.5)], PAIRS)
+    summary = PAIRS.summarise([make_score(psnr=29.5)])
 
     markdown = reports.format_markdown({"a|b": summary}, PAIRS, "gopro", ["a fact"])
 
@@ -102,7 +103,7 @@ def test_the_markdown_of_kohlers_set_has_the_papers_mssim():
     scores = [
         Score("1_1", {"image": "1", "kernel": "1"}, {"psnr": 25, "mssim": 0.8, "frames": 199}, 1.0)
     ] * 48
-    summary = scoring.summarise(scores, KOHLER)
+    summary = KOHLER.summarise(scores)
 
     markdown = reports.format_markdown({"small": summary}, KOHLER, "kohler")
 

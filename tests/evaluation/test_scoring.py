@@ -1,4 +1,3 @@
-import dataclasses
 import io
 import math
 import sys
@@ -8,12 +7,12 @@ import pytest
 from PIL import Image
 
 from srn import metrics
-from srn.data.layouts import Pair
+from srn.data.listing import Pair
 from srn.evaluation import scoring
 from srn.evaluation.journal import Journal
-from srn.evaluation.methods import blurry_input, network
-from srn.evaluation.protocols import PAIRS, REALBLUR
-from srn.evaluation.score import Score
+from srn.evaluation.methods import Method, Network
+from srn.evaluation.protocols import PAIRS, Column, Protocol
+from srn.evaluation.realblur import REALBLUR
 from srn.images import read_rgb
 
 
@@ -38,15 +37,9 @@ def make_pair(folder, name, sharp, blurry=None):
     )
 
 
-def make_score(name="a/1", psnr=30.0, ssim=0.9, seconds=1.0):
-    groups = {"sequence": name.rpartition("/")[0]} if "/" in name else {}
-    values = {"psnr": psnr, "ssim_matlab": ssim, "ssim_channel": ssim}
-    return Score(name, groups, values, seconds, psnr_blurry=25.0)
-
-
 def score_pairs(pairs, restore, folder, journal=None, progress=False):
     """Scores pairs pixel by pixel; `restore` None scores the blurry images."""
-    method = blurry_input() if restore is None else network(restore, "small", folder, {})
+    method = Method() if restore is None else Network(restore, "small", folder, {})
     return scoring.score_images(pairs, method, PAIRS, journal, progress)
 
 
@@ -197,62 +190,15 @@ def test_an_image_whose_files_have_changed_is_scored_anew(tmp_path, change):
 
 
 def test_progress_goes_to_stderr_with_the_running_mean(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
     pairs = [make_pair(tmp_path, str(index), make_image(seed=index)) for index in range(2)]
 
     score_pairs(pairs, None, tmp_path, progress=True)
 
-    assert "2/2" in sys.stderr.getvalue()
-    assert "PSNR 28.13 dB" in sys.stderr.getvalue()
-
-
-def test_the_summary_is_the_mean_over_images_not_over_sequences():
-    scores = [make_score("a/1", 20, 0.5), make_score("a/2", 22, 0.6), make_score("b/1", 30, 1.0)]
-
-    summary = scoring.summarise(scores, PAIRS)
-
-    assert summary["psnr"] == pytest.approx(24)
-    assert summary["ssim_channel"] == summary["ssim_matlab"] == pytest.approx(0.7)
-    assert summary["images"] == 3
-    assert summary["identical"] == 0
-    assert list(summary["sequences"]) == ["a", "b"]
-    assert summary["sequences"]["a"]["psnr"] == pytest.approx(21)
-    assert summary["sequences"]["a"]["images"] == 2
-
-
-def test_identical_images_are_counted_and_left_out_of_the_mean_of_psnr_only():
-    scores = [make_score("a/1", 20, 0.5), make_score("a/2", math.inf, 1.0), make_score("b/1", math.inf, 1.0)]
-
-    summary = scoring.summarise(scores, PAIRS)
-
-    assert summary["psnr"] == 20
-    assert summary["ssim_channel"] == pytest.approx(2.5 / 3)
-    assert (summary["images"], summary["identical"]) == (3, 2)
-    assert summary["sequences"]["a"]["psnr"] == 20
-    assert summary["sequences"]["b"]["psnr"] == math.inf
-
-
-def test_the_time_of_an_image_is_the_median_which_a_slow_first_one_does_not_move():
-    scores = [make_score(seconds=seconds) for seconds in (60.0, 1.0, 2.0)]
-
-    assert scoring.summarise(scores, PAIRS)["seconds_per_image"] == 2
-
-
-def test_a_plain_folder_has_no_sequences():
-    assert scoring.summarise([make_score("1")], PAIRS)["sequences"] == {}
-
-
-def test_nothing_cannot_be_summarised():
-    with pytest.raises(ValueError, match="no scores"):
-        scoring.summarise([], PAIRS)
-
-
-def test_an_identical_image_gains_nothing_over_an_identical_input():
-    assert Score("1", {}, {"psnr": math.inf}, 0, psnr_blurry=math.inf).gain == 0
-
-
-def test_what_was_not_measured_has_no_gain():
-    assert Score("1", {}, {"psnr": 30.0}, 0).gain is None
+    assert "2/2" in terminal.getvalue()
+    assert "PSNR 28.13 dB" in terminal.getvalue()
 
 
 def test_a_moved_image_scores_well_once_it_is_aligned(tmp_path):
@@ -262,7 +208,7 @@ def test_a_moved_image_scores_well_once_it_is_aligned(tmp_path):
     smooth = np.uint8(sum(np.roll(large, step, 1) // 4 for step in range(4)))
     pair = make_pair(tmp_path, "s/1", smooth[:, :-2], smooth[:, 2:])
 
-    [score] = scoring.score_images([pair], blurry_input(), REALBLUR, progress=False).scores
+    [score] = scoring.score_images([pair], Method(), REALBLUR).scores
 
     assert score.values["psnr"] > score.values["psnr_unaligned"] + 10
     assert score.values["ssim_channel"] > 0.99 > score.values["ssim_channel_unaligned"]
@@ -299,10 +245,12 @@ def test_an_older_result_does_not_stand_for_one_that_fails(tmp_path):
 
 
 def test_a_score_that_is_no_number_is_a_failure(tmp_path):
-    protocol = dataclasses.replace(PAIRS, compare=lambda *_: {"psnr": math.nan})
+    class Undefined(Protocol):
+        columns = {"psnr": Column("PSNR", "undefined", 2, lambda _: math.nan)}
+
     pair = make_pair(tmp_path, "0", make_image())
 
-    result = scoring.score_images([pair], blurry_input(), protocol, progress=False)
+    result = scoring.score_images([pair], Method(), Undefined())
 
     assert result.scores == []
     assert "has no score" in result.failures[0]
@@ -310,9 +258,9 @@ def test_a_score_that_is_no_number_is_a_failure(tmp_path):
 
 def test_a_blurry_image_that_cannot_be_aligned_costs_no_score(tmp_path):
     pair = make_pair(tmp_path, "0", make_image(32, 32), np.zeros((32, 32, 3), np.uint8))
-    method = network(lambda _: read_rgb(pair.sharp), "small", tmp_path, {})
+    method = Network(lambda _: read_rgb(pair.sharp), "small", tmp_path, {})
 
-    [score] = scoring.score_images([pair], method, REALBLUR, progress=False).scores
+    [score] = scoring.score_images([pair], method, REALBLUR).scores
 
     assert score.psnr > 40
     assert score.gain is None

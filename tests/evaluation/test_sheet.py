@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srn.data.layouts import Pair
+from srn.data.listing import Pair
 from srn.errors import WorkError
 from srn.evaluation import sheet
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import PAIRS
-from srn.evaluation.score import Score
+from srn.evaluation.scores import Score
 from srn.images import read_rgb
 
 
@@ -28,8 +28,18 @@ def make_row(folder, name, height=30, width=40):
     return sheet.SheetRow("median gain", make_score(name), **files)
 
 
-def method_of(folder):
-    return Method("small", None, lambda item: Path(f"{folder}{item.name}.png"))
+class InFolder(Method):
+    """A method whose images are there already."""
+
+    def __init__(self, folder):
+        super().__init__("small")
+        self.folder = folder
+
+    def file_of(self, item):
+        return Path(f"{self.folder}{item.name}.png")
+
+
+method_of = InFolder
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,9 @@ def test_a_one_channel_model_restores_each_colour_by_itself():
         (np.zeros([4, 4, 2], np.uint8), "not [4, 4, 2]"),
         (np.zeros([1, 4, 4, 3], np.uint8), "not [1, 4, 4, 3]"),
         (np.zeros([0, 4, 3], np.uint8), "no pixels"),
+        (np.full([4, 4, 3], 255.0), "from 255 to 255; divide"),
+        (np.full([4, 4], -0.5, np.float32), "in [0, 1]"),
+        (np.full([4, 4], np.nan, np.float32), "in [0, 1]"),
     ],
 )
 def test_what_is_no_image_is_refused(restore, image, part):
@@ -115,10 +118,15 @@ def test_truncation_cuts_off_what_rounding_rounds(ckpt, restore):
     assert (restore(image) > truncated).any()
 
 
-def test_pieces_of_a_large_image_give_nearly_the_whole(ckpt, restore):
-    image = colours(150, 200, 3)
+def test_tiles_of_a_large_image_give_nearly_the_whole(ckpt, restore):
+    image = colours(150, 400, 3)
+    done = []
 
-    np.testing.assert_allclose(srn.Deblurrer(ckpt, tile=128)(image), restore(image), atol=0.05)
+    restored = srn.Deblurrer(ckpt, tile=64)(image, on_tile=lambda: done.append(1))
+
+    np.testing.assert_allclose(restored, restore(image), atol=0.01)
+    np.testing.assert_array_equal(restore(image, tile=64), restored)
+    assert len(done) == 4
 
 
 def test_a_self_ensemble_of_a_mirrored_image_is_the_mirrored_self_ensemble(ckpt, restore):

@@ -25,6 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+from loaders import CallError, RunError, open_model
 
 HTTP_STATUS = {"INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "NOT_FOUND": 404, "UNAVAILABLE": 503}
 
@@ -62,13 +63,7 @@ class Service:
     """What both protocols share."""
 
     def __init__(self, folder, fail, wait):
-        from engine import LOADER
-
-        sys.path.insert(0, str(LOADER))
-        import run_savedmodel
-
-        self._loader = run_savedmodel
-        self._model = run_savedmodel.SavedModel(folder, intra=2)
+        self._model = open_model(folder, threads=2)
         self.version = int(Path(folder).name)
         self.signatures = self._model.signatures
         self._fail, self._wait, self._lock = fail, wait, threading.Lock()
@@ -99,9 +94,9 @@ class Service:
             raise FailureError("INVALID_ARGUMENT", message)
         try:
             return self._model.run(signature, inputs)
-        except self._loader.TFError as error:
-            raise FailureError(error.code, str(error).partition(": ")[2]) from error
-        except self._loader.UseError as error:
+        except RunError as error:
+            raise FailureError(error.code, error.message) from error
+        except CallError as error:
             raise FailureError("INVALID_ARGUMENT", str(error)) from error
 
 

@@ -1,7 +1,6 @@
-"""An exported model in a process of its own, loaded by TensorFlow's C++ loader without Python TensorFlow.
+"""An exported model in a process of its own, loaded as a server loads it (`loaders.py`).
 
-That loader and its sessions are what TensorFlow Serving runs on. The script that drives them lies in
-../shared/tools/cpp_loader. A crash of the C++ code ends the child and not the tests.
+A crash of the C++ code ends the child and not the tests.
 """
 
 from __future__ import annotations
@@ -13,7 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-LOADER = Path(__file__).resolve().parents[3] / "shared" / "tools" / "cpp_loader"
+sys.path.insert(0, str(Path(__file__).parent))  # for `loaders`, in the child
+
+from loaders import LOADER, CallError, RunError, open_model
 
 
 class EngineError(Exception):
@@ -104,10 +105,7 @@ def _memory() -> dict:
 
 
 def _serve(folder, threads) -> None:
-    sys.path.insert(0, str(LOADER))
-    from run_savedmodel import SavedModel, TFError, UseError
-
-    model = SavedModel(folder, intra=threads)
+    model = open_model(folder, threads)
     while True:
         try:
             name, *rest = read(sys.stdin.buffer)
@@ -122,12 +120,13 @@ def _serve(folder, threads) -> None:
                 answer = ("ok", Path("/proc/self/clear_refs").write_text("5"))
             else:
                 answer = ("ok", model.signatures)
-        except TFError as error:
+        except RunError as error:
             answer = ("error", error.code, str(error))
-        except UseError as error:
+        except CallError as error:
             answer = ("error", "USE", str(error))
         write(sys.stdout.buffer, answer)
-    assert "tensorflow.python" not in sys.modules
+    if LOADER.is_dir():
+        assert "tensorflow.python" not in sys.modules
 
 
 if __name__ == "__main__":

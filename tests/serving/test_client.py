@@ -15,11 +15,10 @@ from srn.serving.client import ServerError, connect
 
 
 @pytest.fixture(scope="session")
-def start_double(served, make_engine):
+def start_double(served):
     """Starts stand-ins: `start_double("--fail", 2)`; all end with the tests."""
     from double import Double
 
-    make_engine()  # skips where there is no loader
     started = []
 
     def start(*options):

@@ -8,10 +8,9 @@ from srn.serving.client import connect
 
 
 @pytest.fixture(scope="module")
-def double(served, make_engine):
+def double(served):
     from double import Double
 
-    make_engine()  # skips where there is no loader
     started = Double(served[1])
     yield started
     started.close()

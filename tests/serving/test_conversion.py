@@ -1,7 +1,10 @@
 """Other engines on the same weights."""
 
+import importlib
+
 import numpy as np
 import pytest
+from absl import flags
 
 import srn
 from srn.config import ModelConfig
@@ -83,4 +86,15 @@ def test_the_commands_write_a_file(command, tmp_path, kind):
     assert result.returncode == 0, result.stderr
     assert output.stat().st_size > 4e6
     missing = command("-m", f"srn.export_{kind}", "--ckpt=sr_edrb1")
-    assert (missing.returncode, missing.stderr) == (2, f"export_{kind}.py: --output is needed\n")
+    (line,) = missing.stderr.splitlines()
+    assert missing.returncode == 2
+    assert line.startswith(f"export_{kind}.py: ") and "required: --output" in line
+
+
+def test_both_commands_can_be_imported_and_define_no_flags():
+    before = set(flags.FLAGS)
+
+    for name in ("onnx", "tflite"):
+        importlib.import_module(f"srn.export_{name}")
+
+    assert set(flags.FLAGS) == before

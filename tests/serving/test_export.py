@@ -1,9 +1,13 @@
+import functools
+import inspect
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import flags
 from PIL import Image
 
 import srn
@@ -12,7 +16,7 @@ from srn.config import ModelConfig
 from srn.errors import InputError, WorkError
 from srn.serving import export
 from srn.serving.export import export_savedmodel
-from srn.serving.signatures import MOST_PIXELS
+from srn.serving.signatures import MAX_PIXELS
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 
@@ -84,7 +88,7 @@ def test_versions_count_up_and_none_is_overwritten(tmp_path):
     assert export_savedmodel(model, tmp_path).name == "1"
     assert export_savedmodel(model, tmp_path, version=7).name == "7"
     assert export_savedmodel(model, tmp_path).name == "8"
-    with pytest.raises(InputError, match="--version"):
+    with pytest.raises(InputError, match="`version`"):
         export_savedmodel(model, tmp_path, version=7)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["1", "7", "8"]
 
@@ -113,11 +117,11 @@ def test_the_card_tells_what_is_served(tmp_path):
     model = srn.build_model(SMALL, "bfloat16")
 
     folder = export_savedmodel(
-        model, tmp_path / "street", most_pixels=5000, warm_up_sizes=[], card={"data": "x"}
+        model, tmp_path / "street", max_pixels=5000, warm_up_sizes=[], card={"data": "x"}
     )
 
     card = json.loads((folder / "model_card.json").read_text())
-    assert (card["name"], card["data"], card["most_pixels"]) == ("street", "x", 5000)
+    assert (card["name"], card["data"], card["max_pixels"]) == ("street", "x", 5000)
     assert card["precision"] == "mixed_bfloat16"
     assert card["weights_sha256"] == weights.checksum(model)
     assert card["parameters"] == model.count_params()
@@ -144,18 +148,81 @@ def test_the_name_of_a_model_is_not_that_of_its_folder_where_it_has_one(tmp_path
     assert 'name: "srn"' in config and 'base_path: "/models/street"' in config
 
 
-def test_the_limit_of_the_command_is_that_of_the_library(command, tmp_path):
-    result = command("export_savedmodel.py", "--ckpt=sr_edrb1", f"--export_dir={tmp_path / 'srn'}")
+@pytest.fixture
+def exported_with(load_script, monkeypatch):
+    """The arguments with which export_savedmodel.py calls `export_checkpoint` for given flags."""
+    script, calls = load_script("export_savedmodel.py"), []
 
-    assert result.returncode == 0, result.stderr
-    card = json.loads((tmp_path / "srn/1/model_card.json").read_text())
-    assert card["most_pixels"] == MOST_PIXELS
-    assert card["scores"]["psnr_db"]["float32"] > 25
+    def export_checkpoint(*arguments, **options):
+        calls.append(inspect.signature(export.export_checkpoint).bind(*arguments, **options))
+        return Path("served/srn/1")
+
+    original = export.export_checkpoint
+    monkeypatch.setattr(export, "export_checkpoint", functools.wraps(original)(export_checkpoint))
+
+    def run(*words):
+        flags.FLAGS(["export_savedmodel.py", *words])
+        assert script.main() == 0
+        arguments = calls[-1].arguments
+        return {**arguments, **arguments["options"]}
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "flag, field, value",
+    [
+        ("--ckpt=mine", "ckpt", "mine"),
+        ("--export_dir=there", "export_dir", "there"),
+        ("--version=7", "version", 7),
+        ("--model=sr_edrb2", "model", "sr_edrb2"),
+        ("--weights=latest", "prefer_average", False),
+        ("--precision=bfloat16", "precision", "bfloat16"),
+        ("--name=street", "name", "street"),
+        ("--max_megapixels=0.5", "max_pixels", 500_000),
+        ("--warm_up=1280x720,64x48", "warm_up_sizes", [(720, 1280), (48, 64)]),
+        ("--card=CARD", "card", {"data": "x"}),
+    ],
+)
+def test_each_flag_reaches_its_argument_and_no_other(exported_with, tmp_path, flag, field, value):
+    (tmp_path / "card.json").write_text('{"data": "x"}')
+    words = ("--ckpt=srn", "--export_dir=served/srn")
+    before = exported_with(*words)
+
+    after = exported_with(*words, flag.replace("CARD", str(tmp_path / "card.json")))
+
+    assert before[field] != value and after[field] == value
+    others = set(before) - {field, "options"}
+    assert {name: after[name] for name in others} == {name: before[name] for name in others}
+
+
+def test_the_table_has_every_flag(exported_with):
+    own = {flag.name for flag in flags.FLAGS.flags_by_module_dict()["script_export_savedmodel"]}
+    (table,) = test_each_flag_reaches_its_argument_and_no_other.pytestmark
+    assert {flag.split("=")[0][2:] for flag, *_ in table.args[1]} == own
+
+
+def test_what_the_command_leaves_out_is_the_librarys(exported_with):
+    arguments, options = exported_with("--ckpt=srn", "--export_dir=x"), inspect.signature(export_savedmodel)
+    assert arguments["max_pixels"] == options.parameters["max_pixels"].default == MAX_PIXELS
+    assert tuple(arguments["warm_up_sizes"]) == options.parameters["warm_up_sizes"].default
+
+
+def test_from_the_root_of_the_repository_a_released_name_is_no_folder(tmp_path, monkeypatch):
+    """`srn/` is there, and holds no weights."""
+    monkeypatch.chdir(Path(srn.__file__).parents[1])
+    monkeypatch.setattr(weights, "load_model", lambda *_: srn.build_model(SMALL))
+
+    folder = export.export_checkpoint("srn", tmp_path, warm_up_sizes=[])
+
+    card = json.loads((folder / "model_card.json").read_text())
+    assert card["ckpt"] == "srn"
+    assert {"data", "scores", "licence"} <= set(card)
 
 
 @pytest.mark.parametrize(
     "options, message",
-    [({"name": "a b"}, "--name"), ({"most_pixels": 99, "warm_up_sizes": [(10, 10)]}, "99 pixels")],
+    [({"name": "a b"}, "`name`"), ({"max_pixels": 99, "warm_up_sizes": [(10, 10)]}, "the 99 pixels")],
 )
 def test_what_cannot_be_served_is_refused_before_anything_is_written(tmp_path, options, message):
     with pytest.raises(InputError, match=message):

@@ -24,10 +24,9 @@ def memory(process):
     return int(lines["VmRSS"].split()[0]) / 1024
 
 
-def test_eight_clients_of_mixed_sizes_see_no_error_and_memory_stays_flat(served, make_engine):
+def test_eight_clients_of_mixed_sizes_see_no_error_and_memory_stays_flat(served):
     from double import Double
 
-    make_engine()  # skips where there is no loader
     double = Double(served[1])
     files = [png(*size) for size in SIZES]
 

@@ -1,5 +1,6 @@
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,21 +13,27 @@ TOOLS = ROOT / "tools" / "stablehlo"
 
 @pytest.fixture(scope="session")
 def stablehlo():
-    """Imports a module of tools/stablehlo by name: its scripts see each other as neighbours."""
-    sys.path.insert(0, str(TOOLS))
-    yield importlib.import_module
-    sys.path.remove(str(TOOLS))
+    """Imports a module of tools/stablehlo by name."""
+    sys.path.insert(0, str(ROOT))
+    yield lambda name: importlib.import_module(f"tools.stablehlo.{name}")
+    sys.path.remove(str(ROOT))
 
 
 @pytest.fixture(scope="session")
-def in_jax():
-    """Runs Python code, or a script of tools/stablehlo, where JAX is; skips where it is not installed."""
+def in_jax(tmp_path_factory):
+    """Runs Python code, or `-m` a module of tools/stablehlo, where JAX is, with nothing else of the project.
+
+    Skips where JAX is not installed.
+    """
     python = Path(os.environ.get("JAX_PYTHON", ROOT / ".venv-jax" / "bin" / "python"))
     if not python.exists():
         pytest.skip("JAX is not installed; `make rehearse` does that, or set JAX_PYTHON")
 
+    carried = tmp_path_factory.mktemp("carried")
+    shutil.copytree(TOOLS, carried / "tools" / "stablehlo")
+
     def run(*words, **options):
-        environment = {**os.environ, "PYTHONPATH": str(TOOLS)}
+        environment = {**os.environ, "PYTHONPATH": str(carried)}
         words = [str(word) for word in words]
         return subprocess.run(
             [str(python), *words], env=environment, capture_output=True, text=True, **options

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-PACK = Path(__file__).resolve().parents[2] / "tools" / "stablehlo" / "pack.py"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def write(path, seed, height=48, width=64):
@@ -38,7 +38,8 @@ def pack(sources, *more):
         f"--frames={sources / 'video'}",
     ]
     words += [f"--pairs={sources / 'pairs'}", *more]
-    return subprocess.run([sys.executable, str(PACK), *words], capture_output=True, text=True)
+    words = [sys.executable, "-m", "tools.stablehlo.pack", *words]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
 
 
 def unite(sources):

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-TOOLS = Path(__file__).resolve().parents[2] / "tools" / "stablehlo"
+ROOT = Path(__file__).resolve().parents[2]
 PREPARE = """
 import jax, jax.numpy as jnp, numpy as np, dataclasses
 jax.config.update("jax_enable_x64", True)
-import sampler
-from archive import open_archive
-from sampler import SamplerSettings
+from tools.stablehlo import sampler
+from tools.stablehlo.archive import open_archive
+from tools.stablehlo.sampler import SamplerSettings
 archive = open_archive(FOLDER)
 tables = {name: jnp.asarray(table) for name, table in archive.tables().items()}
 def batch(seed, size=8, crop=32, **settings):
@@ -185,7 +185,7 @@ def test_phases_and_shares_of_time(in_jax, tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "bundle.json").write_text("{}")
     code = """
-import train
+from tools.stablehlo import train
 phases = train.parse_phases("a:1,b:3")
 assert phases == [("a", 0.25), ("b", 0.75)]
 assert [train.phase_at(phases, p) for p in (0, 0.24, 0.25, 0.99, 1.0)] == [0, 0, 1, 1, 1]
@@ -198,23 +198,31 @@ assert [train.phase_at(phases, p) for p in (0, 0.24, 0.25, 0.99, 1.0)] == [0, 0,
 def bundle(in_jax, tmp_path_factory):
     """The smallest of the zoo, exported at 2 crops of 32, with its start and what TensorFlow's steps gave."""
     folder = tmp_path_factory.mktemp("bundle")
+    options = {"check": True, "capture_output": True, "cwd": ROOT}
     for script, *words in (
-        ("export.py", "--model=sr_edrb1", "--crop_size=32", "--batch_size=2", "--validation_size=64,80"),
-        ("from_checkpoint.py", "--model=sr_edrb1", "--start=xavier"),
+        ("export", "--model=sr_edrb1", "--crop_size=32", "--batch_size=2", "--validation_size=64,80"),
+        ("from_checkpoint", "--model=sr_edrb1", "--start=xavier"),
     ):
         out = "state" if script.startswith("from") else "bundle"
         more = ["--precision=float32"] if out == "bundle" else []
-        words = [sys.executable, str(TOOLS / script), *words, *more, f"--out_dir={folder / out}"]
-        subprocess.run(words, check=True, capture_output=True)
+        words = [
+            sys.executable,
+            "-m",
+            f"tools.stablehlo.{script}",
+            *words,
+            *more,
+            f"--out_dir={folder / out}",
+        ]
+        subprocess.run(words, **options)
     words = [f"--bundle={folder / 'bundle'}", f"--start={folder / 'state'}", "--steps=3", "--target_scale=96"]
-    subprocess.run([sys.executable, str(TOOLS / "reference.py"), *words], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "tools.stablehlo.reference", *words], **options)
     return folder
 
 
 @pytest.mark.parametrize("engine", ["jax", "twin"])
 def test_steps_agree_with_tensorflows(in_jax, bundle, engine):
     words = [bundle / "bundle", bundle / "state", f"--engine={engine}", "--tolerance=1e-5"]
-    result = in_jax(TOOLS / "agreement.py", *words)
+    result = in_jax("-m", "tools.stablehlo.agreement", *words)
     assert result.returncode == 0, result.stdout + result.stderr[-2000:]
 
 
@@ -227,7 +235,7 @@ def test_a_reference_that_differs_is_found(in_jax, bundle, tmp_path):
     graph["loss"][2] *= 1.01
     np.savez(tmp_path / "agreement" / "graph.npz", **graph)
 
-    result = in_jax(TOOLS / "agreement.py", tmp_path, bundle / "state")
+    result = in_jax("-m", "tools.stablehlo.agreement", tmp_path, bundle / "state")
 
     assert result.returncode == 1
     assert "DISAGREES" in result.stdout
@@ -236,8 +244,8 @@ def test_a_reference_that_differs_is_found(in_jax, bundle, tmp_path):
 def test_a_run_saves_returns_and_changes_its_engine(in_jax, bundle, archive, tmp_path):
     words = [f"--bundles={bundle / 'bundle'}:1", f"--archive={archive}", f"--start={bundle / 'state'}"]
     words += [f"--out={tmp_path / 'run'}", "--minutes=60", "--inner=2"]
-    assert in_jax(TOOLS / "train.py", *words, "--steps=2").returncode == 0
-    result = in_jax(TOOLS / "train.py", *words, "--steps=4", "--engine=twin")
+    assert in_jax("-m", "tools.stablehlo.train", *words, "--steps=2").returncode == 0
+    result = in_jax("-m", "tools.stablehlo.train", *words, "--steps=4", "--engine=twin")
     assert result.returncode == 0, result.stderr[-2000:]
 
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
@@ -245,7 +253,7 @@ def test_a_run_saves_returns_and_changes_its_engine(in_jax, bundle, archive, tmp
     # Sharp is blur + 20 in the pair that is held out.
     blurry = {row["blurry_psnr"] for row in rows if "blurry_psnr" in row}
     assert blurry == {round(20 * np.log10(255 / 20), 3)}
-    done = in_jax(TOOLS / "return_state.py", tmp_path / "run", tmp_path / "back")
+    done = in_jax("-m", "tools.stablehlo.return_state", tmp_path / "run", tmp_path / "back")
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "back").iterdir()} == {"weights_0.npz", "run.json", "log.jsonl"}
 
@@ -268,7 +276,7 @@ def test_wrong_calls_are_told_in_a_line(in_jax, bundle, archive, tmp_path, chang
     words = {"--bundles": f"{bundle}/bundle:1", "--archive": str(archive), "--start": f"{bundle}/state"}
     words[change[0]] = change[1].format(bundle=bundle)
     flags = [f"{name}={value}" for name, value in words.items()]
-    result = in_jax(TOOLS / "train.py", *flags, f"--out={tmp_path}", "--minutes=1")
+    result = in_jax("-m", "tools.stablehlo.train", *flags, f"--out={tmp_path}", "--minutes=1")
     assert result.returncode == 2
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
@@ -277,7 +285,7 @@ def test_wrong_calls_are_told_in_a_line(in_jax, bundle, archive, tmp_path, chang
 def test_a_signal_saves(in_jax, bundle, archive, tmp_path):
     code = f"""
 import os, pathlib, signal, sys, threading, time
-import train
+from tools.stablehlo import train
 log = pathlib.Path("log.jsonl")
 def end():
     while not log.exists() or "prepared" not in log.read_text():

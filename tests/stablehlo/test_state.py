@@ -115,7 +115,7 @@ def test_parts_of_two_states_do_not_mix(tmp_path, state):
 
 def test_the_projects_commands_take_the_parts(tmp_path, state):
     model = srn.build_model("sr_edrb1")
-    from srn.official import named_variables
+    from srn.weights import named_variables
 
     weights = {name: variable.numpy() for name, variable in named_variables(model).items()}
     about = {"model": "sr_edrb1", "config": model.config.to_dict()}

@@ -110,7 +110,7 @@ def small_model(precision="float32"):
     from srn.config import ModelConfig
 
     tf.keras.utils.set_random_seed(0)
-    return srn.build_model(ModelConfig(num_scales=1, width=4, res_blocks=1, kernel_size=3), precision)
+    return srn.build_model(ModelConfig(num_scales=1, width=8, res_blocks=1, kernel_size=3), precision)
 
 
 def test_slots_are_restored_with_a_checkpoint(tmp_path):

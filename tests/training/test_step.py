@@ -4,8 +4,10 @@ import tensorflow as tf
 
 import srn
 from srn.config import ModelConfig
+from srn.training.average import WeightAverage
 from srn.training.losses import multi_scale_loss
-from srn.training.optimizers import Warmup, WeightAverage, make_optimizer, polynomial_decay
+from srn.training.optimizers import adam
+from srn.training.schedules import Warmup, polynomial_decay
 from srn.training.step import clip_chosen, make_training_step, psnr_of_batch
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
@@ -56,14 +58,14 @@ def test_the_step_keeps_the_average_after_its_update():
     average = WeightAverage(model.trainable_variables, decay=0.5)
     start = [variable.numpy() for variable in model.trainable_variables]
 
-    make_training_step(model, make_optimizer(1e-2), average=average)(*batch())
+    make_training_step(model, adam(1e-2), average=average)(*batch())
 
     for value, begin, variable in zip(average.values, start, model.trainable_variables):
         np.testing.assert_allclose(value, 0.1 * begin + 0.9 * variable.numpy(), atol=1e-6)
 
 
 def test_adam_is_the_papers():
-    optimizer = make_optimizer(1e-4)
+    optimizer = adam(1e-4)
     weight = tf.Variable([0.0])
 
     optimizer.apply_gradients([(tf.constant([1e-7]), weight)])
@@ -117,7 +119,7 @@ def test_the_step_clips_the_cells_gradients_and_no_others():
 def test_steps_lower_the_loss(precision):
     tf.keras.utils.set_random_seed(0)
     model = srn.build_model(SMALL, precision)
-    step = make_training_step(model, make_optimizer(3e-3))
+    step = make_training_step(model, adam(3e-3))
     blurry, sharp = batch()
 
     losses = [float(step(blurry, sharp)["loss"]) for _ in range(12)]
@@ -133,7 +135,7 @@ def test_xla_takes_the_same_steps(precision, tolerance):
     for jit_compile in (False, True):
         model = srn.build_model(config, precision)
         model.set_weights(start)
-        step = make_training_step(model, make_optimizer(1e-3), jit_compile=jit_compile)
+        step = make_training_step(model, adam(1e-3), jit_compile=jit_compile)
         losses[jit_compile] = [float(step(blurry, sharp)["loss"]) for _ in range(2)]
 
     np.testing.assert_allclose(losses[True], losses[False], rtol=tolerance)
@@ -144,3 +146,21 @@ def test_psnr_of_a_batch_by_hand():
 
     np.testing.assert_allclose(psnr_of_batch(sharp + 0.1, sharp), 20.0, rtol=1e-5)
     np.testing.assert_allclose(psnr_of_batch(sharp - 5.0, sharp), 100.0, rtol=1e-5)  # clipped to equal
+
+
+def test_all_gradients_are_clipped_together_on_request():
+    config = SMALL.replace(num_scales=1)
+    learning_rate, clip_norm = 1.0, 1e-3
+    moved = {}
+    for clip_all in (False, True):
+        tf.keras.utils.set_random_seed(0)
+        model = srn.build_model(config)
+        start = [variable.numpy() for variable in model.trainable_variables]
+        optimizer = tf.keras.optimizers.SGD(learning_rate, jit_compile=False)
+        results = make_training_step(model, optimizer, clip_norm, clip_all=clip_all)(*batch())
+        changes = [v.numpy() - before for v, before in zip(model.trainable_variables, start)]
+        moved[clip_all] = np.sqrt(sum(np.sum(change**2) for change in changes)), results
+
+    np.testing.assert_allclose(moved[True][0], clip_norm, rtol=1e-3)
+    assert moved[False][0] > 2 * clip_norm
+    assert float(moved[True][1]["gradient_norm"]) > float(moved[False][1]["recurrent_gradient_norm"]) > 0

@@ -1,6 +1,6 @@
 """Takes the steps of reference.py with an engine of train.py, and compares: before training on a device.
 
-    python agreement.py BUNDLE STATE [--engine=twin] [--steps=3]
+    python -m tools.stablehlo.agreement BUNDLE STATE [--engine=twin] [--steps=3]
 
 Exit code 1 where a loss is further from TensorFlow's than --tolerance, or (after all steps) the weights
 differ from those of TensorFlow's graph by more than TensorFlow's own two ways of computing differ; for the
@@ -13,12 +13,12 @@ from pathlib import Path
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
-import commands
 import numpy as np
-import state as travelling
-from state import read_facts
 
-from train import engine_class
+from . import commands
+from . import state as travelling
+from .state import read_facts
+from .train import engine_class
 
 TOLERANCE = {"float32": 1e-4, "mixed_bfloat16": 1e-2}
 # Neither way of computing is the truth: as far apart as TensorFlow's own two, give or take a half. The twin

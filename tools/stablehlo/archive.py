@@ -20,7 +20,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from commands import UserError
+
+from .commands import UserError
 
 LONGEST_WINDOW = 13  # frames averaged for one blurry image at most, as in GOPRO
 PHOTO_EVERY = 8  # of a sequence, every so many frames serve as sharp photographs too

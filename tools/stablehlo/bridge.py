@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import state as travelling
 import tensorflow as tf
-from commands import UserError
 
-from srn.official import named_variables
-from srn.training.optimizers import Warmup, WeightAverage, make_optimizer, polynomial_decay
+from srn.training.average import WeightAverage
+from srn.training.optimizers import adam
+from srn.training.schedules import Warmup, polynomial_decay
 from srn.training.step import make_training_step
+from srn.weights import named_variables
+
+from . import state as travelling
+from .commands import UserError
 
 # The paper's, and a warmup that is off.
 SETTINGS = {
@@ -39,7 +42,7 @@ class BridgedTraining:
         settings = {name: tf.Variable(value, trainable=False) for name, value in SETTINGS.items()}
         rate = ("learning_rate", "decay_steps", "end_learning_rate", "decay_power")
         schedule = Warmup(polynomial_decay(*(settings[name] for name in rate)), settings["warmup_steps"])
-        self.model, self.optimizer = model, make_optimizer(schedule)
+        self.model, self.optimizer = model, adam(schedule)
         self.average = WeightAverage(model.trainable_variables, EMA_DECAY)
         self.step = make_training_step(model, self.optimizer, clip_norm, jit_compile, self.average)
         settings["ema_decay"] = self.average.decay

@@ -10,9 +10,10 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import sampler
-import state as travelling
-from program import on_device, open_bundle
+
+from . import sampler
+from . import state as travelling
+from .program import on_device, open_bundle
 
 
 class JaxEngine:

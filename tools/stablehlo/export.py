@@ -1,6 +1,6 @@
 """Exports the project's training step, compiled, for a machine without TensorFlow.
 
-    python tools/stablehlo/export.py --model=srn --crop_size=256 --batch_size=16 --out_dir=BUNDLE
+    python -m tools.stablehlo.export --model=srn --crop_size=256 --batch_size=16 --out_dir=BUNDLE
 
 A bundle is one model at one crop and batch size:
 
@@ -14,13 +14,14 @@ import json
 import shutil
 from pathlib import Path
 
-import state as travelling
 from absl import flags
-from commands import told_by_the_project
 
 from srn import command
 from srn.errors import InputError
 from srn.zoo import MODELS, PRECISIONS, get_config
+
+from . import state as travelling
+from .commands import told_by_the_project
 
 _MODEL = flags.DEFINE_enum("model", "srn", list(MODELS), "The network.")
 _CROP_SIZE = flags.DEFINE_integer("crop_size", 256, "Side of the crops, in pixels.", lower_bound=1)
@@ -43,9 +44,9 @@ def main() -> int:
     height, width = _validation_size(config)
     if _CROP_SIZE.value % config.size_multiple:
         raise InputError(f"--crop_size={_CROP_SIZE.value}: must be a multiple of {config.size_multiple}")
-    from bridge import BridgedTraining, make_validation
-
     from srn.zoo import build_model
+
+    from .bridge import BridgedTraining, make_validation
 
     training = BridgedTraining(build_model(config, _PRECISION.value), _CLIP_NORM.value or None)
     crops = [_BATCH_SIZE.value, _CROP_SIZE.value, _CROP_SIZE.value, config.channels]
@@ -74,8 +75,9 @@ def main() -> int:
 
 def write_program(path, function, shape, training, exact) -> dict:
     """Writes a function of two images of `shape` as HLO; returns its description."""
-    import hlo
     import tensorflow as tf
+
+    from . import hlo
 
     arguments = {name: tf.TensorSpec(shape, tf.float32) for name in ("blurry", "sharp")}
     module, description = hlo.export_function(function, arguments, training.variables, exact)

@@ -1,20 +1,21 @@
 """Turns weights of the project into the state that a run elsewhere starts from.
 
-    python tools/stablehlo/from_checkpoint.py --ckpt=runs/srn --out_dir=STATE [--with_slots]
-    python tools/stablehlo/from_checkpoint.py --model=srn --start=identity --out_dir=STATE
+    python -m tools.stablehlo.from_checkpoint --ckpt=runs/srn --out_dir=STATE [--with_slots]
+    python -m tools.stablehlo.from_checkpoint --model=srn --start=identity --out_dir=STATE
 
 Without slots Adam begins anew.
 """
 
 from pathlib import Path
 
-import state as travelling
 from absl import flags
-from commands import told_by_the_project
 
 from srn import command
 from srn.errors import InputError
 from srn.zoo import MODELS
+
+from . import state as travelling
+from .commands import told_by_the_project
 
 _CKPT = flags.DEFINE_string("ckpt", None, "Weights, as of evaluate.py.")
 _MODEL = flags.DEFINE_enum("model", "srn", list(MODELS), "Without --ckpt: the network.")
@@ -27,9 +28,9 @@ _PART_MIB = flags.DEFINE_float("part_mib", travelling.PART_MIB, "Largest part.",
 
 def main() -> int:
     """Writes the state that the flags name; returns the exit code."""
-    from bridge import BridgedTraining
-
     from srn.zoo import name_of
+
+    from .bridge import BridgedTraining
 
     model = _load_model()
     training = BridgedTraining(model, clip_norm=None)

@@ -56,8 +56,8 @@ def export_function(function, arguments: dict, variables: dict, exact: bool = Fa
     names = sorted(concrete.structured_outputs)  # as tf.nest flattens a dict
     outputs = _described(
         [
-            {"state": parameters[updated[place]]["state"]} if place in updated else {"result": names[place]}
-            for place in range(len(results))
+            {"state": parameters[updated[index]]["state"]} if index in updated else {"result": names[index]}
+            for index in range(len(results))
         ],
         results,
     )

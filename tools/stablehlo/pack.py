@@ -1,6 +1,6 @@
 """Packs photographs, frames and pairs for a run elsewhere, in pieces that can be carried one by one.
 
-    python tools/stablehlo/pack.py --out_dir=PACKED --photos=PICTURES --frames=SEQUENCES --pairs=GOPRO_Large \
+    python -m tools.stablehlo.pack --out_dir=PACKED --photos=PICTURES --frames=SEQUENCES --pairs=GOPRO_Large \
         --hold_out='GOPR0372_07_00/00009[5-9]' --hold_out='GOPR0372_07_00/0001*'
 
 makes PACKED/piece_0, piece_1, ..., which copied over one another are the archive that train.py reads. JPEG
@@ -12,15 +12,16 @@ import fnmatch
 import json
 from pathlib import Path
 
-import archive
 import cv2
 from absl import flags
-from commands import told_by_the_project
 
 from srn import command
 from srn.data.layouts import LAYOUTS
 from srn.data.pairs import find_pairs
 from srn.errors import InputError
+
+from . import archive
+from .commands import told_by_the_project
 
 _OUT_DIR = flags.DEFINE_string("out_dir", None, "Folder for the pieces; its own.", required=True)
 _PHOTOS = flags.DEFINE_multi_string("photos", [], "Folder of sharp photographs.")

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from commands import UserError
 from jax import export
 from jax.extend import mlir
-from state import read_facts
+
+from .commands import UserError
+from .state import read_facts
 
 # Keras counts steps in int64. Must be set before the first array; so all code here names its dtypes.
 jax.config.update("jax_enable_x64", True)

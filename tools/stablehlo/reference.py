@@ -1,6 +1,6 @@
 """Takes some steps in TensorFlow, as a graph and compiled by XLA, for agreement.py to compare with.
 
-    python tools/stablehlo/reference.py --bundle=BUNDLE --start=STATE
+    python -m tools.stablehlo.reference --bundle=BUNDLE --start=STATE
 
 writes BUNDLE/agreement/batches.npz, graph.npz and xla.npz: crops, and the losses and weights of both. The
 crops are noise on smooth gradients, and the truth is scaled (as in the authors' reference) so that the
@@ -10,12 +10,13 @@ gradients are large and the clip acts in every step. --small keeps only weights 
 from pathlib import Path
 
 import numpy as np
-import state as travelling
 from absl import flags
-from commands import told_by_the_project
 
 from srn import command
 from srn.config import ModelConfig
+
+from . import state as travelling
+from .commands import told_by_the_project
 
 FEW = 30_000  # the convolutions of the finest stage, and all biases: some 3 MB
 
@@ -67,9 +68,10 @@ def make_crops(facts: dict, steps: int, seed: int) -> tuple:
 def take_steps(facts, start, blurry, sharp, target_scale, jit_compile) -> tuple[dict, dict]:
     """{result: [steps]} and {NAME: weights after the last step}."""
     import tensorflow as tf
-    from bridge import BridgedTraining
 
     from srn.zoo import build_model
+
+    from .bridge import BridgedTraining
 
     model = build_model(ModelConfig.from_dict(facts["config"]), facts["precision"])
     training = BridgedTraining(model, facts["clip_norm"] or None, jit_compile)

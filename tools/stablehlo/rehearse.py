@@ -1,13 +1,15 @@
 """Rehearses a run elsewhere, end to end, on this machine's processor.
 
     make rehearse                                   both environments, then this
-    python tools/stablehlo/rehearse.py --jax_python=.venv-jax/bin/python [--out=FOLDER] [--full]
+    python -m tools.stablehlo.rehearse --jax_python=.venv-jax/bin/python [--out=FOLDER] [--full]
 
 export, pack, agreement, train, kill, resume, change to the twin, return, checkpoint, train on, evaluate:
 with a small network and drawn scenes, some eight minutes on two cores with --full. --full also takes the 20
 steps of the full network in both precisions. Each part must show what it is for; the first that does not
 ends the rehearsal with exit code 1.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -20,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import state as travelling
+from . import state as travelling
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -33,17 +35,22 @@ class Rehearsal:
     def __init__(self, jax_python: str, out: Path):
         self._pythons = {"tensorflow": sys.executable, "jax": jax_python}
         self.out, self._errors, self._began = out, out / "errors.txt", time.monotonic()
+        # Elsewhere there is this folder alone, and nothing else of the project.
+        self._trees = {"tensorflow": ROOT, "jax": out / "carried"}
+        shutil.copytree(HERE, out / "carried" / "tools" / HERE.name, dirs_exist_ok=True)
 
     def say(self, text: str) -> None:
         """A heading with the time so far."""
         print(f"\n== {time.monotonic() - self._began:4.0f} s  {text}", flush=True)
 
-    def start(self, side: str, script, *words) -> subprocess.Popen:
-        """Begins a command; its output is shown."""
+    def start(self, side: str, script: str | Path, *words) -> subprocess.Popen:
+        """Begins a module of this package, by its name, or a script of the project; its output is shown."""
         words = [str(word) for word in words]
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
-        print("  $", Path(script).name, *words, flush=True)
-        command = [self._pythons[side], str(script), *words]
+        environment["PYTHONPATH"] = str(self._trees[side])
+        print("  $", script if isinstance(script, str) else script.name, *words, flush=True)
+        what = ["-m", f"tools.stablehlo.{script}"] if isinstance(script, str) else [str(script)]
+        command = [self._pythons[side], *what, *words]
         with open(self._errors, "w") as errors:
             return subprocess.Popen(
                 command, cwd=self.out, env=environment, text=True, stdout=subprocess.PIPE, stderr=errors
@@ -53,13 +60,13 @@ class Rehearsal:
         """The end of what the last command wrote to stderr."""
         return self._errors.read_text()[-3000:]
 
-    def run(self, side: str, script, *words) -> str:
+    def run(self, side: str, script: str | Path, *words) -> str:
         """Runs a command to its end, which must be good; returns what it printed."""
         process = self.start(side, script, *words)
         output, _ = process.communicate()
         print("".join(f"    {line}\n" for line in output.splitlines()[-12:]), end="", flush=True)
         if process.returncode:
-            fail(f"{Path(script).name} ended with {process.returncode}\n{self.last_errors()}")
+            fail(f"{script} ended with {process.returncode}\n{self.last_errors()}")
         return output
 
 
@@ -109,7 +116,7 @@ def export_and_pack(rehearsal) -> str:
     for batch, crop in CROPS:
         rehearsal.run(
             "tensorflow",
-            HERE / "export.py",
+            "export",
             *(f"--model={MODEL}", f"--crop_size={crop}", f"--batch_size={batch}", "--precision=float32"),
             *(f"--validation_size={SIZE}", f"--out_dir=b{crop}"),
         )
@@ -117,12 +124,12 @@ def export_and_pack(rehearsal) -> str:
         shutil.rmtree(rehearsal.out / f"packed_{split}", ignore_errors=True)
         sources = [f"--pairs=scenes/{split}", "--dataset=pairs"]
         sources += ["--photos=photos", "--frames=frames"] if split == "train" else ["--hold_out=*"]
-        rehearsal.run("tensorflow", HERE / "pack.py", f"--out_dir=packed_{split}", *sources)
+        rehearsal.run("tensorflow", "pack", f"--out_dir=packed_{split}", *sources)
         for piece in sorted((rehearsal.out / f"packed_{split}").glob("piece_*")):
             shutil.copytree(piece, rehearsal.out / "archive", dirs_exist_ok=True)
     rehearsal.run(
         "tensorflow",
-        HERE / "from_checkpoint.py",
+        "from_checkpoint",
         *(f"--model={MODEL}", "--start=identity", "--part_mib=4", "--out_dir=start"),
     )
     return ",".join(f"b{crop}:0.5" for _, crop in CROPS)
@@ -139,32 +146,30 @@ def agree(rehearsal, full: bool) -> None:
         bundle, start = f"agree_{model}_{precision}", f"start_{model}"
         rehearsal.run(
             "tensorflow",
-            HERE / "export.py",
+            "export",
             *(f"--model={model}", f"--crop_size={crop}", "--batch_size=2", f"--precision={precision}"),
             f"--out_dir={bundle}",
         )
         rehearsal.run(
             "tensorflow",
-            HERE / "from_checkpoint.py",
+            "from_checkpoint",
             f"--model={model}",
             "--start=xavier",
             f"--out_dir={start}",
         )
-        output = rehearsal.run(
-            "tensorflow", HERE / "reference.py", f"--bundle={bundle}", f"--start={start}", *more
-        )
+        output = rehearsal.run("tensorflow", "reference", f"--bundle={bundle}", f"--start={start}", *more)
         if output.count("in 20 of 20 steps") != 2:
             fail("the clip does not act in every step")
         limit = [f"--tolerance={tolerance}"] if tolerance else []
         for engine in ("jax", "twin"):
-            rehearsal.run("jax", HERE / "agreement.py", bundle, start, f"--engine={engine}", *limit)
+            rehearsal.run("jax", "agreement", bundle, start, f"--engine={engine}", *limit)
 
 
 def train_kill_resume(rehearsal, bundles) -> None:
     """A run that is ended by SIGTERM and by SIGKILL goes on where it saved, and comes to its end."""
     rehearsal.say("train, end it by SIGTERM")
     words = train_words(bundles, "run", "--minutes=0.6", "--save_every=2", "--report_every=2", "--inner=4")
-    process = rehearsal.start("jax", HERE / "train.py", *words)
+    process = rehearsal.start("jax", "train", *words)
     wait_for(rehearsal, process, '"loss"')
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate()
@@ -174,7 +179,7 @@ def train_kill_resume(rehearsal, bundles) -> None:
     before = steps_of(rehearsal.out / "run")
 
     rehearsal.say(f"go on from step {before}, end it by SIGKILL")
-    process = rehearsal.start("jax", HERE / "train.py", *words)
+    process = rehearsal.start("jax", "train", *words)
     wait_for(rehearsal, process, '"loss"')
     process.kill()
     process.communicate()
@@ -183,7 +188,7 @@ def train_kill_resume(rehearsal, bundles) -> None:
         fail(f"the state went back from step {before} to {between}")
 
     rehearsal.say(f"go on from step {between} to the end, over both sizes")
-    rehearsal.run("jax", HERE / "train.py", *words)
+    rehearsal.run("jax", "train", *words)
     after = steps_of(rehearsal.out / "run")
     rows = [json.loads(line) for line in (rehearsal.out / "run" / "log.jsonl").read_text().splitlines()]
     sizes = {row["crop"] for row in rows if "crop" in row}
@@ -205,7 +210,7 @@ def repeat(rehearsal, bundles) -> None:
         for part in parts:
             side = engine if part == 20 else "jax"
             words = train_words(bundles, name, *still, f"--steps={part}", f"--engine={side}")
-            rehearsal.run("jax", HERE / "train.py", *words)
+            rehearsal.run("jax", "train", *words)
         states[name] = travelling.load(rehearsal.out / name / "state.npz")
     names = travelling.weight_names(states["whole"])
     for name, limit in (("halves", 0.0), ("mixed", 1e-4)):
@@ -218,8 +223,8 @@ def repeat(rehearsal, bundles) -> None:
 def come_back(rehearsal, bundles) -> None:
     """The state becomes weights and a checkpoint; the project's own commands go on with both."""
     rehearsal.say("return, checkpoint, train on, evaluate")
-    rehearsal.run("jax", HERE / "return_state.py", "run", "back", "--with_slots", "--part_mib=4")
-    rehearsal.run("tensorflow", HERE / "to_checkpoint.py", "--state=back", "--model_dir=project")
+    rehearsal.run("jax", "return_state", "run", "back", "--with_slots", "--part_mib=4")
+    rehearsal.run("tensorflow", "to_checkpoint", "--state=back", "--model_dir=project")
     steps = steps_of(rehearsal.out / "run")
     scores = {}
     for name, ckpt in (("blurry", "identity"), ("parts", "back/weights_0.npz"), ("checkpoint", "project")):
@@ -244,9 +249,9 @@ def come_back(rehearsal, bundles) -> None:
 
     rehearsal.say("and away again, with Adam's slots")
     words = ("--ckpt=project", "--with_slots", "--out_dir=again")
-    rehearsal.run("tensorflow", HERE / "from_checkpoint.py", *words)
+    rehearsal.run("tensorflow", "from_checkpoint", *words)
     words = (f"--bundles={bundles}", "--archive=archive", "--start=again", "--out=away")
-    rehearsal.run("jax", HERE / "train.py", *words, "--minutes=60", "--inner=1", f"--steps={steps + 4}")
+    rehearsal.run("jax", "train", *words, "--minutes=60", "--inner=1", f"--steps={steps + 4}")
     if steps_of(rehearsal.out / "away") != steps + 4:
         fail("the run did not go on from the project's checkpoint")
 

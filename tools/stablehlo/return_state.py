@@ -1,6 +1,6 @@
 """Turns a run of train.py into the small files that travel back.
 
-    python return_state.py RUN OUT [--with_slots] [--part_mib=15]
+    python -m tools.stablehlo.return_state RUN OUT [--with_slots] [--part_mib=15]
 
 OUT gets the averaged weights in float32 parts, run.json, the run's log and, on request, Adam's slots in
 bfloat16.
@@ -11,11 +11,10 @@ import json
 import shutil
 from pathlib import Path
 
-import commands
-import state as travelling
-from commands import UserError
-
-from train import LOG_FILE, SPENT, STATE_FILE
+from . import commands
+from . import state as travelling
+from .commands import UserError
+from .train import LOG_FILE, SPENT, STATE_FILE
 
 
 def main() -> int:

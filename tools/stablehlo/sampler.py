@@ -24,8 +24,9 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-from archive import LONGEST_WINDOW
-from commands import UserError
+
+from .archive import LONGEST_WINDOW
+from .commands import UserError
 
 F32, I32 = jnp.float32, jnp.int32
 KINDS = ("photos", "frames", "pairs")

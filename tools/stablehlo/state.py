@@ -25,7 +25,8 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from commands import UserError
+
+from .commands import UserError
 
 AVERAGE, FIRST_MOMENT, SECOND_MOMENT = "average/", "adam_m/", "adam_v/"
 _SLOTS = (FIRST_MOMENT, SECOND_MOMENT)

@@ -1,6 +1,7 @@
-"""Times the training step of one engine on random crops, and how much of the device it uses.
+r"""Times the training step of one engine on random crops, and how much of the device it uses.
 
-    python time_step.py BUNDLE STATE --engine=jax|twin|tensorflow [--archive=ARCHIVE] [--ceiling]
+    python -m tools.stablehlo.time_step BUNDLE STATE --engine=jax|twin|tensorflow \
+        [--archive=ARCHIVE] [--ceiling]
 
 Prints a line of JSON: seconds a step (median, least, most), crops a second, TFLOP/s; with --archive also the
 seconds that a step with its crops made on the device takes; with --ceiling the share of what a matrix
@@ -17,11 +18,12 @@ import time
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
-import commands
 import numpy as np
-import state as travelling
-from commands import UserError
-from state import read_facts
+
+from . import commands
+from . import state as travelling
+from .commands import UserError
+from .state import read_facts
 
 FORWARD_AND_BACKWARD = 3  # times the multiply-accumulates of the network
 
@@ -44,7 +46,7 @@ def main() -> int:
     start, _ = travelling.read_folder(args.state)
     archive = None
     if args.archive:
-        from archive import open_archive
+        from .archive import open_archive
 
         archive = open_archive(args.archive)
     engine = make_engine(args, facts, start, archive)
@@ -81,9 +83,8 @@ def make_engine(args, facts, start, archive):
     """Something with `step`, `run`, `describe`."""
     if args.engine == "tensorflow":
         return TensorFlowEngine(facts, start)
-    from sampler import SamplerSettings
-
-    from train import engine_class
+    from .sampler import SamplerSettings
+    from .train import engine_class
 
     tables = None if archive is None else archive.tables()
     return engine_class(args.engine)(
@@ -95,10 +96,10 @@ class TensorFlowEngine:
     """The step as train.py of the project takes it: a graph, not compiled by XLA."""
 
     def __init__(self, facts, start):
-        from bridge import BridgedTraining
-
         from srn.config import ModelConfig
         from srn.zoo import build_model
+
+        from .bridge import BridgedTraining
 
         model = build_model(ModelConfig.from_dict(facts["config"]), facts["precision"])
         self._training = BridgedTraining(model, facts["clip_norm"] or None, jit_compile=False)

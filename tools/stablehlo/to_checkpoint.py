@@ -1,18 +1,19 @@
 """Turns a state that came back into a checkpoint of the project.
 
-    python tools/stablehlo/to_checkpoint.py --state=STATE --model_dir=runs/srn
+    python -m tools.stablehlo.to_checkpoint --state=STATE --model_dir=runs/srn
 
 A state without slots becomes a checkpoint at step 0, since Adam begins anew; one with slots goes on where it
 was.
 """
 
-import state as travelling
 from absl import flags
-from commands import told_by_the_project
 
 from srn import command
 from srn.config import ModelConfig
 from srn.errors import InputError
+
+from . import state as travelling
+from .commands import told_by_the_project
 
 _STATE = flags.DEFINE_string("state", None, "Folder that return_state.py wrote.", required=True)
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder for the run.", required=True)
@@ -20,11 +21,11 @@ _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder for the run.", requi
 
 def main() -> int:
     """Writes the checkpoint; returns the exit code."""
-    from bridge import BridgedTraining
-
-    from srn.training.loop import Checkpoints
+    from srn.training.checkpoints import Checkpoints
     from srn.weights import has_checkpoint
     from srn.zoo import build_model
+
+    from .bridge import BridgedTraining
 
     if has_checkpoint(_MODEL_DIR.value):
         raise InputError(f"--model_dir={_MODEL_DIR.value}: holds a run already; choose another folder")

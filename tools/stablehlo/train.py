@@ -1,6 +1,7 @@
-"""Trains with JAX alone, for a given time, with bundles that export.py made.
+r"""Trains with JAX alone, for a given time, with bundles that export.py made.
 
-    python train.py --bundles=B128:0.3,B256:0.7 --archive=ARCHIVE --start=STATE --out=RUN --minutes=25
+    python -m tools.stablehlo.train --bundles=B128:0.3,B256:0.7 --archive=ARCHIVE --start=STATE \
+        --out=RUN --minutes=25
 
 The bundles are of one model; each gets its share of the time. The learning rate falls over the time there is
 (--minutes, all runs together, without compilation), whatever the machine's speed. RUN/state.npz is written
@@ -24,13 +25,14 @@ from pathlib import Path
 # The twin's PyTorch lives on the same device.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
-import commands
 import jax
 import numpy as np
-import state as travelling
-from archive import open_archive
-from commands import UserError, WorkError
-from sampler import KINDS, SYNTHESES
+
+from . import commands
+from . import state as travelling
+from .archive import open_archive
+from .commands import UserError, WorkError
+from .sampler import KINDS, SYNTHESES
 
 STATE_FILE, LOG_FILE = "state.npz", "log.jsonl"
 SPENT = "seconds_spent"
@@ -190,10 +192,10 @@ def make_engine(args, bundles, state, tables):
 def engine_class(name: str):
     """What --engine names."""
     if name == "twin":
-        from twin.engine import TwinEngine
+        from .twin.engine import TwinEngine
 
         return TwinEngine
-    from engine import JaxEngine
+    from .engine import JaxEngine
 
     return JaxEngine
 

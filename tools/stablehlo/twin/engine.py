@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
-import sampler
-import state as travelling
 import torch
-from commands import UserError
 
-from twin.network import CELL, Network
+from .. import sampler
+from .. import state as travelling
+from ..commands import UserError
+from .network import CELL, Network
 
 jax.config.update("jax_enable_x64", True)
 

@@ -8,9 +8,10 @@ Weights have the names and layouts of the state (../state.py): convolutions [kh,
 from __future__ import annotations
 
 import torch
-from commands import UserError
 from torch import nn
 from torch.nn import functional
+
+from ..commands import UserError
 
 CELL = "convLSTM/LSTM_conv"
 SCALES = (4, 2, 1)  # coarse to fine

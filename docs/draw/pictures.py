@@ -1,0 +1,204 @@
+"""Makes the pictures of the documentation; `make pictures` runs it.
+
+    python docs/draw/pictures.py [--demo=demo] [--pairs=FOLDER] [--photographs=FOLDER] [--frames=FOLDER]
+                                 [--sharp=FOLDER] [--report=FOLDER]
+
+A picture is made anew where all that it needs is given; of the others a line says what is missing. What the
+architecture needs is in the repository. Details are cut where they show something; their places stand below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import architecture
+import numpy as np
+from PIL import Image
+
+import srn
+from srn.command import quiet_tensorflow
+from srn.images import read_rgb
+
+DOCS = Path(__file__).resolve().parents[1]
+JPEG_QUALITY = 90
+GAP = 6  # white, between the parts of a picture
+# (file, left, top) of details of equal size.
+GALLERY = (("srn_07.png", 300, 150), ("srn_01.png", 380, 200), ("idr_taman.jpg", 500, 300))
+GALLERY_SIZE = (460, 300)
+RESULTS = (
+    ("GOPR0384_11_00_000013", 500, 300),
+    ("GOPR0385_11_01_003100", 500, 300),
+    ("GOPR0854_11_00_000001", 400, 300),
+    ("GOPR0385_11_01_003014", 500, 300),
+)
+RESULTS_SIZE = (330, 220)
+MIDDLE_FRAME, FRAMES_DETAIL = "0256", (901, 0, 378, 380)
+SHAKEN, IN_FRONT, SHAKEN_DETAIL = "kodak_08.jpg", "budgie_perched-osprey.jpg", (300, 60, 380, 380)
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """How a picture is made: `draw(path, **needs)` writes it; `needs` are names of flags."""
+
+    draw: Callable[..., None]
+    needs: tuple[str, ...] = ()
+
+
+def draw_demo(path: Path, demo: Path) -> None:
+    """What `make demo` left: blurry, restored and sharp scenes."""
+    _save(path, read_rgb(demo / "demo.png"))
+
+
+def draw_gallery(path: Path, photographs: Path) -> None:
+    """Photographs without a ground truth: blurry, restored."""
+    restore, rows = srn.Deblurrer(), []
+    for name, left, top in GALLERY:
+        blurry = read_rgb(photographs / name)
+        rows.append([_cut(image, left, top, *GALLERY_SIZE) for image in (blurry, restore(blurry))])
+    _save(path, _grid(rows))
+
+
+def draw_results(path: Path, pairs: Path) -> None:
+    """Test pairs: blurry, restored, sharp."""
+    restore, rows = srn.Deblurrer(), []
+    for name, left, top in RESULTS:
+        blurry, sharp = (read_rgb(pairs / side / f"{name}.png") for side in ("blur", "sharp"))
+        rows.append([_cut(image, left, top, *RESULTS_SIZE) for image in (blurry, restore(blurry), sharp)])
+    _save(path, _grid(rows))
+
+
+def draw_frames(path: Path, frames: Path) -> None:
+    """Thirteen frames of 240 a second: their mean, the mean of their light, the one in the middle."""
+    from srn.synthesis.frames import average_window
+
+    window = _window(frames, count=13, step=1)
+    averages = [average_window(window, gamma) for gamma in (1.0, 2.2)]
+    _save(path, _grid([[_cut(image, *FRAMES_DETAIL) for image in (*averages, window[6])]]))
+
+
+def draw_interpolation(path: Path, frames: Path) -> None:
+    """Every eighth frame: the mean of three, the mean with made frames between, what was really there."""
+    from srn.synthesis.frames import Exposure, WindowSettings, average_window, make_pair
+
+    few = _window(frames, count=3, step=8)
+    made, _ = make_pair(Exposure(1, few, 13), WindowSettings(between=7))
+    images = (average_window(few), made, average_window(_window(frames, count=13, step=1)))
+    _save(path, _grid([[_cut(image, *FRAMES_DETAIL) for image in images]]))
+
+
+def draw_shakes(path: Path, sharp: Path) -> None:
+    """One shake: the plain mean; light and saturation; the same with a foreground; its ground truth."""
+    from srn.synthesis.shake import ShakeSettings, shake
+
+    photograph, other = read_rgb(sharp / SHAKEN), read_rgb(sharp / IN_FRONT)
+    none = ("gamma_probability", "saturation_probability", "foreground", "noise", "jpeg_probability")
+    plain = dict.fromkeys(none, 0)
+    light = {**plain, "gamma_probability": 1, "saturation_probability": 1}
+    blurry = [_shake(photograph, other, shake, ShakeSettings(**changes))[0] for changes in (plain, light)]
+    blurry += _shake(photograph, other, shake, ShakeSettings(**{**light, "foreground": 1}))
+    _save(path, _grid([[_cut(image, *SHAKEN_DETAIL) for image in blurry]]))
+
+
+def _shake(photograph, other, shake, settings):
+    pair = shake(photograph, np.random.default_rng(8), settings, other)
+    return [np.uint8(np.rint(image * 255)) for image in pair]
+
+
+def draw_report(path: Path, report: Path) -> None:
+    """An evaluation's report.html as Chromium shows it: its top, and the slider over its best image."""
+    browser = _open_browser()
+    try:
+        browser.get((report / "report.html").resolve().as_uri())
+        views = [browser.get_screenshot_as_png()]
+        browser.find_element("css selector", "#best button").click()
+        views.append(browser.get_screenshot_as_png())
+    finally:
+        browser.quit()
+    _save(path, _grid([[np.asarray(Image.open(io.BytesIO(view)).convert("RGB")) for view in views]]))
+
+
+def _open_browser():
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    for word in ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--window-size=805,720"):
+        options.add_argument(word)
+    return webdriver.Chrome(options)
+
+
+PICTURES = {
+    "architecture.png": Picture(architecture.draw),
+    "demo.jpg": Picture(draw_demo, ("demo",)),
+    "gallery.jpg": Picture(draw_gallery, ("photographs",)),
+    "results.jpg": Picture(draw_results, ("pairs",)),
+    "report.jpg": Picture(draw_report, ("report",)),
+    "making_blur_frames.jpg": Picture(draw_frames, ("frames",)),
+    "making_blur_interpolation.jpg": Picture(draw_interpolation, ("frames",)),
+    "making_blur_photos.jpg": Picture(draw_shakes, ("sharp",)),
+}
+SOURCES = {
+    "demo": "what `make demo` left",
+    "pairs": "test pairs of GOPRO, with blur/ and sharp/",
+    "photographs": "blurry photographs",
+    "frames": "frames of GOPRO's GOPR0477_11_00, 240 a second, 0208.jpg to 0299.jpg",
+    "sharp": "sharp photographs",
+    "report": "the folder of an evaluation, with report.html; needs Chromium",
+}
+
+
+def _window(frames, count, step):
+    """`count` frames, every `step`-th, around the middle one: uint8 [count, H, W, 3]."""
+    first = int(MIDDLE_FRAME) - count // 2 * step
+    return np.stack([read_rgb(frames / f"{first + step * index:04d}.jpg") for index in range(count)])
+
+
+def _cut(image, left, top, width, height):
+    return image[top : top + height, left : left + width]
+
+
+def _grid(rows):
+    """Images of equal size in rows, with gaps: uint8 RGB."""
+    strips = [_join(row, axis=1) for row in rows]
+    return _join(strips, axis=0)
+
+
+def _join(images, axis):
+    gap = list(images[0].shape)
+    gap[axis] = GAP
+    parts = [images[0]]
+    for image in images[1:]:
+        parts += [np.full(gap, 255, np.uint8), image]
+    return np.concatenate(parts, axis=axis)
+
+
+def _save(path, image):
+    Image.fromarray(image).save(path, quality=JPEG_QUALITY)
+
+
+def main() -> int:
+    """Makes what can be made; returns an exit code."""
+    quiet_tensorflow()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name, what in SOURCES.items():
+        parser.add_argument(f"--{name}", type=Path, help=what)
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder for the pictures")
+    given = vars(parser.parse_args())
+    out = given.pop("out")
+    for name, picture in PICTURES.items():
+        missing = [need for need in picture.needs if given[need] is None]
+        if missing:
+            wanted = ", ".join(f"--{need} ({SOURCES[need]})" for need in missing)
+            print(f"{name}: left as it is; it needs {wanted}")
+            continue
+        picture.draw(out / name, **{need: given[need] for need in picture.needs})
+        print(f"{name}: made")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,231 @@
+"""Pairs of a data set as they are listed: two folders paired by the names in them, and what does not fit.
+
+Nothing is passed over in silence. What costs pairs (a side that is missing, a file of a kind that is not
+read, images in a folder that is not looked into) is a problem, which the commands refuse; what does not (a
+text file beside the images) is a note, which is logged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from srn.images import SUFFIXES, is_image
+
+# Images by their suffix that are not read.
+_OTHER_KINDS = (
+    *(".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pnm", ".jp2", ".jpe", ".jfif"),
+    *(".heic", ".avif", ".exr", ".hdr", ".dng", ".tga", ".npy"),
+)
+# Names that files of the field use for the two sides of a pair, blurry and sharp; upper or lower case.
+SIDES = (
+    ("blur", "sharp"),
+    ("blurry", "sharp"),
+    ("input", "target"),
+    ("input", "gt"),
+    ("lq", "gt"),
+    ("blur", "gt"),
+)
+DEFAULT_SIDES = SIDES[0]
+UNPACKED = "unpacked"  # folder of what was unpacked from records or LMDB, which is found by these
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """One blurry image and its ground truth.
+
+    Attributes:
+      blurry, sharp: the files.
+      name: unique in the data set: `GOPR0384_11_00/000001`, or `000001` in a plain folder.
+      sequence: `GOPR0384_11_00`; empty in a plain folder.
+      layout: the key of `srn.data.layouts.LAYOUTS` that it was found by.
+    """
+
+    blurry: Path
+    sharp: Path
+    name: str
+    sequence: str = ""
+    layout: str = "pairs"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is to be listed.
+
+    Attributes:
+      data_dir: the folder that holds the data set, or a list.
+      split: "train" or "test".
+      blur_folder, sharp_folder: the names of the two sides. Those that are left at their defaults, "blur"
+        and "sharp", stand for all of `SIDES`.
+    """
+
+    data_dir: Path
+    split: str
+    blur_folder: str = DEFAULT_SIDES[0]
+    sharp_folder: str = DEFAULT_SIDES[1]
+
+    @property
+    def sides(self) -> list[tuple[str, str]]:
+        """Names of the two sides, in the order in which they are looked for."""
+        named = (self.blur_folder, self.sharp_folder)
+        fits = [self.blur_folder == DEFAULT_SIDES[0], self.sharp_folder == DEFAULT_SIDES[1]]
+        others = [
+            sides
+            for sides in SIDES
+            if all(default or side == name for default, side, name in zip(fits, sides, named))
+        ]
+        if not fits[1] and fits[0]:  # a sharp folder of another name, and a blurry one of any
+            others += [(blurry, self.sharp_folder) for blurry in dict.fromkeys(side for side, _ in SIDES)]
+        if not fits[0] and fits[1]:
+            others += [(self.blur_folder, sharp) for sharp in dict.fromkeys(side for _, side in SIDES)]
+        return list(dict.fromkeys([named, *others]))
+
+    def sides_in(self, folder: Path, suffix: str = "") -> tuple[Path, Path] | None:
+        """The folders of the two sides in `folder`, `suffix` after their names; None if they are missing."""
+        there = folders_by_name(folder)
+        for names in self.sides:
+            found = [there.get(f"{name}{suffix}".lower()) for name in names]
+            if all(found):
+                return found[0], found[1]
+        return None
+
+    def single_sides_in(self, folder: Path) -> list[Path]:
+        """Folders in `folder` with the name of some side."""
+        names = {name.lower() for sides in self.sides for name in sides}
+        return [path for name, path in folders_by_name(folder).items() if name in names]
+
+
+@dataclasses.dataclass
+class Listing:
+    """What a layout found.
+
+    Attributes:
+      pairs: in the order of their folders and names.
+      problems: a line for each thing that costs pairs.
+      notes: a line for each harmless thing that is not looked at.
+      folders: where blurry images were looked for: folders, or a list.
+      has_splits: whether training and test images are told apart.
+      layout: key of `srn.data.layouts.LAYOUTS`.
+    """
+
+    pairs: list[Pair] = dataclasses.field(default_factory=list)
+    problems: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+    folders: list[Path] = dataclasses.field(default_factory=list)
+    has_splits: bool = True
+    layout: str = ""
+
+    def add_folder(
+        self,
+        blurry: Path,
+        sharp: Path,
+        sequence: str = "",
+        prefixes: tuple[str, str] = ("", ""),
+        spare_sharp: bool = False,
+    ) -> None:
+        """Pairs the images of two folders by their names without suffix.
+
+        Args:
+          blurry, sharp: the folders.
+          sequence: name of the sequence that they are.
+          prefixes: what blurry and sharp names begin with, which does not count.
+          spare_sharp: `sharp` serves other folders too: what is left over there is no mistake.
+        """
+        blurry_files = self._images(blurry, prefixes[0])
+        sharp_files = self._images(sharp, prefixes[1])
+        self.folders.append(blurry)
+        for stem in sorted(blurry_files.keys() & sharp_files.keys()):
+            name = f"{sequence}/{stem}" if sequence else stem
+            self.pairs.append(Pair(blurry_files[stem], sharp_files[stem], name, sequence))
+        common = os.path.commonpath([blurry, sharp])
+        self.problems += _alone(blurry_files, sharp_files, os.path.relpath(sharp, common))
+        if not spare_sharp:
+            self.problems += _alone(sharp_files, blurry_files, os.path.relpath(blurry, common))
+
+    def add_sequences(self, root: Path, request: Request, inner: str = "", skip: Iterable[str] = ()) -> None:
+        """Pairs the two sides, or their folders `inner`, in each folder of `root`, which is a sequence.
+
+        A folder with one side only, or with images outside of both, is a problem.
+
+        Args:
+          root: the folder of the sequences.
+          request: what the sides are called.
+          inner: a folder in each side that holds the images.
+          skip: names of folders that are no sequences, in lower case.
+        """
+        for folder in folders_in(root):
+            if folder.name.lower() in skip:
+                continue
+            if sides := request.sides_in(folder):
+                self.add_folder(sides[0] / inner, sides[1] / inner, folder.name)
+            elif single := request.single_sides_in(folder):
+                self.problems.append(f"{folder}: has {single[0].name}/, but no folder of the other side")
+            elif has_images(folder):
+                self.problems.append(f"{folder}: has images, but not in two folders as the other sequences")
+        if strays := count_images(root):
+            self.notes.append(f"{root}: {strays} images beside the folders are not used")
+
+    def _images(self, folder: Path, prefix: str) -> Mapping[str, Path]:
+        """{name without prefix and suffix: file} of a folder's images."""
+        images: dict[str, Path] = {}
+        others = 0
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.name.startswith("."):
+                continue
+            if path.is_dir():
+                if has_images(path):
+                    self.problems.append(f"{path}: images in a folder inside of {folder.name}/ are not read")
+            elif is_image(path):
+                name = path.stem[len(prefix) :] if path.stem.startswith(prefix) else path.stem
+                if name in images:
+                    self.problems.append(f"{path}: another image there has the same name")
+                images.setdefault(name, path)
+            elif path.suffix.lower() in _OTHER_KINDS:
+                self.problems.append(f"{path}: of a kind that is not read; convert it to PNG")
+            else:
+                others += 1
+        if others:
+            self.notes.append(f"{folder}: {others} file{'s' if others > 1 else ''} that are no images")
+        return images
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder in the order of their names, without hidden ones and `UNPACKED`."""
+    if not folder.is_dir():
+        return []
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and not path.name.startswith(".") and path.name != UNPACKED
+    ]
+
+
+def folders_by_name(folder: Path) -> dict[str, Path]:
+    """{name in lower case: path} of the folders in a folder; a name that is in lower case comes first."""
+    found = {path.name.lower(): path for path in folders_in(folder)}
+    return {**found, **{path.name: path for path in folders_in(folder) if path.name == path.name.lower()}}
+
+
+def child(folder: Path, name: str) -> Path:
+    """The folder `name` in `folder`, in upper or lower case; as it is written here where there is none."""
+    return folders_by_name(folder).get(name.lower(), folder / name)
+
+
+def has_images(folder: Path) -> bool:
+    """Whether an image of any kind lies in a folder or below it."""
+    return any(path.suffix.lower() in (*SUFFIXES, *_OTHER_KINDS) for path in _visible_below(folder))
+
+
+def count_images(folder: Path) -> int:
+    """How many images lie directly in a folder."""
+    return sum(map(is_image, folder.iterdir())) if folder.is_dir() else 0
+
+
+def _visible_below(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if not path.name.startswith("."))
+
+
+def _alone(files: Mapping[str, Path], partners: Mapping[str, Path], folder: str) -> list[str]:
+    return [f"{files[stem]}: has no partner in {folder}/" for stem in sorted(files.keys() - partners.keys())]

@@ -1,0 +1,80 @@
+"""Lists of pairs: text files as people write them.
+
+A line names two files, separated by blanks; a name that holds blanks stands in quotes, or the columns are
+separated by tabs. Lines that are empty or begin with `#` are left out, and so is a byte order mark.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from pathlib import Path
+
+from srn.data.listing import Listing, Pair, Request
+from srn.errors import InputError
+
+_WORD = re.compile(r"""["]([^"]*)["]|[']([^']*)[']|(\S+)""")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as Windows' shell writes
+
+
+def list_datalist(request: Request) -> Listing | None:
+    """Lists what a text file names, as the authors' `datalist_gopro.txt` does: lines `SHARP BLURRY`.
+
+    The paths are relative to the list's folder or, as in the authors' repository, to `training_set/` there.
+    The sequence is the last folder that both paths have in common. None where `data_dir` is no file.
+    """
+    path = request.data_dir
+    if not path.is_file():
+        return None
+    listing, names = Listing(folders=[path], has_splits=False), set()
+    for number, words in read_columns(path):
+        try:
+            pair = _pair_of_line(path.parent, words)
+            if pair.name in names:
+                raise InputError(f"the pair {pair.name} is listed already")
+        except InputError as error:
+            listing.problems.append(f"{path}, line {number}: {error}")
+            continue
+        names.add(pair.name)
+        listing.pairs.append(pair)
+    return listing
+
+
+def read_columns(path: Path) -> list[tuple[int, list[str]]]:
+    """[(number, words)] of a list's lines. Raises `InputError` for a file that is no text."""
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file; `data_dir` takes a folder or a list of pairs") from None
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    return [(number, _split(line)) for number, line in lines if line and not line.startswith("#")]
+
+
+def _split(line: str) -> list[str]:
+    if "\t" in line:
+        return [_unquote(word.strip()) for word in line.split("\t") if word.strip()]
+    return ["".join(groups) for groups in _WORD.findall(line)]
+
+
+def _unquote(word: str) -> str:
+    quoted = len(word) > 1 and word[0] == word[-1] and word[0] in "\"'"
+    return word[1:-1] if quoted else word
+
+
+def _pair_of_line(folder: Path, words: list[str]) -> Pair:
+    if len(words) != 2:
+        what = "no second column" if len(words) < 2 else f"{len(words)} columns"
+        raise InputError(f"has {what}; a line takes a sharp and a blurry file, names with blanks in quotes")
+    words = [word.replace("\\", "/") for word in words]
+    files = []
+    for word in words:
+        found = [path for path in (folder / word, folder / "training_set" / word) if path.is_file()]
+        if not found:
+            raise InputError(f"{word} is not there")
+        files.append(found[0])
+    sharp, blurry = (Path(word).parts[:-1] for word in words)
+    common = [one for one, other in zip(sharp, blurry) if one == other and one not in ("..", "/")]
+    sequence = common[-1] if common else ""
+    stem = Path(words[1]).stem
+    return Pair(files[1], files[0], f"{sequence}/{stem}" if sequence else stem, sequence)

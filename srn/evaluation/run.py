@@ -1,0 +1,242 @@
+"""`evaluate`: restores the images of a data set by one method or several, scores them, writes reports."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Union
+
+import numpy as np
+
+import srn
+from srn import metrics, provenance
+from srn.data.layouts import DATASETS
+from srn.data.listing import DEFAULT_SIDES, Pair
+from srn.data.pairs import require_usable
+from srn.errors import InputError
+from srn.evaluation import methods as of_methods
+from srn.evaluation import outcome
+from srn.evaluation.journal import Journal
+from srn.evaluation.kohler import KOHLER
+from srn.evaluation.methods import IDENTITY, Method, Network, ResultImages
+from srn.evaluation.protocols import PAIRS, Protocol
+from srn.evaluation.realblur import REALBLUR
+from srn.evaluation.scores import Score, Scores
+from srn.evaluation.scoring import score_images
+
+LAYOUTS = (*DATASETS, KOHLER.name)  # that can be scored
+SPLITS = ("test", "train")
+_PROTOCOLS = {protocol.name: protocol for protocol in (PAIRS, REALBLUR, KOHLER)}
+
+PathLike = Union[str, "os.PathLike[str]"]
+Restore = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What `evaluate` returns.
+
+    Attributes:
+      dataset: the layout of the data set.
+      protocol: how it was scored: `columns` says what each number means.
+      images: how many there are to score.
+      by_method: label of each method -> its scores, in the order of the methods. `summary` and `scores` are
+        those of the first, which usually is the only one.
+    """
+
+    dataset: str
+    protocol: Protocol
+    images: int
+    by_method: dict[str, Scores]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The means of the first method: `psnr` (dB), `ssim_matlab`, ..., `images`, `identical`."""
+        return next(iter(self.by_method.values())).summary
+
+    @property
+    def scores(self) -> list[Score]:
+        """The score of each image by the first method."""
+        return next(iter(self.by_method.values())).scores
+
+
+def evaluate(
+    data_dir: PathLike | Sequence[Pair | tuple[PathLike, PathLike]],
+    ckpt: str | Sequence[str] | None = None,
+    *,
+    results_dir: str | Sequence[str] = (),
+    methods: Mapping[str, Restore] | None = None,
+    dataset: str = "auto",
+    split: str = "test",
+    blur_folder: str = DEFAULT_SIDES[0],
+    sharp_folder: str = DEFAULT_SIDES[1],
+    protocol: Protocol | None = None,
+    model: str | None = None,
+    precision: str = "float32",
+    tile: int | None = None,
+    self_ensemble: bool = False,
+    truncate: bool = False,
+    out_dir: PathLike | None = None,
+    verbose: bool = False,
+) -> Results:
+    """Restores and scores every image of a data set; what `evaluate.py` does.
+
+    An image that fails does not stop the others: see `Scores.failures`. Ctrl-C ends the evaluation and
+    returns what is there (`Scores.interrupted`); the same call with the same `out_dir` resumes it.
+
+    Args:
+      data_dir: the folder that holds the data set, a list of pairs as a file, or the pairs themselves:
+        `Pair`s or (blurry file, sharp file).
+      ckpt: weights: what `srn.load_model` takes, or "identity": the blurry input itself. Or several of them;
+        `NAME=CKPT` gives the name that tables call it.
+      results_dir: `[NAME=]FOLDER` of images that another program has restored; or several of them.
+      methods: name -> function from uint8 RGB [H, W, 3] to the same: anything else that restores images.
+      dataset: layout of the data set, one of `LAYOUTS`; "auto": whichever is there.
+      split: "test" or "train", where the data set has splits.
+      blur_folder, sharp_folder: as of `srn.data.pairs.find_pairs`.
+      protocol: how images are compared with the ground truth; None: as the field scores this data set.
+      model, precision, tile, self_ensemble, truncate: of `ckpt`, see `srn.Deblurrer`.
+      out_dir: folder for scores, restored images and reports; with several methods each has a folder of its
+        own in it. None writes nothing.
+      verbose: whether to print tables, and on a terminal a progress bar.
+
+    Returns:
+      The scores of each method.
+
+    Raises `InputError`, before any image is restored, for data, weights or arguments that cannot be used.
+    """
+    ckpts, folders = _as_list(ckpt), _as_list(results_dir)
+    if not (ckpts or folders or methods):
+        raise InputError("nothing to score; give `ckpt` or `results_dir`")
+    evaluation = _describe_evaluation(data_dir, dataset, split, (blur_folder, sharp_folder), protocol)
+    labelled = _label(ckpts, folders, methods or {})
+    out_dirs = _choose_folders(out_dir, labelled)
+    options = {"tile": tile, "self_ensemble": self_ensemble, "truncate": truncate}
+
+    def open_method(label: str, argument: str, source: Any) -> Method:
+        if argument == "results_dir":
+            return ResultImages(source, evaluation.items, label)
+        if argument == "methods":
+            return Network(source, label, out_dirs[label])
+        if source == IDENTITY:
+            return Method(label)
+        return of_methods.load_network(source, label, out_dirs[label], model, precision, **options)
+
+    opened = {label: open_method(label, *source) for label, source in labelled.items()}
+    for folder in {*out_dirs.values(), out_dir} - {None}:
+        outcome.prepare_folder(Path(folder))
+    return _score_all(evaluation, opened, out_dirs, out_dir, verbose)
+
+
+def protocol_of(dataset: str) -> Protocol:
+    """The protocol by which the field scores a data set, one of `LAYOUTS`."""
+    return _PROTOCOLS.get(dataset, PAIRS)
+
+
+def _describe_evaluation(
+    data_dir: PathLike | Sequence,
+    dataset: str,
+    split: str,
+    sides: tuple[str, str],
+    protocol: Protocol | None,
+) -> outcome.Evaluation:
+    for argument, value, choices in (("dataset", dataset, LAYOUTS), ("split", split, SPLITS)):
+        if value not in choices:
+            raise InputError(f"{argument}={value} is none of {', '.join(choices)}")
+    if isinstance(data_dir, (str, os.PathLike)):
+        dataset, items = protocol_of(dataset).find_items(data_dir, dataset, split, *sides)
+    else:
+        dataset, items = "pairs", _as_pairs(data_dir)
+    departures = []
+    if dataset == "gopro" and sides[0] != DEFAULT_SIDES[0]:
+        departures.append(f"the folder {sides[0]}")
+    if dataset == "gopro" and split != "test":
+        departures.append(f"the split {split}")
+    facts = {
+        "data_dir": os.fspath(data_dir) if isinstance(data_dir, (str, os.PathLike)) else None,
+        "split": split,
+        "blur_folder": sides[0],
+        "sharp_folder": sides[1],
+        **provenance.describe_run(),
+    }
+    return outcome.Evaluation(dataset, items, protocol or protocol_of(dataset), departures, facts)
+
+
+def _as_pairs(items: Iterable[Pair | tuple[PathLike, PathLike]]) -> list[Pair]:
+    """`Pair`s as they are; (blurry, sharp) named by the blurry file."""
+    pairs = []
+    for item in items:
+        if not isinstance(item, Pair):
+            blurry, sharp = map(Path, item)
+            item = Pair(blurry, sharp, blurry.stem)
+        pairs.append(item)
+    require_usable(pairs, smallest=metrics.WINDOW_SIZE)
+    return pairs
+
+
+def _as_list(names: str | Sequence[str] | None) -> list[str]:
+    return [] if names is None else [os.fspath(names)] if isinstance(names, (str, os.PathLike)) else [*names]
+
+
+def _label(
+    ckpts: Sequence[str], folders: Sequence[str], functions: Mapping[str, Restore]
+) -> dict[str, tuple[str, Any]]:
+    """(argument, what it names) of each label. Raises `InputError` for labels that clash."""
+    labelled = [(*of_methods.split_name(named), "ckpt") for named in ckpts]
+    labelled += [(*of_methods.split_name(named), "results_dir") for named in folders]
+    labelled += [(label, restore, "methods") for label, restore in functions.items()]
+    of_methods.require_distinct([(label, argument) for label, _, argument in labelled])
+    return {label: (argument, source) for label, source, argument in labelled}
+
+
+def _choose_folders(
+    out_dir: PathLike | None, labelled: Mapping[str, tuple[str, Any]]
+) -> dict[str, Path | None]:
+    """The folder of each method. Raises `InputError` where one of them is of images to score."""
+    if out_dir is None:
+        return dict.fromkeys(labelled)
+    out_dir = Path(out_dir)
+    folders = {label: out_dir if len(labelled) == 1 else out_dir / label for label in labelled}
+    sources = [Path(source).resolve() for argument, source in labelled.values() if argument == "results_dir"]
+    for folder in (path.resolve() for path in folders.values()):
+        for source in sources:
+            # What an earlier evaluation wrote beside its restored images would be replaced.
+            is_inside = folder in source.parents and (len(labelled) > 1 or source.name == "restored")
+            if folder == source or is_inside:
+                raise InputError(f"out_dir={out_dir}: {folder} holds images to score; choose another")
+    return folders
+
+
+def _score_all(
+    evaluation: outcome.Evaluation,
+    opened: Mapping[str, Method],
+    out_dirs: Mapping[str, Path | None],
+    out_dir: PathLike | None,
+    verbose: bool,
+) -> Results:
+    """Scores by one method after the other; what is finished of each is written before the next begins."""
+    say = print if verbose else lambda text: None
+    by_method: dict[str, Scores] = {}
+    for label, method in opened.items():
+        folder = out_dirs[label]
+        journal = _open_journal(folder, evaluation.protocol, method)
+        scores = score_images(evaluation.items, method, evaluation.protocol, journal, progress=verbose)
+        by_method[label] = scores
+        if scores.scores:
+            if folder is not None:
+                outcome.write_reports(evaluation, method, scores, folder)
+            say(outcome.format_outcome(evaluation, method, scores, folder))
+        if scores.interrupted:
+            break
+    if len(opened) > 1 and len(by_method) == len(opened):
+        say("\n" + outcome.compare(evaluation, opened, by_method, None if out_dir is None else Path(out_dir)))
+    return Results(evaluation.dataset, evaluation.protocol, len(evaluation.items), by_method)
+
+
+def _open_journal(folder: Path | None, protocol: Protocol, method: Method) -> Journal | None:
+    """The finished scores; None where nothing is written, or nothing is known of what restores the images."""
+    if folder is None or method.settings is None:
+        return None
+    return Journal(folder, {"version": srn.__version__, **protocol.settings, **method.settings})

@@ -1,0 +1,132 @@
+"""DeepDeblur, the network that the paper measures itself against (its Table 2).
+
+Nah et al., "Deep Multi-scale Convolutional Neural Network for Dynamic Scene Deblurring", CVPR 2017. Coarse to
+fine like SRN-DeblurNet, but each scale has weights of its own, keeps its full size throughout, and hands on
+an image alone:
+
+  I_K = Net_K(B_K)                          the coarsest scale sees its blurry image
+  I_k = Net_k([B_k, up_k(I_{k+1})])         each finer one also features made of the coarser result
+
+Net_k is one convolution, `res_blocks` ResBlocks and one convolution, all of one width, no normalisation; up_k
+is an "upconvolution": a convolution to four times the channels, put side by side. Both of the authors'
+releases (Torch, DeepDeblur_release; PyTorch, DeepDeblur-PyTorch) have it so, and from both comes what a text
+leaves open: 5x5 kernels throughout, up_k included; no ReLU after the first convolution and none after a
+ResBlock's addition; images minus 0.5 inside the network; gradients that go through up_k to coarser scales.
+
+A file of its own, since `srn.network` could carry it only by options that no other model has: an input of
+another width at one scale, upsampling layers that differ from scale to scale, shifted images, no stopped
+gradient. What remains in common is there: `DeblurringNetwork`.
+
+Different from the authors': the smaller images are those of all models here (`srn.pyramid`), so that a
+comparison has one ground truth, where theirs are from a Gaussian pyramid; start values are Xavier.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from srn import layers, pyramid
+from srn.config import ModelConfig
+from srn.network import DeblurringNetwork
+
+MEAN = 0.5  # of the range of images, taken off before the first convolution and put back after the last
+UPSAMPLING_KERNEL_SIZE = 5
+
+
+@layers.register
+class ResidualStack(tf.keras.layers.Layer):
+    """Net_k: a convolution, ResBlocks of one width, a convolution to the image in float32.
+
+    Args:
+      filters: channels of all layers but the last.
+      channels: of the image.
+      kernel_size: of every convolution.
+      res_blocks: how many ResBlocks, each of two convolutions; 19 make 40 convolutions.
+
+    Call: [B, H, W, any] -> [B, H, W, channels].
+    """
+
+    def __init__(self, filters=64, channels=3, kernel_size=5, res_blocks=19, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.channels = filters, channels
+        self.kernel_size, self.num_res_blocks = kernel_size, res_blocks
+        convolution = {"kernel_size": kernel_size, "padding": "same"}
+        self.first = tf.keras.layers.Conv2D(filters, name="first", dtype=self.dtype_policy, **convolution)
+        self.res_blocks = [
+            layers.ResBlock(filters, kernel_size, name=f"res{number + 1}", dtype=self.dtype_policy)
+            for number in range(res_blocks)
+        ]
+        # float32 for the same reason as in `srn.layers.OutBlock`.
+        self.last = tf.keras.layers.Conv2D(channels, name="last", dtype="float32", **convolution)
+
+    def call(self, inputs):
+        features = self.first(inputs)
+        for block in self.res_blocks:
+            features = block(features)
+        return self.last(features)
+
+    def convolutions(self):
+        """Yields (name, layer): `first`, `res1/conv1`, `res1/conv2`, ..., `last`."""
+        yield self.first.name, self.first
+        yield from layers.convolutions_of_res_blocks(self.res_blocks)
+        yield self.last.name, self.last
+
+    def get_config(self):
+        """All arguments of `__init__`."""
+        mine = {
+            "filters": self.filters,
+            "channels": self.channels,
+            "kernel_size": self.kernel_size,
+            "res_blocks": self.num_res_blocks,
+        }
+        return {**super().get_config(), **mine}
+
+
+@layers.register
+class MultiScaleNetwork(DeblurringNetwork):
+    """The whole of DeepDeblur for a configuration of the layout "multi_scale"; see `DeblurringNetwork`."""
+
+    def __init__(self, config: ModelConfig | dict, **kwargs):
+        super().__init__(config, **kwargs)
+        config = self.config
+        self.scale_networks = [
+            ResidualStack(
+                config.width,
+                config.channels,
+                config.kernel_size,
+                config.res_blocks,
+                name=f"scale{scale + 1}",
+                dtype=self.dtype_policy,
+            )
+            for scale in range(config.num_scales)
+        ]
+        self.upsampling = [
+            layers.SubpixelUpsampling(
+                config.channels, UPSAMPLING_KERNEL_SIZE, name=f"upsampling{scale + 1}", dtype="float32"
+            )
+            for scale in range(config.num_scales - 1)
+        ]
+
+    @tf.function(reduce_retracing=True)
+    @tf.autograph.experimental.do_not_convert
+    def restore_scales(self, blurry) -> list:
+        """From the coarsest scale to the finest, each with features of the image of the one before."""
+        size = pyramid.spatial_size(blurry)
+        padded = pyramid.pad_to_multiple(tf.cast(blurry, tf.float32), self.config.size_multiple)
+        blurry_pyramid = pyramid.build_pyramid(padded, self.config.num_scales, self.config.resize_grid)
+        restored, outputs = None, []
+        for scale in reversed(range(self.config.num_scales)):
+            inputs = blurry_pyramid[scale] - MEAN
+            if restored is not None:
+                inputs = tf.concat([inputs, self.upsampling[scale](restored)], axis=-1)
+            restored = self.scale_networks[scale](inputs)
+            outputs.append(pyramid.crop_to(restored + MEAN, pyramid.size_at_scale(size, scale)))
+        return outputs[::-1]
+
+    def convolutions(self):
+        """Yields (name, Keras layer): `scale1/first`, ... (the finest), then `upsampling1/conv`, ..."""
+        for network in self.scale_networks:
+            for name, convolution in network.convolutions():
+                yield f"{network.name}/{name}", convolution
+        for upsampling in self.upsampling:
+            yield f"{upsampling.name}/{upsampling.convolution.name}", upsampling.convolution

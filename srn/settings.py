@@ -1,0 +1,177 @@
+"""Settings: frozen dataclasses whose fields are a command's flags, and lines of a flagfile.
+
+A field made by `setting` carries its help text and what is allowed. From this one table come the checks, the
+flags, and the flagfile that repeats a call; so a field and its flag cannot drift apart. TensorFlow is not
+needed for any of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+import os
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from absl import flags
+
+from srn import command
+from srn.errors import InputError
+
+# The flags that a settings class becomes belong to the command that defines them.
+flags.disclaim_key_flags()
+
+Settings = TypeVar("Settings")
+
+
+def setting(
+    default: Any,
+    help_text: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: Sequence[str] | None = None,
+) -> Any:
+    """A field of a settings class, annotated as `str`, `int`, `float` or `bool`, with or without `| None`.
+
+    The module of the class says `from __future__ import annotations`: annotations are read as text.
+
+    Args:
+      default: its value where none is given.
+      help_text: what it means, in which unit, what 0 or None do.
+      minimum, maximum: bounds of a number, both allowed.
+      choices: the allowed words.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={"help": help_text, "minimum": minimum, "maximum": maximum, "choices": choices},
+    )
+
+
+def check(settings: Any) -> None:
+    """Checks each field of a settings object against its type, bounds and choices.
+
+    Raises `InputError` with a line for each field that holds something else.
+    """
+    problems = []
+    for field in dataclasses.fields(settings):
+        value, allowed = getattr(settings, field.name), _allowed(field)
+        if not _is_allowed(field, value):
+            problems.append(f"{field.name}={value!r} is not possible; give {allowed}")
+    if problems:
+        raise InputError("\n".join(problems))
+
+
+def _kind(field) -> tuple[str, bool]:
+    """The type of a field by its annotation, and whether None is one of its values."""
+    kind = field.type.removesuffix(" | None")
+    return kind, kind != field.type
+
+
+def _is_allowed(field, value) -> bool:
+    kind, optional = _kind(field)
+    if value is None:
+        return optional
+    if kind == "bool":
+        return isinstance(value, bool)
+    if kind == "str":
+        choices = field.metadata["choices"]
+        return isinstance(value, str) and value != "" and (choices is None or value in choices)
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral if kind == "int" else numbers.Real):
+        return False
+    minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
+    return (
+        math.isfinite(value)
+        and (minimum is None or value >= minimum)
+        and (maximum is None or value <= maximum)
+    )
+
+
+def _allowed(field) -> str:
+    """`a whole number of at least 1`, `one of xavier, identity`, ..."""
+    kind, optional = _kind(field)
+    words = {"bool": "True or False", "str": "some text", "int": "a whole number", "float": "a number"}[kind]
+    minimum, maximum, choices = (field.metadata[name] for name in ("minimum", "maximum", "choices"))
+    if choices is not None:
+        words = f"one of {', '.join(choices)}"
+    if minimum is not None:
+        words += f" of at least {minimum}" if maximum is None else f" from {minimum} to {maximum}"
+    return words + (" or None" if optional else "")
+
+
+# Flags
+
+
+def define_flags(settings_class: type, registry: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines a flag for each field of `settings_class`, with its name, default and help text."""
+    for field in dataclasses.fields(settings_class):
+        kind, _ = _kind(field)
+        text, bounds = field.metadata["help"], {}
+        if kind in ("int", "float"):
+            bounds = {"lower_bound": field.metadata["minimum"], "upper_bound": field.metadata["maximum"]}
+        if field.metadata["choices"] is not None:
+            flags.DEFINE_enum(field.name, field.default, list(field.metadata["choices"]), text, registry)
+            continue
+        define = {
+            "str": flags.DEFINE_string,
+            "int": flags.DEFINE_integer,
+            "float": flags.DEFINE_float,
+            "bool": flags.DEFINE_boolean,
+        }[kind]
+        define(field.name, field.default, text, flag_values=registry, **bounds)
+
+
+def from_flags(
+    settings_class: type[Settings], registry: flags.FlagValues = flags.FLAGS, **changes: Any
+) -> Settings:
+    """The settings that parsed flags hold, with some fields changed. Raises `InputError` as `check` does."""
+    names = [field.name for field in dataclasses.fields(settings_class)]
+    return settings_class(**{**{name: registry[name].value for name in names}, **changes})
+
+
+def from_flagfile(
+    settings_class: type[Settings], path: str | os.PathLike[str], ignored: Sequence[str] = (), **changes: Any
+) -> Settings:
+    """Reads settings from a flagfile: `--name=value` a line, `#` before a comment.
+
+    Args:
+      settings_class: what to make.
+      path: the flagfile.
+      ignored: flags of the command that are no fields, and may stand in the file.
+      **changes: fields that are not to be as in the file.
+
+    Raises `InputError` naming the file for one that cannot be read, or holds anything else.
+    """
+    registry = flags.FlagValues()
+    define_flags(settings_class, registry)
+    for name in ignored:
+        flags.DEFINE_string(name, None, "", registry)
+    words = command.expand_flagfiles([f"--flagfile={os.fspath(path)}"])
+    try:
+        others = registry(["", *words])[1:]
+    except flags.Error as error:
+        raise InputError(f"{path}: not a flagfile of this command ({error})") from error
+    if others:
+        raise InputError(f"{path}: what is {others[0]!r}? each line is --name=value")
+    return from_flags(settings_class, registry, **changes)
+
+
+def to_flagfile(settings: Any, **others: str) -> str:
+    """The lines of a flagfile that `from_flagfile` takes back: every field that is not None.
+
+    Args:
+      settings: an object of a settings class.
+      **others: flags of the command that are no fields, and their values.
+    """
+    registry = flags.FlagValues()
+    define_flags(type(settings), registry)
+    for name in others:
+        flags.DEFINE_string(name, None, "", registry)
+    values = {
+        **{field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)},
+        **others,
+    }
+    for name, value in values.items():
+        registry[name].value = value
+    return "".join(f"{registry[name].serialize()}\n" for name, value in values.items() if value is not None)

@@ -1,0 +1,203 @@
+"""`TrainingConfig`: one frozen description of a training run, equal to a flagfile and back.
+
+This module knows nothing of TensorFlow, so that a command can check its flags at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from typing import Any
+
+from srn import settings
+from srn.config import ModelConfig
+from srn.data.mixture import KINDS, Part, parse_mix
+from srn.errors import InputError
+from srn.settings import setting
+from srn.synthesis.settings import SYNTHESES
+from srn.training.losses import LOSSES
+from srn.training.optimizers import OPTIMIZERS, SCHEDULES
+from srn.zoo import MODELS, PRECISIONS, get_config, name_of
+
+STARTS = ("xavier", "identity")
+FINISHED = "max_steps"  # why a run ended that was not interrupted
+MODEL_DIR = "model_dir"  # where the run lies: a flag of the command, and a line of the run's flagfile
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """What a training run is made of; the defaults are the paper's. Each field says what it means.
+
+    Data are named by `data_dir`, or by `mix`. `model` may be given as a `srn.ModelConfig`, paths as
+    `pathlib.Path`s; both are kept as text. `srn.train` takes it, `python train.py` has a flag for each field,
+    and the folder of a run keeps it as `flags.cfg`.
+
+    Raises `InputError` with a line for each field that cannot be as it is.
+    """
+
+    model: str = setting(
+        "srn",
+        f"The network, one of {', '.join(MODELS)}; `srn` is the paper's. Others: as JSON.",
+    )
+    start: str = setting(
+        "xavier", "Initial weights: the paper's, or some that give the blurry image back.", choices=STARTS
+    )
+    init_from: str | None = setting(None, "Weights to begin with, as --ckpt of evaluate.py.")
+    grow_from: str | None = setting(
+        None, "Weights of a smaller network (kernels, ResBlocks) to begin with; not in the paper."
+    )
+    precision: str = setting("float32", "Precision of the convolutions.", choices=tuple(PRECISIONS))
+
+    data_dir: str | None = setting(None, "Folder that holds the data set, or a list of pairs.")
+    dataset: str = setting("auto", "Layout of the data set; see data/README.md.", choices=KINDS)
+    blur_folder: str = setting(
+        "blur",
+        "Folder of blurry images. GOPRO: `blur` (the paper's), `blur_gamma`. REDS: `blur`, `blur_jpeg`, ...",
+    )
+    sharp_folder: str = setting("sharp", "Folder of the sharp images, if of another name.")
+    mix: str | None = setting(None, "Instead of --data_dir: KIND:DIR:WEIGHT,... for several data sets.")
+    cache_dir: str | None = setting(None, "Prepared cache of the pairs; see data/prepare.py.")
+    synthesis: str = setting(
+        "handheld", "Blur that is made of photographs; see docs/making_blur.md.", choices=tuple(SYNTHESES)
+    )
+    downscale: int = setting(1, "Integer factor by which all images but pools are downscaled.", minimum=1)
+    crop_size: int = setting(256, "Side of the square crops, in pixels.", minimum=1)
+    batch_size: int = setting(16, "Crops in a step.", minimum=1)
+    augment: bool = setting(False, "Whether crops are mirrored and rotated at random; not in the paper.")
+    seed: int = setting(0, "Seed of initial weights, order and crops.", minimum=0, maximum=2**31 - 1)
+
+    loss: str = setting(
+        "mse", "Loss; `mse` is Eq. 3 of the paper. Others: docs/training_log.md.", choices=tuple(LOSSES)
+    )
+    optimizer: str = setting(
+        "adam",
+        "Optimizer; `adam` is the paper's. `muon` needs a rate of 0.01 or so.",
+        choices=tuple(OPTIMIZERS),
+    )
+    schedule: str = setting(
+        "polynomial",
+        "Schedule of the learning rate; `polynomial` is the paper's, `trapezoid` stays constant, then falls.",
+        choices=tuple(SCHEDULES),
+    )
+    learning_rate: float = setting(1e-4, "Initial learning rate.", minimum=0.0)
+    end_learning_rate: float = setting(1e-6, "Learning rate at the end of the decay.", minimum=0.0)
+    decay_power: float = setting(0.3, "Power of the polynomial decay.", minimum=0.0)
+    decay_steps: int | None = setting(
+        None, "Steps of the decay. Default: --epochs times the steps of an epoch.", minimum=1
+    )
+    epochs: int = setting(2000, "Passes over the data (items // batch size steps each).", minimum=1)
+    max_steps: int | None = setting(None, "Step at which the run ends. Default: with the decay.", minimum=1)
+    fall_steps: int = setting(
+        0,
+        "Steps before --max_steps in which the rate of `trapezoid` falls in a line; 0: no fall, for a "
+        "run that is to be prolonged.",
+        minimum=0,
+    )
+    warmup_steps: int = setting(
+        0, "Steps in which the learning rate rises from 0; not in the paper.", minimum=0
+    )
+    clip_norm: float = setting(
+        3.0, "Max. global norm of the gradients of the recurrent cell alone; 0: no clip.", minimum=0.0
+    )
+    clip_all: bool = setting(
+        False, "Whether --clip_norm is that of all gradients, not of the recurrent cell's alone."
+    )
+    ema_decay: float = setting(
+        0.0,
+        "Decay of the exponential moving average of the weights, which other commands then use; 0: off, "
+        "as in the paper.",
+        minimum=0.0,
+        maximum=1.0,
+    )
+
+    save_every: int = setting(1000, "Steps between checkpoints.", minimum=1)
+    keep: int = setting(5, "Number of newest checkpoints to keep.", minimum=1)
+    log_every: int = setting(20, "Steps between scalars for TensorBoard.", minimum=1)
+    pictures_every: int = setting(500, "Steps between pictures for TensorBoard.", minimum=1)
+    jit_compile: bool = setting(False, "Whether XLA compiles the training step: for accelerators.")
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, os.PathLike):
+                object.__setattr__(self, field.name, os.fspath(value))
+        if isinstance(self.model, ModelConfig):
+            object.__setattr__(self, "model", name_of(self.model) or _to_json(self.model))
+        settings.check(self)
+        _check_combinations(self)
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """The network that `model` names."""
+        return _from_json(self.model) if self.model.startswith("{") else get_config(self.model)
+
+    @property
+    def model_name(self) -> str:
+        """The name of the network, "custom" where it has none."""
+        return name_of(self.model_config) or "custom"
+
+    @property
+    def parts(self) -> list[Part]:
+        """The data sets that crops are drawn from: those of `mix`, or the one in `data_dir`."""
+        if self.mix is not None:
+            return parse_mix(self.mix)
+        assert self.data_dir is not None  # as checked
+        return [Part(self.dataset, self.data_dir)]
+
+    def decay_steps_for(self, num_items: int) -> int:
+        """Steps of the decay, for data of `num_items` pairs, photographs and windows of frames."""
+        return self.decay_steps or self.epochs * max(num_items // self.batch_size, 1)
+
+    def replace(self, **changes: Any) -> TrainingConfig:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def to_flagfile(self, **others: str) -> str:
+        """The lines of a flagfile for train.py; `others` are lines for flags that are no fields."""
+        return settings.to_flagfile(self, **others)
+
+    @classmethod
+    def from_flagfile(cls, path: str | os.PathLike[str], **changes: Any) -> TrainingConfig:
+        """Reads a flagfile of train.py, such as `flags.cfg` in the folder of a run.
+
+        Args:
+          path: the flagfile. Its `--model_dir` is passed over: it is an argument of `srn.train`.
+          **changes: fields that are not to be as in the file.
+
+        Raises `InputError` that names the file or the field that cannot be used.
+        """
+        return settings.from_flagfile(cls, path, ignored=[MODEL_DIR], **changes)
+
+
+def _check_combinations(config: TrainingConfig) -> None:
+    if config.data_dir is not None and config.mix is not None:
+        raise InputError("`data_dir` and `mix`: give one of them")
+    if config.data_dir is None and config.mix is None:
+        raise InputError(
+            "`data_dir` is needed: the folder that holds the data set; or `mix`, which names several"
+        )
+    if config.init_from is not None and config.grow_from is not None:
+        raise InputError("`init_from` and `grow_from`: give one of them")
+    assert config.parts  # each is checked
+    multiple = config.model_config.size_multiple
+    if config.crop_size % multiple:
+        below = config.crop_size // multiple * multiple
+        nearest = " and ".join(str(size) for size in (below, below + multiple) if size)
+        raise InputError(
+            f"crop_size={config.crop_size} is no multiple of {multiple}, which {config.model_name} needs; "
+            f"nearest: {nearest}"
+        )
+
+
+def _to_json(model: ModelConfig) -> str:
+    """The fields in which a network differs from the paper's."""
+    paper = ModelConfig().to_dict()
+    return json.dumps({name: value for name, value in model.to_dict().items() if value != paper[name]})
+
+
+def _from_json(text: str) -> ModelConfig:
+    try:
+        return ModelConfig.from_dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"model={text}: no description of a network ({error})") from error

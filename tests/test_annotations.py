@@ -1,0 +1,40 @@
+"""A public function of `srn` says in its first line what it takes and what it gives."""
+
+import ast
+from pathlib import Path
+
+import srn
+
+PACKAGE = Path(srn.__file__).parent
+
+
+def public_functions(body):
+    """The functions of a module and the methods of its public classes that other modules may call."""
+    for node in body:
+        if getattr(node, "name", "_").startswith("_"):
+            continue
+        if isinstance(node, ast.ClassDef):
+            yield from public_functions(node.body)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+def missing_annotations(function):
+    given = function.args
+    arguments = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+    for argument in filter(None, arguments):
+        if argument.annotation is None and argument.arg not in ("self", "cls"):
+            yield argument.arg
+    if function.returns is None:
+        yield "its result"
+
+
+def test_public_functions_are_annotated_in_full():
+    bare = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for function in public_functions(ast.parse(path.read_text()).body):
+            missing = list(missing_annotations(function))
+            if missing:
+                bare.append(f"{path.relative_to(PACKAGE)}: {function.name}: {', '.join(missing)}")
+
+    assert not bare, "\n".join(bare)

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from srn.training.adversarial import Adversary, build_critic
+from srn.training.optimizers import make_optimizer
+
+
+def images(seed, size=32, count=2):
+    return tf.constant(np.random.default_rng(seed).random((count, size, size, 3), np.float32))
+
+
+@pytest.fixture
+def adversary():
+    tf.keras.utils.set_random_seed(0)
+    return Adversary(build_critic(features=4), make_optimizer(1e-2), weight=0.5)
+
+
+def test_the_critic_is_that_of_the_authors_code():
+    widths = [3, 32, 32, 64, 64, 128, 128, 256, 256, 512]
+    expected = sum(25 * before * after for before, after in zip(widths, widths[1:]))
+    expected += 16 * 512 * 512 + 512 + 1  # 4x4, and the last with its bias
+
+    critic = build_critic()
+
+    assert critic.count_params() == expected
+    assert critic.compute_output_shape([7, 256, 256, 3]) == (7, 1, 1, 1)
+
+
+@pytest.mark.parametrize("size, numbers", [(16, 1), (64, 1), (256, 1), (272, 2)])
+def test_every_256_pixels_get_a_number(size, numbers):
+    critic = build_critic(features=2)
+
+    assert critic(images(0, size, count=1)).shape == (1, numbers, numbers, 1)
+
+
+def test_a_critic_that_guesses_has_the_loss_of_two_coins(adversary):
+    for variable in adversary.critic.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+
+    assert float(adversary.term(images(0))) == pytest.approx(0.5)  # the weight times 1
+    assert float(adversary.learn(images(0), images(1))) == pytest.approx(2.0)
+
+
+def test_terms_by_hand(adversary):
+    logit = float(adversary.critic(images(0, count=1))[0, 0, 0, 0])
+    other = float(adversary.critic(images(1, count=1))[0, 0, 0, 0])
+
+    term = 0.5 * np.log2(1 + np.exp(-logit))
+    learned = np.log2(1 + np.exp(logit)) + np.log2(1 + np.exp(-other))
+
+    assert float(adversary.term(images(0, count=1))) == pytest.approx(term, rel=1e-4)
+    assert float(adversary.learn(images(0, count=1), images(1, count=1))) == pytest.approx(learned, rel=1e-4)
+
+
+def test_the_critic_learns_to_tell_them_apart(adversary):
+    restored, sharp = tf.zeros([2, 32, 32, 3]), images(1)
+
+    losses = [float(adversary.learn(restored, sharp)) for _ in range(12)]
+
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_network_is_pulled_towards_what_is_taken_for_sharp(adversary):
+    restored = tf.Variable(images(0))
+
+    with tf.GradientTape() as tape:
+        term = adversary.term(restored)
+    gradient = tape.gradient(term, restored)
+
+    assert np.abs(gradient).max() > 0
+    restored.assign_sub(0.1 * gradient / tf.norm(gradient))
+    assert float(adversary.term(restored)) < float(term)
