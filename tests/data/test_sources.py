@@ -6,7 +6,7 @@ import tensorflow as tf
 from srn.data.mixture import Part, open_sources
 from srn.data.pairs import find_pairs
 from srn.data.sources import FrameSource, PairSource, PhotoSource, reduce_images, reduce_picture
-from srn.synthesis.shake import GOPRO
+from srn.synthesis.settings import GOPRO
 
 
 def texture(height, width, seed=0):

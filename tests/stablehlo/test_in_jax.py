@@ -139,7 +139,7 @@ np.testing.assert_allclose(sampler._softened(jnp.asarray(patch), jnp.float32(0),
 
 
 def test_the_named_settings_are_those_of_the_project(python_in_jax):
-    from srn.synthesis.shake import SYNTHESES
+    from srn.synthesis.settings import SYNTHESES
 
     text = python_in_jax("""
 import json

@@ -36,7 +36,7 @@ WHITE = 0.9  # mean of a pixel's channels from which on it may be saturated
 
 @dataclasses.dataclass(frozen=True)
 class SamplerSettings:
-    """What is drawn. The names are those of `srn.synthesis.shake.ShakeSettings` where that has them.
+    """What is drawn. The names are those of `srn.synthesis.settings.ShakeSettings` where that has them.
 
     Attributes:
       shares: of photos, frames and pairs; they need not sum to 1. A kind that the archive lacks is left out.
