@@ -70,6 +70,14 @@ class TrainingConfig:
     loss: str = setting(
         "mse", "Loss; `mse` is Eq. 3 of the paper. Others: docs/training_log.md.", choices=tuple(LOSSES)
     )
+    tv_weight: float = setting(
+        0.0, "Weight of the total variation beside the loss; Sec. 3.3 tried it.", minimum=0.0
+    )
+    adversarial_weight: float = setting(
+        0.0,
+        "Weight of the adversarial loss, with the critic of Nah et al., who take 1e-4; Sec. 3.3 tried it.",
+        minimum=0.0,
+    )
     optimizer: str = setting(
         "adam",
         "Optimizer; `adam` is the paper's. `muon` needs a rate of 0.01 or so.",

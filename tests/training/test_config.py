@@ -34,6 +34,8 @@ OTHER = {
     "augment": True,
     "seed": 7,
     "loss": "charbonnier",
+    "tv_weight": 0.01,
+    "adversarial_weight": 1e-4,
     "optimizer": "muon",
     "schedule": "trapezoid",
     "learning_rate": 3e-3,
