@@ -46,20 +46,36 @@ def stream_crops(
     Returns:
       A dataset of (blurry, sharp), each float32 [batch_size, crop_size, crop_size, channels] in [0, 1].
     """
+    crops = stream_bytes(sources, crop_size, seed, first_sample, augment, weights, parallelism)
+
+    def to_floats(batch):
+        return tuple(_to_unit_range(side, channels) for side in tf.unstack(batch, axis=1))
+
+    return crops.batch(batch_size, drop_remainder=True).map(to_floats).prefetch(tf.data.AUTOTUNE)
+
+
+def stream_bytes(
+    sources: list,
+    crop_size: int,
+    seed: int = 0,
+    first_sample: int = 0,
+    augment: bool = False,
+    weights: list[float] | None = None,
+    parallelism: int = tf.data.AUTOTUNE,
+) -> tf.data.Dataset:
+    """The crops of `stream_crops`, from number `first_sample` on, one by one.
+
+    Returns a dataset of uint8 [2, crop_size, crop_size, 3], blurry and sharp.
+    """
     counts = pattern_counts(weights or [1.0] * len(sources))
     begun = _samples_before(counts, seed, first_sample)
     streams = [
         _stream_source(source, crop_size, _seed_of_source(seed, number), begun[number], augment, parallelism)
         for number, source in enumerate(sources)
     ]
-    crops = streams[0]
-    if len(streams) > 1:
-        crops = tf.data.Dataset.choose_from_datasets(streams, _choices(counts, seed, first_sample))
-
-    def to_floats(batch):
-        return tuple(_to_unit_range(side, channels) for side in tf.unstack(batch, axis=1))
-
-    return crops.batch(batch_size, drop_remainder=True).map(to_floats).prefetch(tf.data.AUTOTUNE)
+    if len(streams) == 1:
+        return streams[0]
+    return tf.data.Dataset.choose_from_datasets(streams, _choices(counts, seed, first_sample))
 
 
 def sample_order(num_parts: int, seed: int, first_sample: int = 0) -> tf.data.Dataset:

@@ -16,6 +16,7 @@ from srn.data.layouts import DATASETS
 from srn.data.mixture import KINDS, Part, parse_mix
 from srn.errors import InputError
 from srn.settings import setting
+from srn.synthesis.settings import SYNTHESES
 from srn.training.losses import LOSSES
 from srn.training.optimizers import OPTIMIZERS, SCHEDULES
 from srn.zoo import MODELS, PRECISIONS, get_config, name_of
@@ -59,12 +60,18 @@ class TrainingConfig:
     sharp_folder: str = setting("sharp", "Folder of the sharp images, if of another name.")
     mix: str | None = setting(None, "Instead of --data_dir: KIND:DIR:WEIGHT,... for several data sets.")
     cache_dir: str | None = setting(None, "Prepared cache of the pairs; see data/prepare.py.")
+    synthesis: str = setting(
+        "handheld", "Blur that is made of photographs; see docs/making_blur.md.", choices=tuple(SYNTHESES)
+    )
+    downscale: int = setting(1, "Integer factor by which all images but pools are downscaled.", minimum=1)
     crop_size: int = setting(256, "Side of the square crops, in pixels.", minimum=1)
     batch_size: int = setting(16, "Crops in a step.", minimum=1)
     augment: bool = setting(False, "Whether crops are mirrored and rotated at random; not in the paper.")
     seed: int = setting(0, "Seed of initial weights, order and crops.", minimum=0, maximum=2**31 - 1)
 
-    loss: str = setting("mse", "Loss; `mse` is Eq. 3 of the paper.", choices=tuple(LOSSES))
+    loss: str = setting(
+        "mse", "Loss; `mse` is Eq. 3 of the paper. Others: docs/training_log.md.", choices=tuple(LOSSES)
+    )
     tv_weight: float = setting(
         0.0, "Weight of the total variation beside the loss; Sec. 3.3 tried it.", minimum=0.0
     )
@@ -73,9 +80,15 @@ class TrainingConfig:
         "Weight of the adversarial loss, with the critic of Nah et al., who take 1e-4; Sec. 3.3 tried it.",
         minimum=0.0,
     )
-    optimizer: str = setting("adam", "Optimizer; `adam` is the paper's.", choices=tuple(OPTIMIZERS))
+    optimizer: str = setting(
+        "adam",
+        "Optimizer; `adam` is the paper's. `muon` needs a rate of 0.01 or so.",
+        choices=tuple(OPTIMIZERS),
+    )
     schedule: str = setting(
-        "polynomial", "Schedule of the learning rate; `polynomial` is the paper's.", choices=tuple(SCHEDULES)
+        "polynomial",
+        "Schedule of the learning rate; `polynomial` is the paper's, `trapezoid` stays constant, then falls.",
+        choices=tuple(SCHEDULES),
     )
     learning_rate: float = setting(1e-4, "Initial learning rate.", minimum=0.0)
     end_learning_rate: float = setting(1e-6, "Learning rate at the end of the decay.", minimum=0.0)
@@ -85,13 +98,21 @@ class TrainingConfig:
     )
     epochs: int = setting(2000, "Passes over the data (items // batch size steps each).", minimum=1)
     max_steps: int | None = setting(None, "Step at which the run ends. Default: with the decay.", minimum=1)
+    fall_steps: int = setting(
+        0,
+        "Steps before --max_steps in which the rate of `trapezoid` falls in a line; 0: no fall, for a "
+        "run that is to be prolonged.",
+        minimum=0,
+    )
     warmup_steps: int = setting(
         0, "Steps in which the learning rate rises from 0; not in the paper.", minimum=0
     )
     clip_norm: float = setting(
         3.0, "Max. global norm of the gradients of the recurrent cell alone; 0: no clip.", minimum=0.0
     )
-    clip_all: bool = setting(False, "Whether all gradients are clipped together; not in the paper.")
+    clip_all: bool = setting(
+        False, "Whether --clip_norm is that of all gradients, not of the recurrent cell's alone."
+    )
     accumulate: int = setting(
         1, "Parts in which a batch is computed one after the other, for want of memory.", minimum=1
     )

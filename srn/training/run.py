@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from srn.data.mixture import SYNTHETIC, open_sources
+from srn.data.mixture import UNITS, open_sources
 from srn.data.pairs import Pair, find_pairs
 from srn.errors import WorkError, first_line
+from srn.synthesis.settings import SYNTHESES
 from srn.training import folder
 from srn.training.config import FINISHED, TrainingConfig
 from srn.training.optimizers import OPTIMIZERS, adam, make_schedule
@@ -60,7 +61,13 @@ def train(
     """
     begun, path = time.monotonic(), Path(model_dir)
     sources = open_sources(
-        config.parts, config.crop_size, config.blur_folder, config.cache_dir, config.sharp_folder
+        config.parts,
+        config.crop_size,
+        config.blur_folder,
+        config.cache_dir,
+        config.sharp_folder,
+        SYNTHESES[config.synthesis],
+        config.downscale,
     )
     validation_pairs = _find_validation_pairs(config)
     with folder.locked(path):
@@ -83,7 +90,7 @@ def train(
 
 def _describe(parts, sources) -> str:
     """`30 pairs`, or `30 pairs and 208 photos`."""
-    units = [part.kind if part.kind in SYNTHETIC else "pairs" for part in parts]
+    units = [UNITS.get(part.kind, "pairs") for part in parts]
     return " and ".join(f"{len(source)} {unit}" for source, unit in zip(sources, units))
 
 

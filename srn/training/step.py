@@ -62,7 +62,7 @@ def make_training_step(
       average: of the model's trainable variables, to be kept by the step; None for none.
       loss: of (outputs, sharp, config), as `srn.training.losses.multi_scale_loss`, Eq. 3.
       adversary: a critic that adds a term to the loss, and learns with each step; None for none.
-      clip_all: whether all gradients are clipped together, to a global norm of `clip_norm`; not in the paper.
+      clip_all: whether `clip_norm` is that of all gradients together, not of the cells' alone.
       accumulate: parts of equal size in which the batch is computed one after the other, for want of memory;
         their mean gradient is that of the batch.
       report_norms: whether the norms of all gradients before and after the clip are among the results.
@@ -70,8 +70,8 @@ def make_training_step(
         scope. Gradients are averaged before the clip, so that the update is that of the whole batch.
 
     The step's images are [B, H, W, C] in [0, 1]. It returns `loss`, `psnr` of the finest scale in dB (of the
-    clipped float images, over the batch), `recurrent_gradient_norm` before the clip (0 where there is none),
-    and with an adversary the `critic_loss`.
+    clipped float images, over the batch), the norm before the clip (`recurrent_gradient_norm`, or
+    `gradient_norm` with `clip_all`; 0 where nothing is clipped), and with an adversary the `critic_loss`.
     """
     variables = model.trainable_variables
     optimizer.build(variables)
@@ -107,7 +107,11 @@ def make_training_step(
         optimizer.apply_gradients(zip(gradients, variables), **by_itself)
         if average is not None:
             average.update(variables, optimizer.iterations)
-        results = {"loss": value, "psnr": to_decibels(error), "recurrent_gradient_norm": norm}
+        results = {
+            "loss": value,
+            "psnr": to_decibels(error),
+            "gradient_norm" if clip_all else "recurrent_gradient_norm": norm,
+        }
         if report_norms:
             cell = model.recurrent_variables
             results.update(norms_of_parts(unclipped, variables, cell))

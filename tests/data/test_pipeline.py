@@ -126,7 +126,7 @@ def test_one_channel_is_luma(pairs_dir):
 
 
 @pytest.mark.parametrize(
-    "shares, counts",
+    "weights, counts",
     [
         ([1.0], [100]),
         ([0.5, 0.3, 0.2], [50, 30, 20]),
@@ -135,8 +135,8 @@ def test_one_channel_is_luma(pairs_dir):
         ([2, 6], [25, 75]),
     ],
 )
-def test_a_pattern_is_as_near_to_the_shares_as_can_be(shares, counts):
-    assert pattern_counts(shares) == counts
+def test_a_pattern_is_as_near_to_the_weights_as_can_be(weights, counts):
+    assert pattern_counts(weights) == counts
 
 
 class Numbered:
@@ -163,7 +163,7 @@ def marks(count, **options):
     return np.rint(np.concatenate(batches)[:, 0, 0] * 255).astype(int)
 
 
-def test_a_mixture_has_its_shares_and_every_source_its_own_order():
+def test_a_mixture_has_its_weights_and_every_source_its_own_order():
     seen = marks(2 * PATTERN // 10)
 
     for start in (0, PATTERN):

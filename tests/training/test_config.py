@@ -27,21 +27,24 @@ OTHER = {
     "sharp_folder": "truth",
     "mix": "gopro:a:0.5,photos:b:1",
     "cache_dir": "cache",
+    "synthesis": "gopro",
+    "downscale": 2,
     "crop_size": 64,
     "batch_size": 3,
     "augment": True,
     "seed": 7,
-    "loss": "mse",
+    "loss": "charbonnier",
     "tv_weight": 0.01,
     "adversarial_weight": 1e-4,
-    "optimizer": "adam",
-    "schedule": "polynomial",
+    "optimizer": "muon",
+    "schedule": "trapezoid",
     "learning_rate": 3e-3,
     "end_learning_rate": 2e-7,
     "decay_power": 1.5,
     "decay_steps": 11,
     "epochs": 12,
     "max_steps": 13,
+    "fall_steps": 5,
     "warmup_steps": 14,
     "clip_norm": 0.25,
     "clip_all": True,
@@ -75,6 +78,8 @@ def test_the_defaults_are_the_papers():
     assert (paper.clip_norm, paper.epochs, paper.start, paper.loss) == (3.0, 2000, "xavier", "mse")
     assert paper.decay_steps_for(2103) == 262_000
     assert (paper.warmup_steps, paper.ema_decay) == (0, 0)
+    assert (paper.optimizer, paper.schedule, paper.clip_all) == ("adam", "polynomial", False)
+    assert (paper.synthesis, paper.downscale) == ("handheld", 1)
 
 
 def test_an_epoch_has_at_least_one_step():
