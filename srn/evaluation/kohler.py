@@ -124,12 +124,14 @@ class KohlerProtocol(Protocol):
     """Scores against every frame; means by image and by kernel (trajectory)."""
 
     name = "kohler"
+    takes_options = False
     columns = {
         "psnr": Column("PSNR", f"dB, {_BEST_FRAME}", 2, lambda best: best.psnr),
         "mssim": Column("MSSIM", f"five scales, {_BEST_FRAME}", 4, lambda best: best.mssim),
     }
     details = {"frames": Column("frames", "frames compared with", 0, lambda best: best.frames)}
     groups = {"image": "by_image", "kernel": "by_kernel"}
+    cluster = "image"
 
     def find_items(
         self,

