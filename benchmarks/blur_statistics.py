@@ -11,8 +11,8 @@ Each argument is a label and a data set: a folder with blur/ and sharp/, or anot
 * Centre of the blur: how far it is from the sharp picture, in pixels. GOPRO's ground truth is the middle of
   a short exposure, so that the blur lies evenly on both sides of it. Where made blur lies to one side (a bent
   or unevenly run stroke), a network has to guess a displacement that real pairs do not ask for. Both pictures
-  are smoothed, and in each patch with structure in both directions the d of blurry(x) = sharp(x - d) is solved
-  for by least squares.
+  are smoothed, and in each patch with structure in both directions the d of blurry(x) = sharp(x - d) is found
+  by least squares.
 * Gradients: shares of the blurry pictures' pixels whose gradient is below 4, 16, 64 grey levels.
 """
 
