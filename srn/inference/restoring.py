@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from srn.errors import WorkError, first_line
+from srn.errors import InputError, WorkError, first_line
 from srn.inference.formats.image import FormatError, Photograph
 from srn.inference.formats.metadata import Metadata
 from srn.inference.planning import STANDARD, Job, comparison_of
@@ -124,6 +124,8 @@ def _attempt(work: Callable, *arguments: object) -> Any:
     """The result of `work`, or the line that says why there is none."""
     try:
         return work(*arguments)
+    except InputError:  # the weights: nothing can be restored
+        raise
     except (WorkError, FormatError) as error:
         return str(error)
     except MemoryError:
@@ -144,12 +146,13 @@ def _restore(restore: Restore, photograph: Photograph, job: Job, settings: Setti
     start = time.perf_counter()
     restored = restore(photograph.pixels)
     seconds = time.perf_counter() - start
-    if settings.strength < 1:
-        restored = _mix(photograph.pixels, restored, settings.strength)
-    return _Restored(photograph, restored, seconds)
+    return _Restored(photograph, mix(photograph.pixels, restored, settings.strength), seconds)
 
 
-def _mix(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
+def mix(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
+    """The weighted mean of two images of whole numbers; `strength` is the weight of the restored one."""
+    if strength == 1:
+        return restored
     mixed = np.empty_like(restored)
     for row in range(len(mixed)):  # by rows, since floats take four times the memory
         values = original[row] * (1 - strength) + restored[row] * strength
