@@ -81,7 +81,7 @@ def has_deep_channels(image: ImageFile.ImageFile) -> bool:
 def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
     """`read_rgb` to be looked at: uint8, the upper half of 16 bits."""
     image = read_rgb(path, deep=True)
-    return image if image.dtype == np.uint8 else np.uint8(image >> 8)
+    return image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
 
 
 def kind_of(path: str | os.PathLike[str]) -> tuple[int, bool]:
