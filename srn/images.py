@@ -90,7 +90,7 @@ def kind_of(path: str | os.PathLike[str]) -> tuple[int, bool]:
         with Image.open(path) as image:
             return 16 if has_deep_channels(image) else 8, image.mode[0] in "1LIF"
     except Exception as error:  # damaged files bring Pillow to errors of every kind
-        raise InputError(f"{path}: cannot be read as an image ({error})") from error
+        raise InputError(f"{path}: cannot be read as an image ({first_line(error)})") from error
 
 
 def require_whole(path: str | os.PathLike[str]) -> None:
