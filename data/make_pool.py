@@ -52,11 +52,11 @@ def main() -> int:
     sources = open_sources(
         parts, _CROP_SIZE.value, _BLUR_FOLDER.value, settings=settings, downscale=_DOWNSCALE.value
     )
-    shares = [part.weight for part in parts]
+    weights = [part.weight for part in parts]
 
     def batches(first):
         first_crop = first * pool.SHARD
-        stream = pipeline.stream_bytes(sources, _CROP_SIZE.value, _SEED.value, first_crop, shares=shares)
+        stream = pipeline.stream_bytes(sources, _CROP_SIZE.value, _SEED.value, first_crop, weights=weights)
         return stream.batch(pool.SHARD, drop_remainder=True).as_numpy_iterator()
 
     drawn_from = {

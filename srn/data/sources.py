@@ -20,8 +20,9 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from srn.data.pairs import find_damage, problems_of
 from srn.errors import InputError
-from srn.images import SUFFIXES, decode_in_graph, is_image, read_rgb, size_of
+from srn.images import SUFFIXES, decode_in_graph, is_image, read_rgb, require_whole, size_of
 from srn.synthesis.frames import LONGEST, SHORTEST, Exposure, WindowSettings, frames_needed, make_pair
 from srn.synthesis.settings import HANDHELD, ShakeSettings
 
@@ -58,6 +59,20 @@ class PairSource:
 
         return read
 
+    def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:
+        """`NAME: 128x128 pixels from row 5, column 7 on`: what `reader` cuts for a sample."""
+        pair = self.pairs[item]
+        draws = tf.random.stateless_uniform([2], seed=tf.constant([seed, sample], tf.int64), alg=ALGORITHM)
+        size = size_of(pair.sharp)[::-1] if self.cache is None else self.cache.sizes[item]
+        side = crop_size * self.downscale
+        top, left = corner(tf.constant(size, tf.int32), side, draws).numpy()
+        return f"{pair.blurry}: {side}x{side} pixels from row {top}, column {left} on"
+
+    def problems(self, item: int, crop_size: int) -> list[str]:
+        """A line for each thing that is wrong with the files of a pair as they are now."""
+        pair = self.pairs[item]
+        return find_damage([pair]) or problems_of(pair, crop_size * self.downscale)
+
     def _window_of_files(self):
         blurry_files = tf.constant([str(pair.blurry) for pair in self.pairs])
         sharp_files = tf.constant([str(pair.sharp) for pair in self.pairs])
@@ -70,6 +85,7 @@ class PairSource:
         return read_window
 
     def _window_of_cache(self):
+        assert self.cache is not None
         sizes, read = tf.constant(self.cache.sizes), self.cache.read_window
 
         def read_window(place, draws, crop_size):
@@ -113,6 +129,18 @@ class PhotoSource:
         """See the module."""
         return _numpy_reader(functools.partial(self._make, crop_size, seed))
 
+    def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:
+        """The photograph of a sample."""
+        return f"{self.files[item]}: shaken, sample {sample}"
+
+    def problems(self, item: int, crop_size: int) -> list[str]:
+        """A line if the photograph cannot be read now."""
+        try:
+            require_whole(self.files[item])
+        except InputError as error:
+            return [str(error)]
+        return []
+
     def _make(self, crop_size, seed, sample, place):
         generator = np.random.default_rng((seed, sample))
         other = self._read(self.files[generator.integers(len(self.files))])
@@ -146,8 +174,9 @@ class FrameSource:
     ):
         self._linear_light, self._downscale, self._between = linear_light, downscale, between
         self._lengths = range(shortest, longest + 1, 2)
-        self._sequences, self._starts = [], []
-        by_folder = {}
+        self._sequences: list[list[Path]] = []
+        self._starts: list[tuple[int, int]] = []
+        by_folder: dict[Path, dict[Path, tuple[int, int]]] = {}
         for file, size in _images_below(Path(folder)).items():
             by_folder.setdefault(file.parent, {})[file] = size
         for sequence, sizes in by_folder.items():
@@ -169,6 +198,11 @@ class FrameSource:
     def reader(self, crop_size: int, seed: int) -> Callable:
         """See the module."""
         return _numpy_reader(functools.partial(self._make, crop_size, seed))
+
+    def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:
+        """The first frame of the window of a sample."""
+        sequence, start = self._starts[item]
+        return f"{self._sequences[sequence][start]}: averaged from here on, sample {sample}"
 
     def _make(self, crop_size, seed, sample, place):
         generator = np.random.default_rng((seed, sample))

@@ -78,7 +78,8 @@ class Muon(tf.keras.optimizers.Optimizer):
         self._learning_rate = self._build_learning_rate(learning_rate)
         self.momentum, self.adam_ratio = momentum, adam_ratio
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
-        self._adam_only, self._transposed = set(), set()
+        self._adam_only: set = set()
+        self._transposed: set = set()
 
     def use_adam_for(self, variables: list) -> None:
         """Leaves kernels to Adam; to be called before the first step."""
