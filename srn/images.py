@@ -4,7 +4,7 @@ All that is trained on or scored is read here, in a graph by `decode_in_graph`, 
 give the same pixels of the same file, since both use libjpeg-turbo's accurate transform. Pixels are taken
 as they are stored: the two images of a pair need not both carry an orientation in EXIF, and what counts is
 that they lie on top of each other. Only where a photograph stands for itself is it turned (`upright=True`).
-Restored photographs keep all that a file carries beside its pixels; that is `srn.inference.image_files`.
+Restored photographs keep all that a file carries beside its pixels; that is `srn.inference.reading`.
 
 Outside of this module images are RGB arrays [H, W, 3]: uint8 as stored, or float32 in [0, 1].
 """

@@ -4,51 +4,136 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 
+import cv2
+import numpy as np
 from tqdm import tqdm
 
 import srn
 from srn.command import DONE, FAILED, exit_code_of, quiet_tensorflow
-from srn.inference.photographs import Parser, add_arguments, choose_jobs, restore_photograph
-from srn.inference.tiling import SMALLEST_TILE
+from srn.inference.machine import has_fast_bfloat16
+from srn.inference.memory import choose_tile
+from srn.inference.photographs import (
+    Parser,
+    Reporter,
+    add_arguments,
+    add_naming_arguments,
+    naming_of,
+    open_jobs,
+    settings_of,
+)
+from srn.inference.planning import STANDARD, Job, make_plan
+from srn.inference.restoring import restore_all
+from srn.inference.tiling import SMALLEST_TILE, count_tiles
 from srn.released import DEFAULT
 from srn.zoo import PRECISIONS
 
 NAME = "srn-deblur"
+AUTO = "auto"
 
 
-def main(argv: list | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Restores the photographs that the command line names; returns the exit code."""
     arguments = _parser().parse_args(argv)
     quiet_tensorflow()
-    return exit_code_of(lambda: _restore_all(arguments), NAME)
+    _quiet_decoders()
+    return exit_code_of(lambda: _run(arguments), NAME)
 
 
-def _restore_all(arguments) -> int:
-    waiting = choose_jobs(arguments.input, arguments.output, arguments.overwrite)
-    if not waiting:
+def _quiet_decoders() -> None:
+    """What is odd in a file is said in a line of ours."""
+    warnings.filterwarnings("ignore", module="PIL")
+    cv2.setLogLevel(0)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    plan = make_plan(arguments.input, naming_of(arguments), arguments.recursive)
+    to_stdout = any(str(job.target) == STANDARD for job in plan.jobs)
+    reporter = Reporter(NAME, arguments, to_stdout)
+    reporter.plan(plan)
+    if arguments.dry_run:
+        for source, target in plan.jobs:
+            reporter.say(f"{source} -> {target}")
         return DONE
-    restore = srn.Deblurrer(arguments.ckpt, precision=arguments.precision, tile=arguments.tile)
-    with tqdm(waiting, unit="photo", disable=len(waiting) < 2) as bar:
-        succeeded = [restore_photograph(restore, *job, NAME) for job in bar]
-    return DONE if all(succeeded) else FAILED
+    jobs = list(open_jobs(plan, arguments.overwrite, reporter))
+    if jobs:
+        _restore(jobs, arguments, reporter)
+    reporter.summary()
+    return FAILED if reporter.counts["failed"] else DONE
 
 
-def _parser():
+def _restore(jobs: list[Job], arguments: argparse.Namespace, reporter: Reporter) -> None:
+    restore = _Restorer(arguments, reporter)
+    hidden = len(jobs) < 2 or arguments.quiet or arguments.json
+    # None: shown on a terminal only.
+    with tqdm(jobs, unit="photo", disable=hidden or None) as bar:
+        for outcome in restore_all(restore, jobs, settings_of(arguments)):
+            reporter.outcome(outcome)
+            bar.update()
+
+
+class _Restorer:
+    """Restores arrays with the network that the command line names, in tiles where the memory asks for it."""
+
+    def __init__(self, arguments: argparse.Namespace, reporter: Reporter):
+        precision = arguments.precision
+        if precision == AUTO:
+            precision = "bfloat16" if has_fast_bfloat16() else "float32"
+            reporter.detail(f"precision: {precision}, as the processor is")
+        self._deblurrer = srn.Deblurrer(
+            arguments.ckpt, precision=precision, self_ensemble=arguments.self_ensemble
+        )
+        self._tile, self._reporter, self._quiet = arguments.tile, reporter, arguments.quiet
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        tile = self._choose_tile(pixels)
+        number = count_tiles(*pixels.shape[:2], tile)
+        hidden = self._quiet or number == 1
+        with tqdm(total=number, unit="tile", leave=False, disable=hidden or None) as bar:
+            return self._deblurrer(pixels, tile=tile, on_tile=bar.update)
+
+    def _choose_tile(self, pixels: np.ndarray) -> int | None:
+        if self._tile != AUTO:
+            return self._tile or None
+        tile = choose_tile(*pixels.shape[:2], self._deblurrer.model)
+        if tile is not None:
+            self._reporter.detail(f"tiles of {tile} pixels, as the free memory is")
+        return tile
+
+
+def _parser() -> Parser:
     parser = Parser(prog=NAME, description="Restores blurry photographs.")
     add_arguments(parser)
+    add_naming_arguments(parser)
     parser.add_argument(
         "--ckpt", default=DEFAULT, help=f"weights: a released name or a path (default: {DEFAULT})"
     )
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the convolutions")
     parser.add_argument(
-        "--tile", type=_tile, metavar="SIDE", help="restore large photographs in tiles of so many pixels"
+        "--precision",
+        choices=(AUTO, *PRECISIONS),
+        default=AUTO,
+        help="of the convolutions; auto (default): bfloat16 where the processor is fast at it",
+    )
+    parser.add_argument(
+        "--tile",
+        type=_tile,
+        default=AUTO,
+        metavar="SIDE",
+        help="restore in tiles of so many pixels; 0: whole; auto (default): where the memory asks for it",
+    )
+    parser.add_argument(
+        "--self_ensemble",
+        action="store_true",
+        help="mean over all eight orientations: eight times slower",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {srn.__version__}")
     return parser
 
 
-def _tile(text: str) -> int:
+def _tile(text: str) -> int | str:
+    if text == AUTO or text == "0":
+        return AUTO if text == AUTO else 0
     if not text.isdecimal() or int(text) < SMALLEST_TILE:
         raise argparse.ArgumentTypeError(f"{text}: at least {SMALLEST_TILE} pixels are needed")
     return int(text)

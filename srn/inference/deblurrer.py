@@ -86,7 +86,7 @@ class Deblurrer:
         if isinstance(image, Image.Image):
             return _restore_pil(functools.partial(self, tile=tile, on_tile=on_tile), image)
         if isinstance(image, (str, Path)):
-            from srn.inference.image_files import read_photograph
+            from srn.inference.reading import read_photograph
 
             image = read_photograph(Path(image)).pixels
         return self._restore_array(np.asarray(image), tile or self.tile, on_tile)

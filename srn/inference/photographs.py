@@ -1,129 +1,245 @@
-"""Photographs on a command line: which files are meant, where each goes, one after the other."""
+"""What the commands for photographs share, `srn-deblur` and `srn-client`: arguments, and what is said."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import json
+import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from srn.command import WRONG_CALL
-from srn.errors import InputError, WorkError, first_line
+from srn.errors import InputError
 from srn.files import require_writable
-from srn.inference.image_files import SUFFIXES, read_photograph, write_photograph
-
-ENDING = "_deblurred"
+from srn.inference.formats import FORMATS, format_of_suffix
+from srn.inference.planning import ENDING, STANDARD, Job, Naming, Plan, make_plan
+from srn.inference.restoring import Outcome, Settings, restore_one
+from srn.inference.writing import Encoding
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, not a page of usage."""
 
-    def error(self, message):
+    def error(self, message: str) -> None:
         """Ends the program."""
         self.exit(WRONG_CALL, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """INPUT, --output and --overwrite."""
-    parser.add_argument("input", nargs="+", metavar="INPUT", help="photograph, or folder of photographs")
     parser.add_argument(
-        "-o", "--output", help="file, or folder; default: NAME_deblurred.EXT beside each original"
+        "input", nargs="+", metavar="INPUT", help="photograph, or folder of photographs; - is standard input"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        help=f"file, folder (made if need be), or - (standard output); default: NAME{ENDING}.EXT beside each",
     )
     parser.add_argument("--overwrite", action="store_true", help="restore again what is there already")
 
 
-def choose_jobs(inputs: list, output: str | None, overwrite: bool) -> list:
-    """What `plan` gives, without those that are done already (each is said so); their folders are made.
+def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
+    """How results are called and written."""
+    parser.add_argument("-r", "--recursive", action="store_true", help="take sub-folders too")
+    parser.add_argument("--suffix", help=f"goes behind each name (default: {ENDING} beside the original)")
+    parser.add_argument(
+        "--format", type=_format, metavar="EXT", help="of the results, png say (default: the original's)"
+    )
+    parser.add_argument(
+        "--quality",
+        type=_number(1, 100, int),
+        help="1 to 100, of formats with loss (default: as the original, at least 95)",
+    )
+    parser.add_argument("--strip", action="store_true", help="leave out metadata (but the colour profile)")
+    parser.add_argument("--keep_dates", action="store_true", help="give results the dates of the originals")
+    parser.add_argument("--compare", action="store_true", help="write a picture of before and after, too")
+    parser.add_argument(
+        "--strength", type=_number(0, 1, float), default=1.0, help="0 (original) to 1 (restored; default)"
+    )
+    parser.add_argument(
+        "--max_megapixels",
+        type=_number(0, 1e6, float),
+        default=Settings().max_megapixels,
+        help="refuse larger photographs (default: %(default)g)",
+    )
+    parser.add_argument("--dry_run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each photograph")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say only what went wrong")
 
-    Raises `InputError` as `plan` does, and for a folder that cannot be written.
-    """
-    waiting = []
-    for photograph, target in plan(inputs, output):
-        if target.exists() and not overwrite:
-            print(f"{target} is there already; --overwrite makes it anew")
-        else:
-            waiting.append((photograph, target))
-    for folder in {target.parent for _, target in waiting}:
-        require_writable(folder)
-    return waiting
+
+def naming_of(arguments: argparse.Namespace) -> Naming:
+    """How the command line wants results to be called."""
+    return Naming(arguments.output, arguments.suffix, arguments.format)
 
 
-def plan(inputs: list, output: str | None) -> list:
-    """[(photograph, where its restored version goes)] for files and folders; never onto an input.
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """What the command line wants to be done with each photograph."""
+    return Settings(
+        encoding=Encoding(arguments.format, arguments.quality, arguments.strip),
+        strength=arguments.strength,
+        compare=arguments.compare,
+        keep_dates=arguments.keep_dates,
+        max_megapixels=arguments.max_megapixels,
+    )
+
+
+class Reporter:
+    """Says what happens: results on standard output (or standard error, where that is a photograph), the rest
+    on standard error.
 
     Args:
-      inputs: image files, and folders whose images are taken.
-      output: a folder (made if need be), a file where there is one input, or None: `NAME_deblurred.EXT`
-        beside each original.
-
-    Raises `InputError` for inputs that are not there, empty folders, and outputs that would collide.
+      command: the name that begins each line of an error.
+      arguments: those of `add_naming_arguments`; None: the usual.
+      to_stdout: whether standard output is the photograph itself.
     """
-    photographs = [photograph for path in inputs for photograph in _photographs(Path(path))]
-    jobs = [(photograph, _target(photograph, output, len(photographs))) for photograph in photographs]
-    sources = {photograph.resolve() for photograph in photographs}
-    seen = set()
-    for _, target in jobs:
-        if target.resolve() in sources:
-            raise InputError(f"{target}: would overwrite an input; choose another -o")
-        if target in seen:
-            raise InputError(f"{target}: two inputs would be written there; take one folder at a time")
-        seen.add(target)
-    return jobs
+
+    def __init__(self, command: str, arguments: argparse.Namespace | None = None, to_stdout: bool = False):
+        self.command = command
+        self.quiet = arguments is not None and arguments.quiet
+        self.verbose = arguments is not None and arguments.verbose
+        self.json = arguments is not None and arguments.json
+        self.stream = sys.stderr if to_stdout else sys.stdout
+        self.counts = {"done": 0, "failed": 0, "passed_over": 0}
+        self.megapixels, self.started = 0.0, time.perf_counter()
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # a file name need not be text
+                stream.reconfigure(errors="backslashreplace")
+
+    def say(self, line: str) -> None:
+        """A line for people; none with -q or --json."""
+        if not self.quiet and not self.json:
+            tqdm.write(line, file=self.stream)
+
+    def detail(self, line: str) -> None:
+        """A line for those who asked with -v."""
+        if self.verbose:
+            tqdm.write(f"{self.command}: {line}", file=sys.stderr)
+
+    def warn(self, line: str) -> None:
+        """A line on what is not as one might expect."""
+        if not self.quiet:
+            tqdm.write(f"{self.command}: {line}", file=sys.stderr)
+
+    def plan(self, plan: Plan) -> None:
+        """What is passed over, and what is missing."""
+        for path, reason in plan.passed_over:
+            self.counts["passed_over"] += 1
+            self.warn(f"{path}: passed over: {reason}")
+            self._write_json(source=path, status="passed_over", reason=reason)
+        for path, reason in plan.missing:
+            self.fail(path, f"{path}: {reason}")
+
+    def already_there(self, job: Job) -> None:
+        """A result that was there before."""
+        self.counts["passed_over"] += 1
+        self.say(f"{job.target} is there already; --overwrite makes it anew")
+        self._write_json(source=str(job.source), target=str(job.target), status="there_already")
+
+    def fail(self, source: str, line: str) -> None:
+        """A photograph that could not be restored."""
+        self.counts["failed"] += 1
+        tqdm.write(f"{self.command}: {line}", file=sys.stderr)
+        self._write_json(source=source, status="failed", error=line)
+
+    def outcome(self, outcome: Outcome) -> None:
+        """What became of a photograph."""
+        source, target = map(str, outcome.job)
+        if outcome.error is not None:
+            self.fail(source, outcome.error)
+            return
+        self.counts["done"] += 1
+        self.megapixels += outcome.megapixels
+        if outcome.notes:
+            self.warn(f"{source}: {'; '.join(outcome.notes)}")
+        if target != STANDARD:
+            self.say(f"{source} -> {target}")
+        self.detail(f"{source}: {outcome.megapixels:.2f} megapixels in {outcome.seconds:.2f} s")
+        self._write_json(
+            source=source,
+            target=target,
+            status="done",
+            notes=list(outcome.notes),
+            megapixels=round(outcome.megapixels, 3),
+            seconds=round(outcome.seconds, 3),
+        )
+
+    def summary(self) -> None:
+        """The last line, where there is more to sum up than one photograph."""
+        seconds = time.perf_counter() - self.started
+        rate = self.megapixels / seconds
+        if sum(self.counts.values()) > 1 or self.verbose:
+            named = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.counts.items())
+            speed = f"; {self.megapixels:.1f} megapixels, {rate:.2f} a second" if self.megapixels else ""
+            self.say(f"{named}{speed}")
+        self._write_json(**self.counts, megapixels=round(self.megapixels, 3), seconds=round(seconds, 3))
+
+    def _write_json(self, **values: object) -> None:
+        if self.json:
+            print(json.dumps(values), file=self.stream, flush=True)
 
 
-def _photographs(path):
-    if not path.exists():
-        raise InputError(f"{path}: there is no such file")
-    if not path.is_dir():
-        return [path]
-    try:
-        files = sorted(path.iterdir())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    found = [file for file in files if _is_photograph(file)]
-    if not found:
-        raise InputError(f"{path}: no image in it ({', '.join(SUFFIXES)})")
-    return found
+def open_jobs(plan: Plan, overwrite: bool, reporter: Reporter) -> Iterator[Job]:
+    """Yields the jobs that are not done already, each of which is said so.
+
+    A folder that cannot be written is an error before any work: raises `InputError`.
+    """
+    checked = set()
+    for job in plan.jobs:
+        if str(job.target) != STANDARD:
+            if os.path.lexists(job.target) and not overwrite:
+                reporter.already_there(job)
+                continue
+            if job.target.parent not in checked:
+                require_writable(job.target.parent)
+                checked.add(job.target.parent)
+        elif sys.stdout.isatty():
+            raise InputError("a photograph is not for a terminal; say where it goes, by -o FILE or > FILE")
+        yield job
 
 
-def _is_photograph(file):
-    """Whether a file of a folder is meant: an image, and none that this command has made."""
-    is_image = file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-    return is_image and not file.stem.endswith(ENDING)
+def choose_jobs(inputs: list, output: str | None, overwrite: bool) -> list[Job]:
+    """What `make_plan` finds, without those that are done already (each is said so); their folders are made.
 
-
-def _target(photograph, output, count):
-    name = f"{photograph.stem}{ENDING}{photograph.suffix}"
-    if output is None:
-        return photograph.with_name(name)
-    output = Path(output)
-    if output.is_dir() or not output.suffix:
-        return output / photograph.name
-    if output.suffix.lower() not in SUFFIXES:
-        raise InputError(f"-o {output}: neither a folder nor an image file ({', '.join(SUFFIXES)})")
-    if count > 1:
-        raise InputError(f"-o {output}: one file cannot take {count} photographs; give a folder")
-    return output
+    Raises `InputError` as `make_plan` does, and for a folder that cannot be written.
+    """
+    plan = make_plan([str(word) for word in inputs], Naming(None if output is None else str(output)))
+    if plan.missing:
+        raise InputError("\n".join(f"{path}: {reason}" for path, reason in plan.missing))
+    reporter = Reporter("")
+    return list(open_jobs(plan, overwrite, reporter))
 
 
 def restore_photograph(
     restore: Callable[[np.ndarray], np.ndarray], photograph: Path, target: Path, command: str
 ) -> bool:
     """Restores one file; says so, or in a line of `command` what went wrong."""
-    try:
-        original = read_photograph(photograph)
+    outcome = restore_one(restore, Job(photograph, target))
+    Reporter(command).outcome(outcome)
+    return outcome.error is None
+
+
+def _format(text: str) -> str:
+    form = format_of_suffix(f"x.{text.lower().lstrip('.')}") or FORMATS.get(text.upper())
+    if form is None:
+        known = ", ".join(each.suffixes[0][1:] for each in FORMATS.values())
+        raise argparse.ArgumentTypeError(f"{text}: cannot be written; there are {known}")
+    return form.name
+
+
+def _number(low: float, high: float, kind: type) -> Callable[[str], float]:
+    def parse(text: str) -> float:
         try:
-            restored = restore(original.pixels)
-        except Exception as error:  # too large for the memory, say: the other photographs are still worth it
-            reason = error if isinstance(error, WorkError) else f"{type(error).__name__}: {first_line(error)}"
-            raise WorkError(f"{photograph}: {reason}") from error
-        write_photograph(target, dataclasses.replace(original, pixels=restored))
-    except WorkError as error:
-        tqdm.write(f"{command}: {error}", file=sys.stderr)
-        return False
-    tqdm.write(f"{photograph} -> {target}")
-    return True
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text}: a number from {low:g} to {high:g} is wanted")
+        return value
+
+    return parse

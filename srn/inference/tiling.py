@@ -16,7 +16,7 @@ Restore = Callable[[np.ndarray], np.ndarray]
 GRID = 16  # tiles begin where the whole image's coarser scales have a pixel
 SMALLEST_TILE = 64
 # How many pixels around a tile the network is shown beside it: measured by `benchmarks/seams.py`.
-CONTEXT = 96
+CONTEXT = 112
 FADE = 32  # width in pixels of the fade from one tile to the next; lies within the context of both
 
 ORIENTATIONS = [(turns, mirrored) for mirrored in (False, True) for turns in range(4)]

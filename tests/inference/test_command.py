@@ -1,145 +1,262 @@
-from pathlib import Path
+"""The command, with a network of one line in place of the trained one."""
+
+import io
+import json
+import os
+import sys
 
 import numpy as np
 import pytest
+from drawing import camera_exif, exif, picture, scene
 from PIL import Image
 
 import srn
 from srn import weights
 from srn.config import ModelConfig
-from srn.errors import InputError
 from srn.inference.command import main
-from srn.inference.photographs import plan
 
 
-def save(path, size=(20, 14)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3)).astype(np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
+class Darker:
+    """Stands in for `srn.Deblurrer`: all pixels by 10 levels darker."""
+
+    def __init__(self, ckpt, precision, self_ensemble):
+        self.model = None
+        Darker.made = {"ckpt": ckpt, "precision": precision, "self_ensemble": self_ensemble}
+
+    def __call__(self, pixels, tile=None, on_tile=None):
+        if len(pixels) == 64:
+            raise MemoryError("no room for 64 rows")
+        return np.maximum(pixels, 10) - 10
 
 
 @pytest.fixture
-def ckpt(tmp_path):
-    path = tmp_path / "small.npz"
-    weights.save_npz(srn.build_model(ModelConfig(width=4, res_blocks=1, kernel_size=3)), path)
-    return str(path)
+def fake(monkeypatch):
+    monkeypatch.setattr(srn, "Deblurrer", Darker, raising=False)
+    monkeypatch.setattr("srn.inference.command.choose_tile", lambda height, width, model: None)
 
 
-def test_results_stand_beside_the_originals_or_where_they_are_wanted(tmp_path):
-    one, two = save(tmp_path / "a/one.jpg"), save(tmp_path / "a/two.png")
-    (tmp_path / "a/notes.txt").write_text("")
-    save(tmp_path / "a/three_deblurred.png")
+@pytest.fixture
+def run(fake, capfd):
+    """Runs the command; (exit code, standard output, standard error)."""
 
-    assert plan([one], None) == [(one, tmp_path / "a/one_deblurred.jpg")]
-    assert plan([tmp_path / "a"], None) == [
-        (one, tmp_path / "a/one_deblurred.jpg"),
-        (two, tmp_path / "a/two_deblurred.png"),
-    ]
-    assert plan([one], tmp_path / "sharp.png") == [(one, tmp_path / "sharp.png")]
-    assert plan([one, two], tmp_path / "b") == [(one, tmp_path / "b/one.jpg"), (two, tmp_path / "b/two.png")]
+    def run(*words):
+        capfd.readouterr()
+        code = main([str(word) for word in words])
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
 
-
-def test_an_output_that_is_neither_folder_nor_image_is_refused(tmp_path):
-    photograph = save(tmp_path / "photo.png")
-
-    for name in ("result.gif", "notes.txt"):
-        with pytest.raises(InputError, match="neither a folder nor an image file"):
-            plan([photograph], tmp_path / name)
+    return run
 
 
-def test_a_folder_that_cannot_be_written_is_found_before_work_begins(tmp_path, ckpt, capsys):
-    (tmp_path / "file").write_text("")
-
-    assert main([str(save(tmp_path / "photo.png")), "-o", str(tmp_path / "file"), "--ckpt", ckpt]) == 2
-
-    assert "file: cannot be written" in capsys.readouterr().err
+@pytest.fixture
+def photo(tmp_path):
+    picture().save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
 
 
-def test_what_goes_wrong_with_one_photograph_leaves_the_others(tmp_path, ckpt, capsys, monkeypatch):
-    save(tmp_path / "in/large.png", (64, 64))
-    save(tmp_path / "in/small.png")
-    original = srn.Deblurrer.__call__
-
-    def restore(self, image):
-        if len(image) == 64:
-            raise MemoryError("no room for 64 rows")
-        return original(self, image)
-
-    monkeypatch.setattr(srn.Deblurrer, "__call__", restore)
-
-    assert main([str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--ckpt", ckpt]) == 1
-
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["small.png"]
-    assert "large.png: MemoryError: no room" in capsys.readouterr().err
+def pixels_of(path):
+    return np.asarray(Image.open(path))
 
 
-def test_interruption_is_a_line(tmp_path, ckpt, capsys, monkeypatch):
-    def interrupt(self, image):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(srn.Deblurrer, "__call__", interrupt)
-
-    assert main([str(save(tmp_path / "photo.png")), "--ckpt", ckpt]) == 130
-
-    assert capsys.readouterr().err.splitlines()[-1] == "srn-deblur: interrupted"
-
-
-def test_the_command_as_a_process(tmp_path, ckpt, command):
-    photograph = save(tmp_path / "photo.jpg", (1, 1))
-
-    result = command("-m", "srn.inference.command", photograph, "--ckpt", ckpt)
-
-    assert result.returncode == 0, result.stderr
-    assert Image.open(tmp_path / "photo_deblurred.jpg").size == (1, 1)
-
-
-def test_no_plan_loses_an_image(tmp_path):
-    one, other = save(tmp_path / "a/one.jpg"), save(tmp_path / "b/one.jpg")
-
-    for inputs, output, part in (
-        ([one], one, "would overwrite an input"),
-        ([one], tmp_path / "a", "would overwrite an input"),
-        ([one, other], tmp_path / "c", "two inputs"),
-        ([one, other], tmp_path / "c.png", "cannot take 2 photographs"),
-        ([tmp_path / "missing.jpg"], None, "no such file"),
-    ):
-        with pytest.raises(InputError, match=part):
-            plan(inputs, output)
-
-
-def test_a_photograph_is_restored_and_not_again(tmp_path, ckpt, capsys):
-    photograph = save(tmp_path / "photo.png")
-
-    assert main([str(photograph), "--ckpt", ckpt]) == 0
-    restored = tmp_path / "photo_deblurred.png"
-    assert Image.open(restored).size == (20, 14)
+def test_a_photograph_is_restored_and_not_again(run, photo):
+    assert run(photo) == (0, f"{photo} -> {photo.with_name('photo_deblurred.png')}\n", "")
+    restored = photo.with_name("photo_deblurred.png")
+    np.testing.assert_array_equal(pixels_of(restored), np.maximum(scene(), 10) - 10)
     written = restored.stat().st_mtime_ns
-    assert main([str(photograph), "--ckpt", ckpt]) == 0
+
+    code, out, _ = run(photo)
+    assert code == 0 and "--overwrite" in out
     assert restored.stat().st_mtime_ns == written
-    assert "--overwrite" in capsys.readouterr().out
-    assert main([str(photograph), "--ckpt", ckpt, "--overwrite"]) == 0
+    assert run(photo, "--overwrite")[0] == 0
     assert restored.stat().st_mtime_ns > written
 
 
-def test_one_bad_file_is_one_line_and_the_rest_go_on(tmp_path, ckpt, capsys):
-    save(tmp_path / "in/good.png")
-    (tmp_path / "in/bad.png").write_text("no image")
+def test_no_file_ends_the_run(run, tmp_path):
+    """P1, P7, P14, P17: what is wrong with one is a line, and the next is restored."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    picture().save(folder / "a.jpg", exif=exif((0x11A, 2, 4, b"72\0\0")))
+    picture().save(folder / "b.jpg", exif=exif((0x112, 1, 1, b"\6\0\0\0")))
+    picture(height=64).save(folder / "c.png")
+    (folder / "d.png").write_bytes(b"no image")
+    picture().save(folder / os.fsdecode(b"bad\xff.png"))
+    picture().save(folder / ("n" * 246 + ".jpg"))
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "x.jpg").mkdir()
 
-    assert main([str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--ckpt", ckpt]) == 1
+    code, out, err = run(folder)
 
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("srn-deblur:")]
-    assert "bad.png: cannot be read as an image" in line
+    assert code == 1
+    assert "Traceback" not in err
+    assert "c.png: does not fit into the memory" in err
+    assert "d.png: cannot be read as an image" in err
+    assert "4 done, 2 failed" in out
+    assert Image.open(folder / "b_deblurred.jpg").size == (40, 60)
 
 
-def test_wrong_calls_are_a_line_and_two(tmp_path, ckpt, capsys):
-    assert main([str(tmp_path / "missing.jpg"), "--ckpt", ckpt]) == 2
-    assert main([str(save(tmp_path / "photo.png")), "--ckpt", "nothing"]) == 2
+def test_a_name_that_is_no_text_under_a_strict_terminal(fake, tmp_path, monkeypatch):
+    picture().save(tmp_path / os.fsdecode(b"bad\xff.png"))
+    strict = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    monkeypatch.setattr(sys, "stdout", strict)
+
+    assert main([str(tmp_path)]) == 0
+
+    strict.flush()
+    assert b"bad\\udcff" in strict.buffer.getvalue()
+
+
+def test_what_cannot_be_written_is_known_before_the_network_runs(run, tmp_path, monkeypatch):
+    picture(height=2, width=16400).save(tmp_path / "wide.png")
+
+    def forbidden(self, *_, **__):
+        raise AssertionError("the network ran")
+
+    monkeypatch.setattr(Darker, "__call__", forbidden)
+    code, _, err = run(tmp_path / "wide.png", "--format", "webp")
+
+    assert code == 1
+    assert "wide.png: 16400x2: WEBP holds 16383 a side" in err
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_work_begins(run, photo, tmp_path):
+    (tmp_path / "file").write_text("")
+
+    code, _, err = run(photo, "-o", tmp_path / "file")
+
+    assert code == 2 and "file: cannot be written" in err
+
+
+def test_a_file_without_suffix_keeps_its_kind(run, tmp_path):
+    picture().save(tmp_path / "photo", "PNG")
+    picture().save(tmp_path / "photo.bak", "JPEG")
+
+    assert run(tmp_path / "photo", tmp_path / "photo.bak")[0] == 0
+
+    assert Image.open(tmp_path / "photo_deblurred").format == "PNG"
+    assert Image.open(tmp_path / "photo_deblurred.bak").format == "JPEG"
+
+
+def test_interruption_is_a_line(run, photo, monkeypatch):
+    def interrupt(self, *_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Darker, "__call__", interrupt)
+    code, _, err = run(photo)
+
+    assert code == 130 and err.splitlines()[-1] == "srn-deblur: interrupted"
+
+
+def test_standard_input_and_output(fake, photo, monkeypatch, capfdbinary):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(photo.read_bytes())))
+
+    assert main(["-", "-o", "-", "--format", "png", "-v"]) == 0
+
+    captured = capfdbinary.readouterr()
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(io.BytesIO(captured.out))), np.maximum(scene(), 10) - 10
+    )
+    assert b"megapixels" in captured.err
+
+
+def test_formats_qualities_suffixes_and_folders(run, tmp_path):
+    (tmp_path / "in/sub").mkdir(parents=True)
+    picture().save(tmp_path / "in/sub/photo.jpg", exif=camera_exif())
+
+    code, _, _ = run(tmp_path / "in", "-r", "-o", tmp_path / "out", "--format", "webp", "--suffix", "_x")
+
+    assert code == 0
+    with Image.open(tmp_path / "out/sub/photo_x.webp") as image:
+        assert image.size == (40, 60) and b"MAKER" in image.info["exif"]
+
+
+def test_strength_mixes_with_the_original(run, photo):
+    run(photo, "--strength", "0.5", "--suffix", "_half")
+    run(photo, "--strength", "0", "--suffix", "_none")
+
+    half = np.rint((scene() + (np.maximum(scene(), 10).astype(float) - 10)) / 2)
+    assert np.abs(pixels_of(photo.with_name("photo_half.png")) - half).max() <= 1
+    np.testing.assert_array_equal(pixels_of(photo.with_name("photo_none.png")), scene())
+
+
+def test_a_comparison_stands_beside_the_result(run, photo):
+    run(photo, "--compare")
+
+    picture_of_both = pixels_of(photo.with_name("photo_deblurred_compare.jpg")).astype(int)
+    assert picture_of_both.shape == (40, 2 * 60 + 8, 3)
+    difference = picture_of_both[20:, :60] - picture_of_both[20:, 68:]
+    assert 8 < difference.mean() < 12
+    assert run(photo.parent)[0] == 0  # neither result is an input of the next run
+
+
+def test_dates_are_kept_on_request(run, photo):
+    os.utime(photo, (1e9, 1e9))
+
+    run(photo, "--keep_dates")
+
+    assert photo.with_name("photo_deblurred.png").stat().st_mtime == 1e9
+
+
+def test_a_dry_run_does_nothing(run, photo):
+    code, out, _ = run(photo, "--dry_run")
+
+    assert code == 0 and "photo.png -> " in out
+    assert os.listdir(photo.parent) == ["photo.png"]
+
+
+def test_json_for_programs(run, photo, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+
+    code, out, _ = run(tmp_path, "--json")
+
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert [line.get("status") for line in lines] == ["failed", "done", None]
+    assert lines[1]["target"] == str(photo.with_name("photo_deblurred.png"))
+    assert lines[1]["megapixels"] == pytest.approx(0.0024, abs=1e-3)
+    assert (lines[2]["done"], lines[2]["failed"]) == (1, 1)
+
+
+def test_quiet_and_verbose(run, photo):
+    assert run(photo, "-q") == (0, "", "")
+    _, out, err = run(photo, "-v", "--overwrite")
+    assert "precision: " in err and "1 done, 0 failed, 0 passed over" in out
+
+
+def test_metadata_can_be_left_out(run, tmp_path):
+    picture().save(tmp_path / "photo.jpg", exif=camera_exif())
+
+    run(tmp_path / "photo.jpg", "--strip")
+
+    assert b"MAKER" not in (tmp_path / "photo_deblurred.jpg").read_bytes()
+
+
+def test_the_precision_is_chosen_by_the_processor(run, photo, monkeypatch):
+    for fast, precision in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr("srn.inference.command.has_fast_bfloat16", lambda fast=fast: fast)
+        run(photo, "--overwrite", "--self_ensemble")
+        assert Darker.made == {"ckpt": "srn", "precision": precision, "self_ensemble": True}
+    run(photo, "--overwrite", "--precision", "float32")
+    assert Darker.made["precision"] == "float32"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--tile", "8"],
+        ["--tile", "wide"],
+        ["--quality", "0"],
+        ["--strength", "2"],
+        ["--format", "gif"],
+        ["--precision", "float8"],
+        ["--unknown"],
+    ],
+)
+def test_a_wrong_call_is_one_line(photo, words, capsys):
     with pytest.raises(SystemExit) as error:
-        main(["--fast"])
+        main([str(photo), *words])
+
     assert error.value.code == 2
-    assert len(capsys.readouterr().err.splitlines()) == 3
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("flag, part", [("--version", srn.__version__), ("--help", "INPUT")])
@@ -147,8 +264,31 @@ def test_help_and_version_do_not_wait_for_tensorflow(command, flag, part):
     code = "import sys\nfrom srn.inference.command import main\n"
     code += "try: main(sys.argv[1:])\nfinally: print('tensorflow' in sys.modules)"
 
-    result = command("-c", code, flag, cwd=Path.cwd())
+    result = command("-c", code, flag)
 
     assert result.returncode == 0
     assert part in result.stdout
     assert result.stdout.endswith("False\n")
+
+
+@pytest.fixture
+def ckpt(tmp_path):
+    path = tmp_path / "small.npz"
+    weights.save_npz(srn.build_model(ModelConfig(width=4, res_blocks=1, kernel_size=3)), path)
+    return path
+
+
+def test_the_command_as_a_process(tmp_path, ckpt, command):
+    picture(height=1, width=1).save(tmp_path / "photo.jpg")
+
+    options = ("--ckpt", ckpt, "--tile", "64", "--self_ensemble")
+    result = command("-m", "srn.inference.command", tmp_path / "photo.jpg", *options)
+
+    assert result.returncode == 0, result.stderr
+    assert Image.open(tmp_path / "photo_deblurred.jpg").size == (1, 1)
+
+
+def test_weights_that_are_not_there_are_a_line(photo, capsys):
+    assert main([str(photo), "--ckpt", "nowhere"]) == 2
+
+    assert "nowhere: there is no such file" in capsys.readouterr().err

@@ -1,0 +1,185 @@
+"""TIFF files by their tags: all are kept as they came but those of how the pixels are stored."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import cv2
+import numpy as np
+
+from srn.inference.formats import ifd
+from srn.inference.formats.image import Coding, Format, FormatError, Parts, to_pil
+from srn.inference.formats.metadata import Metadata
+
+_SUBFILE_TYPE, _COMPRESSION, _STRIP_OFFSETS, _STRIP_SIZES = 254, 259, 273, 279
+_SUB_DIRECTORIES, _DNG_VERSION = 330, 50706
+_PHOTOMETRIC, _PLANAR, _SEPARATE = 262, 284, 2
+_BITS, _SAMPLE_FORMAT, _FLOATING = 258, 339, 3
+_REDUCED = 1  # bit of the subfile type: a smaller version of another picture
+_XMP, _IPTC, _PHOTOSHOP, _ICC = 700, 33723, 34377, 34675
+# How the pixels are stored, and where: true of one encoding only (TIFF 6.0, sections 3 to 22).
+_OF_PIXELS = {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284, *range(288, 294)}
+_OF_PIXELS |= {297, 317, *range(320, 326), 326, 327, 328, 330, *range(332, 348), 351, *range(512, 522)}
+_OF_PIXELS |= {529, 530, 531, 532, 32995, 32996, 32997, 32998}
+_OF_ENCODER = _OF_PIXELS - {_SUB_DIRECTORIES, 320, 321}
+_NAMES = {
+    1: "raw",
+    5: "tiff_lzw",
+    6: "jpeg",
+    7: "jpeg",
+    8: "tiff_adobe_deflate",
+    32773: "packbits",
+    32946: "tiff_deflate",
+    34925: "lzma",
+    50000: "zstd",
+}
+_LZW, _DEFLATE = 5, 8
+_OF_OPENCV = (1, 5, 8, 32773)  # for 16 bits
+_PREDICTED = (5, 8, 32946)
+_HORIZONTAL = 2  # predictor: differences of neighbours
+_QUALITY = 95
+
+
+def take_apart(data: bytes) -> Parts:
+    """See `Format`. Raises `FormatError` for raw files."""
+    pages = list(ifd.directories(data))
+    first = ifd.read(data)
+    _refuse_raw(first)
+    _refuse_numbers(first)
+    others = [page for page in pages[1:] if not _is_reduced(page)]
+    notes = []
+    if len(pages) - len(others) > 1 or _SUB_DIRECTORIES in first:
+        notes.append("its smaller versions (a preview, say) are left out")
+    described = {tag: entry for tag, entry in first.items() if tag not in _OF_PIXELS}
+    separate = {tag: described.pop(tag).data for tag in (_XMP, _IPTC, _PHOTOSHOP, _ICC) if tag in described}
+    compression = (_values(first, _COMPRESSION) or [1])[0]
+    return Parts(
+        metadata=Metadata(
+            exif=ifd.write(described) if described else b"",
+            xmp=separate.get(_XMP, b""),
+            iptc=separate.get(_IPTC, b""),
+            photoshop=separate.get(_PHOTOSHOP, b""),
+            icc=separate.get(_ICC, b""),
+        ),
+        pixels_only=ifd.set_upright(data),
+        coding=Coding(lossless=_NAMES.get(compression) != "jpeg", compression=compression),
+        notes=tuple(notes),
+        pictures=1 + len(others),
+    )
+
+
+def encode(
+    channels: np.ndarray, metadata: Metadata, coding: Coding, quality: int | None, native: bool
+) -> bytes:
+    """See `Format`. In the original's compression, else LZW."""
+    compression = coding.compression if native and coding.compression in _NAMES else _LZW
+    encode_pixels = _encode_8_bits if channels.dtype == np.uint8 else _encode_16_bits
+    encoded = encode_pixels(channels, compression, quality or _QUALITY)
+    directory = {tag: entry for tag, entry in ifd.read(encoded).items() if tag in _OF_ENCODER}
+    offsets, sizes = (ifd.integers(directory.pop(tag)) for tag in (_STRIP_OFFSETS, _STRIP_SIZES))
+    strips = [encoded[offset : offset + size] for offset, size in zip(offsets, sizes)]
+    described = ifd.read(metadata.exif) if ifd.is_block(metadata.exif) else {}
+    described = {tag: entry for tag, entry in described.items() if tag not in _OF_PIXELS}
+    for tag, kind, content in (
+        (_XMP, ifd.BYTE, metadata.xmp),
+        (_IPTC, ifd.UNDEFINED, metadata.iptc),
+        (_PHOTOSHOP, ifd.BYTE, metadata.photoshop),
+        (_ICC, ifd.UNDEFINED, metadata.icc),
+    ):
+        if content:
+            described[tag] = ifd.Entry(kind, len(content), content)
+    if metadata.dpi and 282 not in described:
+        described |= _resolution(metadata.dpi)
+    return ifd.write({**described, **directory}, strips)
+
+
+def _refuse_raw(first):
+    is_raw = _DNG_VERSION in first or (_is_reduced(first) and _SUB_DIRECTORIES in first)
+    if is_raw:
+        raise FormatError("is a raw file, with a preview in front; develop it to TIFF or JPEG first")
+
+
+def _refuse_numbers(first):
+    if _FLOATING in _values(first, _SAMPLE_FORMAT):
+        raise FormatError("is stored as floating-point numbers; convert it to 16 bits a channel first")
+    deepest = max(_values(first, _BITS), default=1)
+    if deepest > 8 and _values(first, _PLANAR) == [_SEPARATE] and len(_values(first, _BITS)) > 1:
+        raise FormatError("stores its 16-bit channels one after the other; convert it to interleaved ones")
+    if deepest > 16:
+        raise FormatError("has more than 16 bits a channel; convert it to 16 first")
+
+
+def is_inverted(data: bytes) -> bool:
+    """Whether 0 is white."""
+    return _values(ifd.read(data), _PHOTOMETRIC) == [0]
+
+
+def is_deep(data: bytes) -> bool:
+    """Whether the first picture has more than 8 bits a channel. Raises `ValueError` for BigTIFF."""
+    return max(_values(ifd.read(data), _BITS), default=1) > 8
+
+
+def _values(directory, tag):
+    return ifd.integers(directory[tag]) if tag in directory else []
+
+
+def _is_reduced(directory):
+    return bool(sum(_values(directory, _SUBFILE_TYPE)) & _REDUCED)
+
+
+def _encode_8_bits(channels, compression, quality):
+    name = _NAMES[compression]
+    if name == "jpeg" and channels.ndim == 3 and channels.shape[2] in (2, 4):
+        name, compression = "tiff_adobe_deflate", _DEFLATE
+    options = {"quality": quality} if name == "jpeg" else {}
+    if compression in _PREDICTED:
+        options["tiffinfo"] = {317: _HORIZONTAL}
+    buffer = io.BytesIO()
+    to_pil(channels).save(buffer, "TIFF", compression=name, **options)
+    return buffer.getvalue()
+
+
+def _encode_16_bits(channels, compression, quality):
+    if channels.ndim == 3 and channels.shape[2] == 2:
+        return _encode_gray_alpha(channels)
+    swaps = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
+    if channels.ndim == 3:
+        channels = cv2.cvtColor(channels, swaps[channels.shape[2]])
+    compression = compression if compression in _OF_OPENCV else _LZW
+    done, encoded = cv2.imencode(".tiff", channels, [cv2.IMWRITE_TIFF_COMPRESSION, compression])
+    if not done:
+        raise FormatError("16 bits cannot be written")
+    return encoded.tobytes()
+
+
+def _encode_gray_alpha(channels):
+    """uint16 [H, W, 2], which neither Pillow nor OpenCV write; Deflate."""
+    height, width = channels.shape[:2]
+    directory = {
+        256: ifd.Entry(ifd.LONG, 1, struct.pack("<I", width)),
+        257: ifd.Entry(ifd.LONG, 1, struct.pack("<I", height)),
+        258: ifd.short(16, 16),
+        259: ifd.short(_DEFLATE),
+        262: ifd.short(1),  # 0 is black
+        277: ifd.short(2),
+        278: ifd.Entry(ifd.LONG, 1, struct.pack("<I", height)),
+        338: ifd.short(2),  # alpha, colours not multiplied with it
+    }
+    return ifd.write(directory, [zlib.compress(channels.astype("<u2").tobytes())])
+
+
+def _resolution(dpi):
+    rationals = [struct.pack("<II", round(value * 1000), 1000) for value in dpi]
+    return {282: ifd.Entry(5, 1, rationals[0]), 283: ifd.Entry(5, 1, rationals[1]), 296: ifd.short(2)}
+
+
+TIFF = Format(
+    name="TIFF",
+    suffixes=(".tif", ".tiff"),
+    take_apart=take_apart,
+    encode=encode,
+    keeps=frozenset({"exif", "xmp", "icc", "photoshop", "iptc"}),
+    deep=True,
+)

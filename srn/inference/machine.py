@@ -1,0 +1,99 @@
+"""What this machine offers: memory that is free, and fast arithmetic."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+_FAST_BFLOAT16 = {"amx_bf16", "avx512_bf16"}  # instructions that multiply it; without them it is slower
+
+
+@functools.lru_cache(maxsize=1)
+def has_fast_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 faster than float32."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return False
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    flags = next((set(line.split(":", 1)[1].split()) for line in lines if line.startswith("flags")), set())
+    return bool(flags & _FAST_BFLOAT16)
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still take: of the machine, its control group, its own limit.
+
+    None where that cannot be told.
+    """
+    amounts = [amount for amount in (_of_machine(), _of_control_group(), _of_process()) if amount is not None]
+    return max(min(amounts), 0) if amounts else None
+
+
+def _of_machine() -> int | None:
+    available = _fields("/proc/meminfo").get("MemAvailable")
+    if available is not None:
+        return available
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):  # Windows
+        return None
+
+
+def _of_control_group() -> int | None:
+    """Of the group that this process is in, and those around it (version 2), or of the whole (version 1)."""
+    found = []
+    try:
+        own = Path("/proc/self/cgroup").read_text().rsplit("::", 1)[-1].strip().lstrip("/")
+    except OSError:
+        own = ""
+    folder = _CGROUP / own
+    for each in (folder, *folder.parents):
+        found.append(
+            _left(each / "memory.max", each / "memory.current", each / "memory.stat", "inactive_file")
+        )
+        if each == _CGROUP:
+            break
+    old = _CGROUP / "memory"
+    names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat")
+    found.append(_left(*(old / name for name in names), "total_inactive_file"))
+    amounts = [amount for amount in found if amount is not None]
+    return min(amounts) if amounts else None
+
+
+def _left(limit: Path, used: Path, statistics: Path, cache: str) -> int | None:
+    try:
+        maximum = int(limit.read_text())  # "max" where there is none
+        present = int(used.read_text())
+        lines = [line.split() for line in statistics.read_text().splitlines()]
+        # Pages of files that were read are given back when memory is needed.
+        return maximum - present + int(dict(lines).get(cache, 0))
+    except (OSError, ValueError):
+        return None
+
+
+def _of_process() -> int | None:
+    """What `ulimit -v` leaves."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    except (ImportError, OSError):
+        return None
+    used = _fields("/proc/self/status").get("VmSize")
+    if limit == resource.RLIM_INFINITY or used is None:
+        return None
+    return limit - used
+
+
+def _fields(path: str) -> dict[str, int]:
+    """The lines `Name: 123 kB` of a file, in bytes."""
+    try:
+        lines = Path(path).read_text(errors="replace").splitlines()
+    except OSError:
+        return {}
+    words = [line.split() for line in lines]
+    return {word[0].rstrip(":"): int(word[1]) * 1024 for word in words if len(word) == 3 and word[2] == "kB"}

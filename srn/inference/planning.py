@@ -1,0 +1,251 @@
+"""Which files a command line means, and where each result goes."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from srn.errors import InputError
+from srn.inference.formats import FORMATS, RAW_SUFFIXES, READ_ONLY_SUFFIXES, SUFFIXES, format_of_suffix
+
+ENDING = "_deblurred"
+COMPARISON = "_compare"
+STANDARD = "-"  # input or output
+_LONGEST_NAME = 255  # bytes of a file name, on all usual file systems
+_NAMED = 5  # of the files that a folder's line names
+_LOOKS_LIKE_A_FILE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
+
+
+class Job(NamedTuple):
+    """One photograph, and where its restored version goes; "-" is standard input or output."""
+
+    source: Path
+    target: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Naming:
+    """How results are called.
+
+    Attributes:
+      output: a folder (made if need be), a file where there is one photograph, "-", or None: beside each.
+      ending: goes behind the name; None: `_deblurred` beside the original, nothing elsewhere.
+      format: the name of a format for all, None: that of each.
+    """
+
+    output: str | None = None
+    ending: str | None = None
+    format: str | None = None
+
+
+@dataclasses.dataclass
+class Plan:
+    """What is to be done.
+
+    Attributes:
+      jobs: in order.
+      passed_over: (file or folder, why it is not restored).
+      missing: inputs that are not there; the others are still restored.
+    """
+
+    jobs: list[Job] = dataclasses.field(default_factory=list)
+    passed_over: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    missing: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+
+def make_plan(inputs: list[str], naming: Naming = Naming(), recursive: bool = False) -> Plan:
+    """Finds the photographs of a command line and names their results, never onto an input.
+
+    Args:
+      inputs: image files, folders whose images are taken, patterns with `*`, or "-".
+      naming: of the results.
+      recursive: whether folders are taken with their sub-folders, whose structure an output folder repeats.
+
+    Raises `InputError` where nothing is there to restore, and for outputs that cannot be.
+    """
+    plan = Plan()
+    ending = ENDING if naming.ending is None else naming.ending
+    found = _find_all(inputs, plan, recursive, ending, naming.output)
+    found = _without_own_results(found, plan, ending)
+    if not found:
+        raise InputError("\n".join(f"{path}: {reason}" for path, reason in plan.missing + plan.passed_over))
+    to_folder = _is_folder(naming.output, found, inputs)
+    sources = {source.resolve() for source, _ in found}
+    taken: dict[Path, Path] = {}
+    for source, below in found:
+        target = _target(source, below, naming, to_folder)
+        if target in taken and taken[target].with_suffix("") == source.with_suffix(""):
+            kind = source.suffix.lstrip(".").lower()  # a.heic beside a.jpg, both to become a.png
+            target = target.with_name(f"{target.stem}_{kind}{target.suffix}")
+        if str(target) != STANDARD:
+            if target.resolve() in sources:
+                raise InputError(f"{target}: would overwrite an input; choose another -o or --suffix")
+            if target in taken:
+                raise InputError(f"{target}: two inputs would be written there; take one folder at a time")
+        taken[target] = source
+        plan.jobs.append(Job(source, target))
+    return plan
+
+
+def comparison_of(target: Path) -> Path:
+    """Where the picture of before and after goes."""
+    return target.with_name(_fit_name(f"{target.stem}", f"{COMPARISON}.jpg"))
+
+
+def _find_all(inputs, plan, recursive, ending, output) -> list[tuple[Path, Path]]:
+    """[(photograph, its path below the folder that was named)], each once."""
+    found: dict[Path, tuple[Path, Path]] = {}
+    excluded = None if output in (None, STANDARD) else Path(output).resolve()
+    for word in inputs:
+        if word == STANDARD:
+            found[Path(STANDARD)] = (Path(STANDARD), Path(STANDARD))
+            continue
+        for path in _expand(word):
+            if path.is_dir():
+                pairs = _photographs_of(path, plan, recursive, ending, excluded)
+            elif os.path.lexists(path):
+                pairs = [(path, Path(path.name))]
+            else:
+                plan.missing.append((str(path), "there is no such file"))
+                continue
+            for source, below in pairs:
+                found.setdefault(source.resolve(), (source, below))
+    return list(found.values())
+
+
+def _expand(word) -> list[Path]:
+    """A pattern that no shell has expanded, as on Windows, stands for the files that fit."""
+    path = Path(word)
+    if any(character in str(word) for character in "*?[") and not os.path.lexists(path):
+        return [Path(name) for name in sorted(glob.glob(str(word), recursive=True))] or [path]
+    return [path]
+
+
+def _photographs_of(folder, plan, recursive, ending, excluded) -> list[tuple[Path, Path]]:
+    pairs: list[tuple[Path, Path]] = []
+    others: list[str] = []
+    raw: list[str] = []
+    for file in _files_of(folder, plan, recursive, excluded):
+        below = file.relative_to(folder)
+        suffix = file.suffix.lower()
+        if file.name.startswith(".") or _is_own_result(file, ending):
+            continue
+        if suffix in RAW_SUFFIXES:
+            raw.append(str(below))
+        elif suffix not in SUFFIXES and suffix not in READ_ONLY_SUFFIXES:
+            others.append(str(below))
+        elif not _is_regular(file):
+            plan.passed_over.append((str(file), "is no regular file"))
+        else:
+            pairs.append((file, below))
+    for names, why in ((raw, "raw, to be developed first"), (others, "no photographs by their names")):
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            plan.passed_over.append((str(folder), f"{why}: {', '.join(names[:_NAMED])}{more}"))
+    if not pairs:
+        plan.passed_over.append((str(folder), f"no image in it ({', '.join(SUFFIXES)})"))
+    return pairs
+
+
+def _files_of(folder, plan, recursive, excluded) -> Iterator[Path]:
+    """Yields what a folder holds, in order; sub-folders, if they are not taken, are said."""
+
+    def complain(error):
+        plan.missing.append((str(error.filename), f"cannot be read ({error.strerror})"))
+
+    for parent, folders, files in os.walk(folder, onerror=complain):
+        folders.sort()
+        if not recursive and folders:
+            seen = [name for name in folders if not name.startswith(".")]
+            if seen:
+                names = ", ".join(seen[:_NAMED]) + (", ..." if len(seen) > _NAMED else "")
+                plan.passed_over.append((str(folder), f"sub-folders, which -r takes too: {names}"))
+            folders.clear()
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and (Path(parent) / name).resolve() != excluded
+        ]
+        yield from (Path(parent) / name for name in sorted(files))
+
+
+def _is_regular(file):
+    try:
+        return stat.S_ISREG(os.stat(file).st_mode)
+    except OSError:
+        return False
+
+
+def _is_own_result(file, ending):
+    return bool(ending) and file.stem.endswith((ending, ending + COMPARISON))
+
+
+def _without_own_results(found, plan, ending):
+    """Leaves out results whose originals are named too: `*.jpg` a second time."""
+    stems = {(source.parent.resolve(), source.stem) for source, _ in found}
+    kept = []
+    for source, below in found:
+        stem = source.stem[: -len(COMPARISON)] if source.stem.endswith(COMPARISON) else source.stem
+        original = stem[: -len(ending)] if ending and stem.endswith(ending) else None
+        if original and (source.parent.resolve(), original) in stems:
+            plan.passed_over.append((str(source), "is a result, and its original is named too"))
+        else:
+            kept.append((source, below))
+    return kept
+
+
+def _is_folder(output, found, inputs) -> bool:
+    """Whether `output` means a folder. Raises `InputError` for what is neither folder nor image file."""
+    if output is None or output == STANDARD:
+        if output == STANDARD and len(found) > 1:
+            raise InputError(f"-o -: standard output cannot take {len(found)} photographs; give a folder")
+        return False
+    path = Path(output)
+    if path.is_dir() or output.endswith(("/", os.sep)):
+        return True
+    several = len(found) > 1 or any(word != STANDARD and Path(word).is_dir() for word in inputs)
+    if format_of_suffix(path):
+        if several:
+            raise InputError(f"-o {output}: one file cannot take {len(found)} photographs; give a folder")
+        return False
+    if not several and _LOOKS_LIKE_A_FILE.search(path.name):
+        kinds = ", ".join(SUFFIXES)
+        raise InputError(f"-o {output}: neither a folder nor an image file ({kinds}); {output}/ is a folder")
+    return True
+
+
+def _target(source, below, naming, to_folder) -> Path:
+    if naming.output == STANDARD or (naming.output is None and str(source) == STANDARD):
+        return Path(STANDARD)
+    if naming.output is not None and not to_folder:
+        return Path(naming.output)
+    if naming.format is not None:
+        suffix = FORMATS[naming.format].suffixes[0]
+        if source.suffix.lower() in FORMATS[naming.format].suffixes:
+            suffix = source.suffix
+    elif source.suffix.lower() in READ_ONLY_SUFFIXES:
+        suffix = ".png"
+    else:
+        suffix = source.suffix
+    stem = "stdin" if str(source) == STANDARD else source.stem
+    if naming.output is None:
+        ending = ENDING if naming.ending is None else naming.ending
+        return source.with_name(_fit_name(stem, f"{ending}{suffix}"))
+    return Path(naming.output) / below.parent / _fit_name(stem, f"{naming.ending or ''}{suffix}")
+
+
+def _fit_name(stem: str, rest: str) -> str:
+    """`stem` and `rest`, the stem shortened where a file system takes no longer names."""
+    room = _LONGEST_NAME - len(os.fsencode(rest))
+    encoded = os.fsencode(stem)
+    if len(encoded) <= room:
+        return stem + rest
+    while len(encoded) > room or os.fsdecode(encoded) != stem[: len(os.fsdecode(encoded))]:
+        encoded = encoded[:-1]  # never in the middle of a letter
+    return os.fsdecode(encoded) + rest

@@ -1,0 +1,216 @@
+"""Photographs restored one after the other: the next is read, the last written, while the network runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from srn.errors import WorkError, first_line
+from srn.inference.formats.image import FormatError, Photograph
+from srn.inference.formats.metadata import Metadata
+from srn.inference.planning import STANDARD, Job, comparison_of
+from srn.inference.reading import DEFAULT_MAX_MEGAPIXELS, count_pixels, decode_photograph, read_photograph
+from srn.inference.writing import (
+    Encoding,
+    choose_format,
+    encode_photograph,
+    require_encodable,
+    write_photograph,
+)
+
+_ALONE = 30e6  # pixels: beside a photograph of more none is kept in memory
+_GAP = 8  # pixels between before and after
+
+Restore = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is done with each photograph.
+
+    Attributes:
+      encoding: of the results.
+      strength: how much of the restored one is in the result, 0 to 1; the rest is the original.
+      compare: whether a picture of before and after is written beside the result.
+      keep_dates: whether the result has the original's time of modification.
+      max_megapixels: larger ones are refused.
+    """
+
+    encoding: Encoding = dataclasses.field(default_factory=Encoding)
+    strength: float = 1.0
+    compare: bool = False
+    keep_dates: bool = False
+    max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of one photograph.
+
+    Attributes:
+      job: see there.
+      error: why it failed; None where it is done.
+      notes: what of the original is not in the result, each continuing "FILE: ".
+      megapixels: of the photograph.
+      seconds: in the network.
+    """
+
+    job: Job
+    error: str | None = None
+    notes: tuple[str, ...] = ()
+    megapixels: float = 0.0
+    seconds: float = 0.0
+
+
+def restore_all(restore: Restore, jobs: list[Job], settings: Settings = Settings()) -> Iterator[Outcome]:
+    """Restores photographs; yields what became of each, in order. No photograph ends the others.
+
+    Args:
+      restore: uint8 or uint16, [H, W] or [H, W, 3] -> the same.
+      jobs: `srn.inference.planning.make_plan`.
+      settings: for all.
+    """
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        waiting = reader.submit(_attempt, _read, jobs[0], settings) if jobs else None
+        last: Future | None = None
+        for index, job in enumerate(jobs):
+            photograph = waiting.result()
+            waiting = None  # it would keep the photograph
+            if isinstance(photograph, Photograph) and photograph.pixels.size > _ALONE and last is not None:
+                last.result()  # written before this one takes its memory
+            following = jobs[index + 1 : index + 2]
+            alone = _is_large(photograph) or any(map(_is_large_file, following))
+            if following and not alone:
+                waiting = reader.submit(_attempt, _read, following[0], settings)
+            outcome = photograph
+            if isinstance(photograph, Photograph):
+                outcome = _attempt(_restore, restore, photograph, job, settings)
+            if last is not None:
+                yield last.result()
+            last = writer.submit(_attempt_to_write, outcome, job, settings)
+            del photograph, outcome
+            if following and alone:
+                yield last.result()
+                last = None
+                waiting = reader.submit(_attempt, _read, following[0], settings)
+        if last is not None:
+            yield last.result()
+
+
+def restore_one(restore: Restore, job: Job, settings: Settings = Settings()) -> Outcome:
+    """`restore_all` of one photograph, in the caller's thread."""
+    photograph = _attempt(_read, job, settings)
+    if isinstance(photograph, Photograph):
+        photograph = _attempt(_restore, restore, photograph, job, settings)
+    return _attempt_to_write(photograph, job, settings)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Restored:
+    original: Photograph
+    pixels: np.ndarray
+    seconds: float
+
+
+def _attempt(work: Callable, *arguments: object) -> object:
+    """The result of `work`, or the line that says why there is none."""
+    try:
+        return work(*arguments)
+    except (WorkError, FormatError) as error:
+        return str(error)
+    except MemoryError:
+        return "does not fit into the memory; --tile=256 takes less"
+    except Exception as error:  # whatever is wrong with one photograph, the others are still worth it
+        return f"{type(error).__name__}: {first_line(error)}"
+
+
+def _read(job: Job, settings: Settings) -> Photograph:
+    if str(job.source) == STANDARD:
+        return decode_photograph(sys.stdin.buffer.read(), "standard input", settings.max_megapixels)
+    return read_photograph(job.source, settings.max_megapixels)
+
+
+def _restore(restore: Restore, photograph: Photograph, job: Job, settings: Settings) -> _Restored:
+    # What cannot be written is known before the network takes its time.
+    require_encodable(photograph, choose_format(job.target, photograph, settings.encoding), settings.encoding)
+    start = time.perf_counter()
+    restored = restore(photograph.pixels)
+    seconds = time.perf_counter() - start
+    if settings.strength < 1:
+        restored = _mix(photograph.pixels, restored, settings.strength)
+    return _Restored(photograph, restored, seconds)
+
+
+def _mix(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
+    mixed = np.empty_like(restored)
+    for row in range(len(mixed)):  # by rows, since floats take four times the memory
+        values = original[row] * (1 - strength) + restored[row] * strength
+        mixed[row] = np.rint(values)
+    return mixed
+
+
+def _attempt_to_write(restored: _Restored | str, job: Job, settings: Settings) -> Outcome:
+    if isinstance(restored, str):
+        return Outcome(job, error=_with_name(restored, job))
+    notes = _attempt(_write, restored, job, settings)
+    if isinstance(notes, str):
+        return Outcome(job, error=_with_name(notes, job))
+    height, width = restored.pixels.shape[:2]
+    megapixels = height * width / 1e6
+    return Outcome(job, notes=tuple(notes), megapixels=megapixels, seconds=restored.seconds)
+
+
+def _with_name(line: str, job: Job) -> str:
+    names = (str(job.source), str(job.target), "standard input")
+    return line if line.startswith(names) else f"{job.source}: {line}"
+
+
+def _write(restored: _Restored, job: Job, settings: Settings) -> list[str]:
+    photograph = dataclasses.replace(restored.original, pixels=restored.pixels)
+    if str(job.target) == STANDARD:
+        form = choose_format(job.target, photograph, settings.encoding)
+        data, notes = encode_photograph(photograph, form, settings.encoding)
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        notes = write_photograph(job.target, photograph, settings.encoding)
+        if settings.keep_dates and str(job.source) != STANDARD:
+            times = os.stat(job.source)
+            os.utime(job.target, ns=(times.st_atime_ns, times.st_mtime_ns))
+        if settings.compare:
+            _write_comparison(restored.original, photograph, comparison_of(job.target))
+    return [*photograph.notes, *notes]
+
+
+def _write_comparison(before: Photograph, after: Photograph, path: Path) -> None:
+    """Both side by side, before on the left."""
+    height, width = before.pixels.shape[:2]
+    picture = Image.new("RGB", (2 * width + _GAP, height), "white")
+    for number, photograph in enumerate((before, after)):
+        pixels = photograph.pixels
+        if pixels.dtype == np.uint16:
+            pixels = (pixels >> 8).astype(np.uint8)
+        picture.paste(Image.fromarray(pixels).convert("RGB"), (number * (width + _GAP), 0))
+    draw = ImageDraw.Draw(picture)
+    for number, word in enumerate(("before", "after")):
+        draw.text((number * (width + _GAP) + 4, 4), word, fill="white", stroke_width=1, stroke_fill="black")
+    in_colour = before.spread or before.pixels.ndim == 3
+    metadata = Metadata(icc=before.metadata.icc) if in_colour else Metadata()
+    write_photograph(path, Photograph(np.asarray(picture), metadata=metadata))
+
+
+def _is_large(photograph: Photograph | str) -> bool:
+    return isinstance(photograph, Photograph) and photograph.pixels.size > _ALONE
+
+
+def _is_large_file(job: Job) -> bool:
+    """Whether a file may hold a large photograph: by its header, which is quickly read."""
+    return str(job.source) != STANDARD and count_pixels(job.source) * 3 > _ALONE
