@@ -6,7 +6,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: install demo test test-full lint bench bench-data results rehearse lock clean
+.PHONY: install demo test test-full lint bench bench-data results pictures rehearse lock clean
 
 install: $(INSTALLED)
 
@@ -51,6 +51,11 @@ bench-data: install
 results: install
 	@test -n "$(PAIRS)" || { echo "make: results needs a folder with blur/ and sharp/: make results PAIRS=FOLDER"; exit 2; }
 	$(BIN)/python evaluate.py --ckpt=srn --data_dir=$(PAIRS) --dataset=pairs --out_dir=results/srn
+
+# The pictures of the documentation; each of those whose sources are given, such as
+#   make demo pictures DEMO=demo PAIRS=FOLDER PHOTOGRAPHS=FOLDER FRAMES=FOLDER SHARP=FOLDER REPORT=results/srn
+pictures: install
+	$(BIN)/python docs/draw/pictures.py $(if $(DEMO),--demo=$(DEMO)) $(if $(PAIRS),--pairs=$(PAIRS)) $(if $(PHOTOGRAPHS),--photographs=$(PHOTOGRAPHS)) $(if $(FRAMES),--frames=$(FRAMES)) $(if $(SHARP),--sharp=$(SHARP)) $(if $(REPORT),--report=$(REPORT))
 
 # A training run on a machine without TensorFlow, end to end on this one; see tools/stablehlo.
 VENV_JAX = .venv-jax

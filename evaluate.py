@@ -15,7 +15,8 @@ from absl import flags
 import srn
 from srn import command
 from srn.errors import InputError, WorkError
-from srn.evaluation.run import LAYOUTS, SPLITS, Results
+from srn.evaluation.items import LAYOUTS, SPLITS
+from srn.evaluation.run import Results
 from srn.inference.tiling import SMALLEST_TILE
 from srn.zoo import MODELS, PRECISIONS
 
@@ -48,6 +49,11 @@ _FLAGS = [
         "Of GOPRO: `blur` (the paper's) or `blur_gamma`. Of REDS: `blur`, `blur_jpeg`, ...",
     ),
     flags.DEFINE_string("sharp_folder", "sharp", "Folder of the sharp images, where it has another name."),
+    flags.DEFINE_multi_string("sequence", [], "Score this sequence alone; may be repeated."),
+    flags.DEFINE_integer("limit", None, "Score so many images, from the first on.", lower_bound=1),
+    flags.DEFINE_integer("crop_border", 0, "Pixels to crop at each border, as BasicSR does.", lower_bound=0),
+    flags.DEFINE_boolean("luma", False, "Score Y of YCbCr, as BasicSR's test_y_channel."),
+    flags.DEFINE_boolean("lpips", False, "Score LPIPS too; needs the package lpips."),
     flags.DEFINE_string("out_dir", "results", "Folder for scores and pictures."),
 ]
 

@@ -147,8 +147,8 @@ class ModelConfig:
         if not self.is_recurrent:
             cells = ", ".join(name for name, cell in BOTTLENECKS.items() if cell.is_recurrent)
             why = f"where bottleneck={self.bottleneck!r}, which has no state as {cells} have"
-            for name, only in (("state_upsampling", "bilinear"), ("cell_stddev", None)):
-                _require(getattr(self, name) == only, name, getattr(self, name), f"{only!r} {why}")
+            for name, default in (("state_upsampling", "bilinear"), ("cell_stddev", None)):
+                _require(getattr(self, name) == default, name, getattr(self, name), f"{default!r} {why}")
 
     @property
     def is_recurrent(self) -> bool:

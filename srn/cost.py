@@ -6,11 +6,13 @@ import math
 
 import tensorflow as tf
 
+from srn.network import DeblurringNetwork
+
 # Operations that hold graphs of their own, in which a convolution would go uncounted.
 _NESTED = ("PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "While", "StatelessWhile")
 
 
-def count_multiply_accumulates(model, height: int, width: int) -> int:
+def count_multiply_accumulates(model: DeblurringNetwork, height: int, width: int) -> int:
     """Counts the multiply-accumulates of all convolutions that one image goes through.
 
     The network is traced at this size, and each convolution of the graph counts with the elements of its

@@ -43,15 +43,15 @@ def is_image(path: str | os.PathLike[str], suffixes: tuple[str, ...] = SUFFIXES)
     return path.suffix.lower() in suffixes and not path.name.startswith(".")
 
 
-def size_of(path: str | os.PathLike[str], upright: bool = False) -> tuple[int, int]:
-    """(width, height) of an image file, from its header; `upright` as of `read_rgb`.
+def size_of(path: str | os.PathLike[str], upright: bool = False, deep: bool = False) -> tuple[int, int]:
+    """(width, height) of an image file, from its header; `upright` and `deep` as of `read_rgb`.
 
     Raises `InputError` naming the file if it is no PNG or JPEG, is in colours of print (CMYK), has more
     than 8 bits, or has no end.
     """
     try:
         with Image.open(path) as image:
-            size, kind, deep = image.size, image.format, has_deep_channels(image)
+            size, kind, is_deep = image.size, image.format, has_deep_channels(image)
             in_inks = image.mode == "CMYK"
             is_turned = upright and image.getexif().get(ExifTags.Base.Orientation, 1) in _QUARTER_TURNS
     except UnidentifiedImageError:
@@ -60,7 +60,7 @@ def size_of(path: str | os.PathLike[str], upright: bool = False) -> tuple[int, i
         raise InputError(f"{path}: cannot be read as an image ({first_line(error)})") from error
     if kind not in _END_MARKS:
         raise InputError(f"{path}: is {kind} inside, not PNG or JPEG; convert it")
-    if deep:
+    if is_deep and not deep:
         raise InputError(f"{path}: has more than 8 bits a channel; convert it to 8 bits")
     if in_inks:
         raise InputError(f"{path}: {_IN_INKS}")
@@ -78,6 +78,21 @@ def has_deep_channels(image: Image.Image) -> bool:
     return image.mode.startswith(("I", "F")) or ";16" in stored_as or ";32" in stored_as
 
 
+def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
+    """`read_rgb` to be looked at: uint8, the upper half of 16 bits."""
+    image = read_rgb(path, deep=True)
+    return image if image.dtype == np.uint8 else np.uint8(image >> 8)
+
+
+def kind_of(path: str | os.PathLike[str]) -> tuple[int, bool]:
+    """(bits of a channel: 8, or 16 for more; whether it is gray) of an image file, from its header."""
+    try:
+        with Image.open(path) as image:
+            return 16 if has_deep_channels(image) else 8, image.mode[0] in "1LIF"
+    except Exception as error:  # damaged files bring Pillow to errors of every kind
+        raise InputError(f"{path}: cannot be read as an image ({error})") from error
+
+
 def require_whole(path: str | os.PathLike[str]) -> None:
     """Decodes an image to its end: stricter than `read_rgb`, which does not notice damage inside a JPEG.
 
@@ -90,12 +105,13 @@ def require_whole(path: str | os.PathLike[str]) -> None:
         raise InputError(f"{path}: cannot be decoded ({first_line(error)})") from error
 
 
-def read_rgb(path: str | os.PathLike[str], upright: bool = False) -> np.ndarray:
+def read_rgb(path: str | os.PathLike[str], upright: bool = False, deep: bool = False) -> np.ndarray:
     """Reads an 8-bit image as uint8 RGB [H, W, 3]; gray becomes three equal channels, alpha is left out.
 
     Args:
       path: of the file.
       upright: whether the image is turned as its EXIF says; see the module.
+      deep: whether an image of 16 bits is read as it is, uint16.
 
     Raises `WorkError`, naming the file, when it cannot be read or decoded, is in colours of print (CMYK),
     or has more than 8 bits a channel.
@@ -113,7 +129,7 @@ def read_rgb(path: str | os.PathLike[str], upright: bool = False) -> np.ndarray:
     image = cv2.imdecode(encoded, flags) if encoded.size else None
     if image is None:
         raise WorkError(f"{path}: cannot be decoded; is it an image, and complete?")
-    if image.dtype != np.uint8:
+    if image.dtype != np.uint8 and not (deep and image.dtype == np.uint16):
         raise WorkError(f"{path}: is stored as {image.dtype}; images of 8 bits are needed")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
@@ -132,12 +148,30 @@ def decode_in_graph(file: tf.Tensor | str) -> tf.Tensor:
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def encode_png(image: np.ndarray) -> bytes:
-    """Encodes [H, W], [H, W, 3] (RGB) or [H, W, 4] (RGBA), uint8 or uint16, as PNG."""
+def encode_png(image: np.ndarray, compression: int | None = None) -> bytes:
+    """Encodes [H, W], [H, W, 3] (RGB) or [H, W, 4] (RGBA), uint8 or uint16, as PNG.
+
+    Args:
+      image: see above.
+      compression: 0 (none, fast) to 9; None: OpenCV's own.
+    """
     swaps = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     if image.ndim == 3 and image.shape[2] in swaps:
         image = cv2.cvtColor(image, swaps[image.shape[2]])
-    return cv2.imencode(".png", image)[1].tobytes()
+    options = [] if compression is None else [cv2.IMWRITE_PNG_COMPRESSION, compression]
+    return cv2.imencode(".png", image, options)[1].tobytes()
+
+
+def decode_png(encoded: bytes) -> np.ndarray | None:
+    """The inverse of `encode_png`; None for what is no PNG, or no whole one."""
+    data = np.frombuffer(encoded, np.uint8)
+    if not encoded.startswith(b"\x89PNG") or _is_cut_off(data):
+        return None
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    swaps = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+    if image is not None and image.ndim == 3:
+        image = cv2.cvtColor(image, swaps[image.shape[2]])
+    return image
 
 
 def write_png(path: str | os.PathLike[str], image: np.ndarray) -> None:

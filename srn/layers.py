@@ -10,6 +10,8 @@ Names of convolutions follow the authors' checkpoints: `enc2_1` is the strided c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import tensorflow as tf
 
 DECONVOLUTION_SIZE = 4  # 4x4 in the authors' code, also where all other kernels are 3x3 (Table 1)
@@ -48,7 +50,7 @@ class ResBlock(tf.keras.layers.Layer):
         return {**super().get_config(), **mine}
 
 
-def convolutions_of_res_blocks(res_blocks: list[ResBlock]):
+def convolutions_of_res_blocks(res_blocks: list[ResBlock]) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
     """Yields (`BLOCK/conv1`, layer), (`BLOCK/conv2`, layer) for each block in order."""
     for block in res_blocks:
         for convolution in (block.conv1, block.conv2):

@@ -23,6 +23,8 @@ comparison has one ground truth, where theirs are from a Gaussian pyramid; start
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import tensorflow as tf
 
 from srn import layers, pyramid
@@ -46,7 +48,9 @@ class ResidualStack(tf.keras.layers.Layer):
     Call: [B, H, W, any] -> [B, H, W, channels].
     """
 
-    def __init__(self, filters=64, channels=3, kernel_size=5, res_blocks=19, **kwargs):
+    def __init__(
+        self, filters: int = 64, channels: int = 3, kernel_size: int = 5, res_blocks: int = 19, **kwargs
+    ):
         super().__init__(**kwargs)
         self.filters, self.channels = filters, channels
         self.kernel_size, self.num_res_blocks = kernel_size, res_blocks
@@ -59,19 +63,19 @@ class ResidualStack(tf.keras.layers.Layer):
         # float32 for the same reason as in `srn.layers.OutBlock`.
         self.last = tf.keras.layers.Conv2D(channels, name="last", dtype="float32", **convolution)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         features = self.first(inputs)
         for block in self.res_blocks:
             features = block(features)
         return self.last(features)
 
-    def convolutions(self):
+    def convolutions(self) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
         """Yields (name, layer): `first`, `res1/conv1`, `res1/conv2`, ..., `last`."""
         yield self.first.name, self.first
         yield from layers.convolutions_of_res_blocks(self.res_blocks)
         yield self.last.name, self.last
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         mine = {
             "filters": self.filters,
@@ -88,28 +92,28 @@ class MultiScaleNetwork(DeblurringNetwork):
 
     def __init__(self, config: ModelConfig | dict, **kwargs):
         super().__init__(config, **kwargs)
-        config = self.config
+        made = self.config
         self.scale_networks = [
             ResidualStack(
-                config.width,
-                config.channels,
-                config.kernel_size,
-                config.res_blocks,
+                made.width,
+                made.channels,
+                made.kernel_size,
+                made.res_blocks,
                 name=f"scale{scale + 1}",
                 dtype=self.dtype_policy,
             )
-            for scale in range(config.num_scales)
+            for scale in range(made.num_scales)
         ]
         self.upsampling = [
             layers.SubpixelUpsampling(
-                config.channels, UPSAMPLING_KERNEL_SIZE, name=f"upsampling{scale + 1}", dtype="float32"
+                made.channels, UPSAMPLING_KERNEL_SIZE, name=f"upsampling{scale + 1}", dtype="float32"
             )
-            for scale in range(config.num_scales - 1)
+            for scale in range(made.num_scales - 1)
         ]
 
     @tf.function(reduce_retracing=True)
     @tf.autograph.experimental.do_not_convert
-    def restore_scales(self, blurry) -> list:
+    def restore_scales(self, blurry: tf.Tensor) -> list:
         """From the coarsest scale to the finest, each with features of the image of the one before."""
         size = pyramid.spatial_size(blurry)
         padded = pyramid.pad_to_multiple(tf.cast(blurry, tf.float32), self.config.size_multiple)
@@ -123,7 +127,7 @@ class MultiScaleNetwork(DeblurringNetwork):
             outputs.append(pyramid.crop_to(restored + MEAN, pyramid.size_at_scale(size, scale)))
         return outputs[::-1]
 
-    def convolutions(self):
+    def convolutions(self) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
         """Yields (name, Keras layer): `scale1/first`, ... (the finest), then `upsampling1/conv`, ..."""
         for network in self.scale_networks:
             for name, convolution in network.convolutions():

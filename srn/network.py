@@ -137,11 +137,11 @@ class DeblurringNetwork(tf.keras.Model):
         super().__init__(autocast=False, **kwargs)
         self.config = _as_config(config)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: object = None) -> None:
         """Makes the weights by a call on symbolic images of any size."""
         super().build((None, None, None, self.config.channels))
 
-    def call(self, blurry):
+    def call(self, blurry: tf.Tensor) -> list:
         # Eager calls of all sizes share one graph; a caller's own graph keeps the sizes that it knows.
         eager = tf.executing_eagerly()
         return (self.restore_scales if eager else self.restore_scales.python_function)(blurry)
@@ -164,19 +164,27 @@ class DeblurringNetwork(tf.keras.Model):
         restored = tf.reshape(self(planes)[0], [batch, 3, height, width])
         return tf.transpose(restored, [0, 2, 3, 1])
 
+    def restore_scales(self, blurry: tf.Tensor) -> list:
+        """What `call` computes; a `tf.function` that a network of its own defines."""
+        raise NotImplementedError
+
+    def convolutions(self) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
+        """Yields (name, Keras layer) for every convolution: all weights of the network are theirs."""
+        raise NotImplementedError
+
     @property
     def recurrent_variables(self) -> list:
         """The trainable variables of the recurrent cells, which alone are clipped in training (Sec. 4)."""
         return []
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """All arguments of `__init__`."""
         policy = tf.keras.mixed_precision.Policy(self.dtype_policy.name)
         dtype = tf.keras.saving.serialize_keras_object(policy)
         return {"name": self.name, "config": self.config.to_dict(), "dtype": dtype}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> DeblurringNetwork:
         """The inverse of `get_config`."""
         return cls(**{**config, "dtype": tf.keras.saving.deserialize_keras_object(config["dtype"])})
 

@@ -26,7 +26,7 @@ from srn.files import write_atomically
 from srn.zoo import build_model, get_config, name_of
 
 if TYPE_CHECKING:
-    from srn.network import ScaleRecurrentNetwork
+    from srn.network import DeblurringNetwork
 
 MODEL_FILE = "model.json"
 AVERAGE = "average"  # of own checkpoints: what `srn.training.optimizers.WeightAverage` keeps
@@ -43,7 +43,7 @@ def load_model(
     model: str | None = None,
     precision: str = "float32",
     prefer_average: bool = True,
-) -> ScaleRecurrentNetwork:
+) -> DeblurringNetwork:
     """Builds the network that `ckpt` belongs to, and fills it. Everything must fit; nothing is guessed.
 
     Args:
@@ -56,7 +56,7 @@ def load_model(
       prefer_average: whether own checkpoints that hold averaged weights give those, or the latest ones.
 
     Returns:
-      A `ScaleRecurrentNetwork`.
+      A `DeblurringNetwork`.
 
     Raises `InputError` that names `ckpt` and what does not fit.
     """
@@ -127,7 +127,7 @@ def _say_what_is_wrong(ckpt: str, path: Path) -> str:
 # Weights by name: names as in the authors' checkpoints.
 
 
-def named_variables(model: ScaleRecurrentNetwork, scope: str = "") -> dict[str, tf.Variable]:
+def named_variables(model: DeblurringNetwork, scope: str = "") -> dict[str, tf.Variable]:
     """{`<scope><convolution>/weights` or `.../biases`: variable}, in the authors' order of creation."""
     variables = {}
     for name, convolution in model.convolutions():
@@ -136,13 +136,11 @@ def named_variables(model: ScaleRecurrentNetwork, scope: str = "") -> dict[str, 
     return variables
 
 
-def assign(
-    model: ScaleRecurrentNetwork, arrays: Mapping[str, np.ndarray], source: str, scope: str = ""
-) -> None:
+def assign(model: DeblurringNetwork, arrays: Mapping[str, np.ndarray], source: str, scope: str = "") -> None:
     """Copies `arrays` into `model`, all or nothing.
 
     Args:
-      model: a `ScaleRecurrentNetwork`.
+      model: a `DeblurringNetwork`.
       arrays: {`<scope><convolution>/weights` or `.../biases`: array}, named as by `model.convolutions()`.
       source: named in errors.
       scope: what stands before each name.
@@ -164,7 +162,7 @@ def assign(
         variable.assign(np.asarray(arrays[name], np.float32))
 
 
-def checksum(model: ScaleRecurrentNetwork) -> str:
+def checksum(model: DeblurringNetwork) -> str:
     """SHA-256 over the names, shapes and float32 values of all weights: the same for the same network."""
     digest = hashlib.sha256()
     for name, variable in sorted(named_variables(model).items()):
@@ -256,7 +254,7 @@ def restore(checkpoint: tf.train.Checkpoint, prefix: str, what: str) -> Any:
 # `.npz`: arrays under the authors' names, with entries `model` and `resize`.
 
 
-def save_npz(model: ScaleRecurrentNetwork, path: str | os.PathLike[str]) -> None:
+def save_npz(model: DeblurringNetwork, path: str | os.PathLike[str]) -> None:
     """Writes the weights of `model` as one `.npz` that `load_model` takes; float32."""
     arrays = {name: variable.numpy() for name, variable in named_variables(model).items()}
     facts = {"model": name_of(model.config) or "", "config": json.dumps(model.config.to_dict())}

@@ -21,7 +21,7 @@ from srn.config import ModelConfig
 from srn.errors import InputError
 
 if TYPE_CHECKING:  # listing models and checking flags must not wait for TensorFlow
-    from srn.network import ScaleRecurrentNetwork
+    from srn.network import DeblurringNetwork
 
 # The authors' code: small start values for the cell and TensorFlow 1's resizing.
 _OFFICIAL = ModelConfig(bottleneck="none", resize_grid="legacy")
@@ -82,7 +82,7 @@ def name_of(config: ModelConfig) -> str | None:
     return next((name for name, known in MODELS.items() if known == config), None)
 
 
-def build_model(model: str | ModelConfig = "srn", precision: str = "float32") -> ScaleRecurrentNetwork:
+def build_model(model: str | ModelConfig = "srn", precision: str = "float32") -> DeblurringNetwork:
     """Builds a network with start values as in the paper (Xavier uniform, biases 0).
 
     Args:

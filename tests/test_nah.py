@@ -10,7 +10,7 @@ from srn.errors import InputError
 from srn.nah import MEAN, MultiScaleNetwork
 from srn.serving.signatures import make_servable
 from srn.training.initialisation import grow, start_at_identity
-from srn.training.optimizers import make_optimizer
+from srn.training.optimizers import adam
 from srn.training.step import make_training_step
 
 SMALL = ModelConfig(
@@ -82,7 +82,7 @@ def test_the_finest_image_teaches_the_coarsest_scale(model):
 def test_a_step_trains_every_weight_and_clips_none():
     model = srn.build_model(SMALL)
     before = [weight.numpy() for weight in model.trainable_variables]
-    step = make_training_step(model, make_optimizer(1e-3))
+    step = make_training_step(model, adam(1e-3))
 
     results = step(random_images(2, 16, 16, 3), random_images(2, 16, 16, 3, seed=1))
 

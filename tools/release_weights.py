@@ -23,7 +23,7 @@ from srn.errors import InputError, WorkError
 from srn.files import write_atomically
 
 if TYPE_CHECKING:
-    from srn.network import ScaleRecurrentNetwork
+    from srn.network import DeblurringNetwork
 
 _CKPT = flags.DEFINE_string("ckpt", None, "Weights, as of evaluate.py.", required=True)
 _NAME = flags.DEFINE_string("name", None, "What they will be found by.", required=True)
@@ -45,7 +45,7 @@ def main() -> int:
     return command.DONE
 
 
-def release(model: ScaleRecurrentNetwork, name: str, card: Mapping[str, Any]) -> Path:
+def release(model: DeblurringNetwork, name: str, card: Mapping[str, Any]) -> Path:
     """Writes the weights of `model` in half precision, and their card, to `srn.released.FOLDER`.
 
     Args:

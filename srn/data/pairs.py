@@ -5,6 +5,7 @@ Everything is checked from the files' headers before work begins, and everything
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 from srn.data.layouts import list_data_set
 from srn.data.listing import DEFAULT_SIDES, Pair
 from srn.errors import InputError, WorkError
-from srn.images import SUFFIXES, read_rgb, require_whole, size_of
+from srn.images import SUFFIXES, kind_of, read_rgb, require_whole, size_of
 
 MAX_LINES = 50  # of problems in one message
 # A blurry image is taken for the sharp one when its sharpness is this many times the other's. Over 68 real
@@ -34,6 +35,7 @@ def find_pairs(
     blur_folder: str = DEFAULT_SIDES[0],
     smallest: int = 1,
     sharp_folder: str = DEFAULT_SIDES[1],
+    deep: bool = False,
 ) -> list[Pair]:
     """Lists the pairs of a data set in the order of their names, or of the list, all of them checked.
 
@@ -46,32 +48,37 @@ def find_pairs(
         "blur_gamma"; of REDS the end of its name, such as "blur_jpeg".
       smallest: height and width that each image must have at least, in pixels.
       sharp_folder: the folder of the sharp images; "sharp" stands for other names too.
+      deep: whether images may have 16 bits.
 
     Raises `InputError` with a line for each problem: a folder that is missing, a file without its partner,
     a side that is missing, images in folders or of kinds that are not read, a size that differs or is too
     small, a file that is no image or ends too early, blurry and sharp images that seem exchanged.
     """
     listing = list_data_set(data_dir, dataset, split, blur_folder, sharp_folder)
-    require_usable(listing.pairs, smallest, listing.problems)
+    require_usable(listing.pairs, smallest, listing.problems, deep)
     if not listing.pairs:
         where = ", ".join(map(str, listing.folders))
         raise InputError(f"{where}: no image ({', '.join(SUFFIXES)}) in it")
     return listing.pairs
 
 
-def require_usable(pairs: Sequence[Pair], smallest: int = 1, problems: Sequence[str] = ()) -> None:
+def require_usable(
+    pairs: Sequence[Pair], smallest: int = 1, problems: Sequence[str] = (), deep: bool = False
+) -> None:
     """Reads the header of every file. Raises `InputError` with a line for each thing that is wrong.
 
     Args:
       pairs: the pairs.
       smallest: height and width that each image must have at least, in pixels.
       problems: lines on what is known to be wrong already.
+      deep: whether images may have 16 bits.
     """
     lines = [*problems]
     counts = Counter(pair.name for pair in pairs)
     lines += [f"{name}: {count} pairs have this name" for name, count in counts.items() if count > 1]
+    measure = functools.partial(size_of, deep=deep)
     with ThreadPoolExecutor() as pool:
-        for found in pool.map(lambda pair: problems_of(pair, smallest), pairs):
+        for found in pool.map(lambda pair: problems_of(pair, smallest, measure), pairs):
             lines += found
     if not lines:
         lines = _find_exchanged(pairs)
@@ -98,7 +105,7 @@ def are_exchanged(pair: Pair) -> bool:
     Raises `WorkError` naming a file that cannot be decoded.
     """
     blurry, sharp = (
-        measure_sharpness(cv2.cvtColor(read_rgb(path), cv2.COLOR_RGB2GRAY))
+        measure_sharpness(cv2.cvtColor(read_rgb(path, deep=True), cv2.COLOR_RGB2GRAY))
         for path in (pair.blurry, pair.sharp)
     )
     return blurry > EXCHANGED * sharp
@@ -108,7 +115,7 @@ def measure_sharpness(image: np.ndarray) -> float:
     """Mean squared Laplacian of an image at half its size, where noise and JPEG's blocks count for less.
 
     Args:
-      image: uint8 [H, W], H and W at least 2.
+      image: uint8 or uint16 [H, W], H and W at least 2.
     """
     height, width = image.shape
     half = cv2.resize(image, (max(width // 2, 1), max(height // 2, 1)), interpolation=cv2.INTER_AREA)
@@ -142,7 +149,15 @@ def problems_of(
     if len(set(sizes.values())) == 2:
         blurry, sharp = ("{}x{}".format(*sizes[path]) for path in (pair.blurry, pair.sharp))
         problems.append(f"{pair.blurry}: {blurry}, but {pair.sharp} is {sharp}")
-    return problems
+    return problems or difference_in_kind(pair.blurry, pair.sharp)
+
+
+def difference_in_kind(path: Path, sharp: Path) -> list[str]:
+    """A line where one image is gray and the other in colour, or has other bits: they cannot be compared."""
+    kinds = []
+    for bits, is_gray in map(kind_of, (path, sharp)):
+        kinds.append(f"{'gray' if is_gray else 'in colour'}, {bits} bits")
+    return [] if kinds[0] == kinds[1] else [f"{path}: {kinds[0]}, but {sharp} is {kinds[1]}; convert one"]
 
 
 def find_damage(pairs: Sequence[Pair]) -> list[str]:

@@ -124,6 +124,7 @@ class KohlerProtocol(Protocol):
     """Scores against every frame; means by image and by kernel (trajectory)."""
 
     name = "kohler"
+    takes_options = False
     columns = {
         "psnr": Column("PSNR", f"dB, {_BEST_FRAME}", 2, lambda best: best.psnr),
         "mssim": Column("MSSIM", f"five scales, {_BEST_FRAME}", 4, lambda best: best.mssim),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from srn.data.pairs import difference_in_kind
 from srn.errors import InputError
 from srn.images import is_image, read_rgb, size_of
 
@@ -98,7 +99,7 @@ class ResultImages(Method):
 
     def restore(self, item, blurry: np.ndarray) -> np.ndarray:
         """Reads the image."""
-        return read_rgb(self._files[item.name])
+        return read_rgb(self._files[item.name], deep=True)
 
     def file_of(self, item) -> Path:
         """The file that was found."""
@@ -187,7 +188,7 @@ def find_results(items: Sequence, results_dir: str | os.PathLike[str]) -> dict[s
             f"results_dir={results_dir}: no image for {len(missing)} of {len(items)}: {some}; "
             f"looked for {' or '.join(f'{name}.png' for name in names[missing[0]])}, or with a word more"
         )
-    _require_same_sizes(items, found)
+    _require_same_kinds(items, found)
     return found
 
 
@@ -241,14 +242,16 @@ def _find_with_ending(
     return found
 
 
-def _require_same_sizes(items: Sequence, found: Mapping[str, Path]) -> None:
+def _require_same_kinds(items: Sequence, found: Mapping[str, Path]) -> None:
     lines = []
     for item in items:
         if item.blurry is None:
             continue
-        sizes = ["{}x{}".format(*size_of(path)) for path in (found[item.name], item.blurry)]
+        sizes = ["{}x{}".format(*size_of(path, deep=True)) for path in (found[item.name], item.blurry)]
         if sizes[0] != sizes[1]:
             lines.append(f"{found[item.name]}: {sizes[0]}, but {item.blurry} is {sizes[1]}")
+        else:
+            lines += difference_in_kind(found[item.name], item.blurry)
     if lines:
         hidden = len(lines) - _MAX_SHOWN
         raise InputError(

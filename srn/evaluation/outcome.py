@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from srn.evaluation import page, reports, sheet
+from srn.evaluation.items import Evaluation
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import Protocol
 from srn.evaluation.scores import Score, Scores
@@ -22,25 +22,6 @@ _FILES = (
     "comparison.md",
     "comparison.png",
 )
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What is scored, the same for all methods.
-
-    Attributes:
-      dataset: name of the data set's layout.
-      items: its images.
-      protocol: how they are scored.
-      departures: what of it is chosen otherwise than in the paper, such as "the folder blur_gamma".
-      facts: about this run, for summaries: plain values, `processor` among them.
-    """
-
-    dataset: str
-    items: Sequence
-    protocol: Protocol
-    departures: Sequence[str]
-    facts: Mapping[str, Any]
 
 
 def prepare_folder(folder: Path) -> None:

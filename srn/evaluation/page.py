@@ -18,7 +18,7 @@ from srn.evaluation.reports import encode
 from srn.evaluation.scores import Score, rank
 from srn.evaluation.sheet import scale_to_width
 from srn.files import write_atomically
-from srn.images import read_rgb
+from srn.images import read_picture
 
 EXTREMES = 3  # images under "worst" and under "best"
 JPEG_QUALITY = 85
@@ -67,7 +67,7 @@ def write_page(
         has_gain=any(score.gain is not None for score in scores),
         worst=ranked[: some or 1],
         best=ranked[::-1][:some],
-        thumbnail=lambda name, width: _embed(read_rgb(method.file_of(item_of[name])), width),
+        thumbnail=lambda name, width: _embed(read_picture(method.file_of(item_of[name])), width),
         pictures=lambda name: _pictures(item_of[name], method, protocol, _picture_width(len(scores))),
     )
     write_atomically(path, map(encode, chunks))
@@ -81,7 +81,7 @@ def _pictures(item, method: Method, protocol: Protocol, width: int) -> Iterator[
         del versions["restored"]
     for name, path in versions.items():
         if path is not None:
-            yield name, _embed(read_rgb(path), width)
+            yield name, _embed(read_picture(path), width)
 
 
 def _picture_width(images: int) -> int:

@@ -9,6 +9,7 @@ A metric is one `Column` in the table of its protocol.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,13 @@ import numpy as np
 
 from srn import metrics
 from srn.data.pairs import find_pairs, layout_of
-from srn.errors import WorkError
+from srn.errors import InputError, WorkError
+from srn.evaluation import perceptual
 from srn.evaluation.scores import Score, summarise
 from srn.images import read_rgb
+
+_LUMA = "Y of YCbCr (BT.601, 16 to 235, not rounded; BasicSR's test_y_channel)"
+_LUMA_WEIGHTS = np.array([65.481, 128.553, 24.966])  # of R, G, B in 0..1; they sum to 219
 
 
 @dataclass(frozen=True)
@@ -47,42 +52,98 @@ class Column:
 
 @dataclass(frozen=True)
 class ImagePair:
-    """A restored image and the ground truth, uint8 RGB [H, W, 3]: what the columns of `PAIRS` look at."""
+    """A restored image and the ground truth as the columns of `PAIRS` compare them.
+
+    Attributes:
+      restored, sharp: RGB [H, W, 3], uint8 or uint16, or luma [H, W], float64.
+      peak: the distance between black and white.
+    """
 
     restored: np.ndarray
     sharp: np.ndarray
+    peak: int = 255
 
 
 class Protocol:
     """The plain protocol, and what the others have in common with it.
+
+    Args:
+      bits: 8, or 16 for images that are stored so; the peak is 255 or 65535.
+      crop_border: pixels that are left out at each border (BasicSR's `crop_border`).
+      luma: whether Y of YCbCr is compared in place of RGB (BasicSR's `test_y_channel`).
+      lpips: whether there is a column of LPIPS, which needs the package lpips.
 
     Attributes:
       name: what it is called.
       columns: the numbers of an image that are averaged over a data set, `psnr` first.
       details: numbers that are listed for each image and not averaged.
       groups: attribute of an image by which means are taken too -> name of these means in a summary.
+      takes_options: whether anything of `Args` may differ from its default.
     """
 
     name = "pairs"
+    takes_options = True
     columns: Mapping[str, Column] = {
         "psnr": Column(
-            "PSNR", metrics.DEFINITIONS["psnr"], 2, lambda pair: metrics.psnr(pair.restored, pair.sharp)
+            "PSNR",
+            metrics.DEFINITIONS["psnr"],
+            2,
+            lambda pair: metrics.psnr(pair.restored, pair.sharp, data_range=pair.peak),
         ),
         "ssim_matlab": Column(
             "SSIM MATLAB",
             metrics.DEFINITIONS["ssim_matlab"],
             4,
-            lambda pair: metrics.ssim_matlab(pair.restored, pair.sharp),
+            lambda pair: metrics.ssim_matlab(pair.restored, pair.sharp, data_range=pair.peak),
         ),
         "ssim_channel": Column(
             "SSIM channel",
             metrics.DEFINITIONS["ssim_channel"],
             4,
-            lambda pair: metrics.ssim_channel(pair.restored, pair.sharp),
+            lambda pair: metrics.ssim_channel(pair.restored, pair.sharp, data_range=pair.peak),
         ),
     }
     details: Mapping[str, Column] = {}
     groups: Mapping[str, str] = {"sequence": "sequences"}
+
+    def __init__(self, bits: int = 8, crop_border: int = 0, luma: bool = False, lpips: bool = False):
+        self.bits, self.crop_border, self.luma = bits, crop_border, luma
+        if crop_border < 0:
+            raise InputError(f"crop_border={crop_border} is below 0")
+        if self.takes_options:
+            self.columns = {
+                name: dataclasses.replace(column, definition=self._define(column.definition))
+                for name, column in self.columns.items()
+            }
+        if lpips:
+            if luma:
+                raise InputError("lpips: compares colours; leave `luma` out")
+            distance = perceptual.shared_lpips()
+            definition = f"version 0.1 ({perceptual.NETWORK}), less is better, 8-bit RGB, no border cropped"
+            self.columns = {**self.columns, "lpips": Column("LPIPS", self._define(definition), 4, distance)}
+
+    def _define(self, definition: str) -> str:
+        """What a column means with the options."""
+        if self.bits != 8:
+            definition = definition.replace("8-bit", f"{self.bits}-bit").replace("255", str(self._peak))
+        if self.luma:
+            colours = ("8-bit RGB", "16-bit RGB", "each RGB channel", "RGB as a volume")
+            for words in colours:
+                definition = definition.replace(words, _LUMA)
+            definition = definition.replace("11x11x11", "11x11")
+        if self.crop_border:
+            definition = definition.replace(", no border cropped", "")
+            definition += f", after a border of {self.crop_border} is cropped (BasicSR's crop_border)"
+        return definition
+
+    @property
+    def _peak(self) -> int:
+        return 2**self.bits - 1
+
+    @property
+    def min_size(self) -> int:
+        """Height and width that an image must have at least."""
+        return metrics.WINDOW_SIZE + 2 * self.crop_border
 
     @property
     def definitions(self) -> dict[str, str]:
@@ -103,7 +164,9 @@ class Protocol:
         sharp_folder: str,
     ) -> tuple[str, Sequence]:
         """(layout, images) of a data set; arguments and errors as of `srn.data.pairs.find_pairs`."""
-        pairs = find_pairs(data_dir, dataset, split, blur_folder, metrics.WINDOW_SIZE, sharp_folder)
+        pairs = find_pairs(
+            data_dir, dataset, split, blur_folder, self.min_size, sharp_folder, deep=self.takes_options
+        )
         return layout_of(pairs), pairs
 
     def truth_files(self, item) -> list[Path]:
@@ -115,11 +178,13 @@ class Protocol:
         return Path(item.sharp)
 
     def read(self, item) -> tuple[np.ndarray, Any]:
-        """The blurry pixels of an image, uint8 RGB [H, W, 3], and its ground truth: here the same.
+        """The blurry pixels of an image, RGB [H, W, 3], and its ground truth: here the same.
+
+        Both are uint8, or uint16 where the protocol is of 16 bits.
 
         Raises `WorkError` naming the file that cannot be read, or two that differ in size.
         """
-        blurry, sharp = read_rgb(item.blurry), read_rgb(item.sharp)
+        blurry, sharp = (read_rgb(path, deep=self.bits > 8) for path in (item.blurry, item.sharp))
         if sharp.shape != blurry.shape:
             raise WorkError(
                 f"{item.blurry} and {item.sharp} differ in size: {blurry.shape[1]}x{blurry.shape[0]} "
@@ -129,13 +194,17 @@ class Protocol:
 
     def compare(self, restored: np.ndarray, truth: Any) -> Any:
         """What the functions of the columns take. Raises ValueError for images that cannot be compared."""
-        return ImagePair(restored, truth)
+        border = slice(self.crop_border, -self.crop_border or None)
+        restored, truth = restored[border, border], truth[border, border]
+        if self.luma:
+            restored, truth = (_luma(image, self._peak) for image in (restored, truth))
+        return ImagePair(restored, truth, self._peak)
 
     def score(self, restored: np.ndarray, truth: Any) -> dict[str, float]:
         """The numbers under `columns` and `details`.
 
         Args:
-          restored: uint8 RGB [H, W, 3].
+          restored: RGB [H, W, 3], of the type of the blurry pixels.
           truth: from `read`; it may be used up.
 
         Raises ValueError for images that cannot be compared.
@@ -178,6 +247,11 @@ class Protocol:
 
     def _all_columns(self) -> dict[str, Column]:
         return {**self.columns, **self.details}
+
+
+def _luma(image: np.ndarray, peak: int) -> np.ndarray:
+    """Y of YCbCr (BT.601, black at 16 and white at 235 of 255), as MATLAB's rgb2ycbcr; not rounded."""
+    return (image.astype(np.float64) @ _LUMA_WEIGHTS + 16 * peak) / 255
 
 
 PAIRS = Protocol()

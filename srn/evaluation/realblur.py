@@ -102,6 +102,7 @@ class RealBlurProtocol(Protocol):
     """Scores after an alignment; the plain ones stand beside them."""
 
     name = "realblur"
+    takes_options = False
     columns = {
         "psnr": Column("PSNR", f"dB, RGB, peak 1, {_ALIGNED}", 2, lambda pair: pair.aligned.psnr),
         "ssim_channel": Column("SSIM", f"each RGB channel, {_ALIGNED}", 4, lambda pair: pair.aligned.ssim),

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
 import srn
-from srn import metrics, provenance
-from srn.data.layouts import DATASETS
 from srn.data.listing import DEFAULT_SIDES, Pair
-from srn.data.pairs import require_usable
 from srn.errors import InputError
 from srn.evaluation import methods as of_methods
 from srn.evaluation import outcome
+from srn.evaluation.items import Evaluation, PathLike, describe_evaluation
 from srn.evaluation.journal import Journal
-from srn.evaluation.kohler import KOHLER
 from srn.evaluation.methods import IDENTITY, Method, Network, ResultImages
-from srn.evaluation.protocols import PAIRS, Protocol
-from srn.evaluation.realblur import REALBLUR
+from srn.evaluation.protocols import Protocol
 from srn.evaluation.scores import Score, Scores
 from srn.evaluation.scoring import score_images
 
-LAYOUTS = (*DATASETS, KOHLER.name)  # that can be scored
-SPLITS = ("test", "train")
-_PROTOCOLS = {protocol.name: protocol for protocol in (PAIRS, REALBLUR, KOHLER)}
-
-PathLike = Union[str, "os.PathLike[str]"]
 Restore = Callable[[np.ndarray], np.ndarray]
 
 
@@ -72,7 +63,12 @@ def evaluate(
     split: str = "test",
     blur_folder: str = DEFAULT_SIDES[0],
     sharp_folder: str = DEFAULT_SIDES[1],
+    sequence: str | Sequence[str] = (),
+    limit: int | None = None,
     protocol: Protocol | None = None,
+    crop_border: int = 0,
+    luma: bool = False,
+    lpips: bool = False,
     model: str | None = None,
     precision: str = "float32",
     tile: int | None = None,
@@ -93,10 +89,13 @@ def evaluate(
         `NAME=CKPT` gives the name that tables call it.
       results_dir: `[NAME=]FOLDER` of images that another program has restored; or several of them.
       methods: name -> function from uint8 RGB [H, W, 3] to the same: anything else that restores images.
-      dataset: layout of the data set, one of `LAYOUTS`; "auto": whichever is there.
+      dataset: layout of the data set, one of `srn.evaluation.items.LAYOUTS`; "auto": whichever is there.
       split: "test" or "train", where the data set has splits.
       blur_folder, sharp_folder: as of `srn.data.pairs.find_pairs`.
+      sequence: names of the sequences to score; none: all.
+      limit: how many images to score, from the first on; None: all.
       protocol: how images are compared with the ground truth; None: as the field scores this data set.
+      crop_border, luma, lpips: of the plain protocol, see `Protocol`.
       model, precision, tile, self_ensemble, truncate: of `ckpt`, see `srn.Deblurrer`.
       out_dir: folder for scores, restored images and reports; with several methods each has a folder of its
         own in it. None writes nothing.
@@ -110,10 +109,13 @@ def evaluate(
     ckpts, folders = _as_list(ckpt), _as_list(results_dir)
     if not (ckpts or folders or methods):
         raise InputError("nothing to score; give `ckpt` or `results_dir`")
-    evaluation = _describe_evaluation(data_dir, dataset, split, (blur_folder, sharp_folder), protocol)
+    options = {"crop_border": crop_border, "luma": luma, "lpips": lpips}
+    evaluation = describe_evaluation(
+        data_dir, dataset, split, (blur_folder, sharp_folder), protocol, options, _as_list(sequence), limit
+    )
     labelled = _label(ckpts, folders, methods or {})
     out_dirs = _choose_folders(out_dir, labelled)
-    options = {"tile": tile, "self_ensemble": self_ensemble, "truncate": truncate}
+    how = {"tile": tile, "self_ensemble": self_ensemble, "truncate": truncate}
 
     def open_method(label: str, argument: str, source: Any) -> Method:
         if argument == "results_dir":
@@ -122,58 +124,12 @@ def evaluate(
             return Network(source, label, out_dirs[label])
         if source == IDENTITY:
             return Method(label)
-        return of_methods.load_network(source, label, out_dirs[label], model, precision, **options)
+        return of_methods.load_network(source, label, out_dirs[label], model, precision, **how)
 
     opened = {label: open_method(label, *source) for label, source in labelled.items()}
     for folder in {*out_dirs.values(), out_dir} - {None}:
         outcome.prepare_folder(Path(folder))
     return _score_all(evaluation, opened, out_dirs, out_dir, verbose)
-
-
-def protocol_of(dataset: str) -> Protocol:
-    """The protocol by which the field scores a data set, one of `LAYOUTS`."""
-    return _PROTOCOLS.get(dataset, PAIRS)
-
-
-def _describe_evaluation(
-    data_dir: PathLike | Sequence,
-    dataset: str,
-    split: str,
-    sides: tuple[str, str],
-    protocol: Protocol | None,
-) -> outcome.Evaluation:
-    for argument, value, choices in (("dataset", dataset, LAYOUTS), ("split", split, SPLITS)):
-        if value not in choices:
-            raise InputError(f"{argument}={value} is none of {', '.join(choices)}")
-    if isinstance(data_dir, (str, os.PathLike)):
-        dataset, items = protocol_of(dataset).find_items(data_dir, dataset, split, *sides)
-    else:
-        dataset, items = "pairs", _as_pairs(data_dir)
-    departures = []
-    if dataset == "gopro" and sides[0] != DEFAULT_SIDES[0]:
-        departures.append(f"the folder {sides[0]}")
-    if dataset == "gopro" and split != "test":
-        departures.append(f"the split {split}")
-    facts = {
-        "data_dir": os.fspath(data_dir) if isinstance(data_dir, (str, os.PathLike)) else None,
-        "split": split,
-        "blur_folder": sides[0],
-        "sharp_folder": sides[1],
-        **provenance.describe_run(),
-    }
-    return outcome.Evaluation(dataset, items, protocol or protocol_of(dataset), departures, facts)
-
-
-def _as_pairs(items: Iterable[Pair | tuple[PathLike, PathLike]]) -> list[Pair]:
-    """`Pair`s as they are; (blurry, sharp) named by the blurry file."""
-    pairs = []
-    for item in items:
-        if not isinstance(item, Pair):
-            blurry, sharp = map(Path, item)
-            item = Pair(blurry, sharp, blurry.stem)
-        pairs.append(item)
-    require_usable(pairs, smallest=metrics.WINDOW_SIZE)
-    return pairs
 
 
 def _as_list(names: str | Sequence[str] | None) -> list[str]:
@@ -210,7 +166,7 @@ def _choose_folders(
 
 
 def _score_all(
-    evaluation: outcome.Evaluation,
+    evaluation: Evaluation,
     opened: Mapping[str, Method],
     out_dirs: Mapping[str, Path | None],
     out_dir: PathLike | None,

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import Protocol
 from srn.evaluation.scores import Score, rank
-from srn.images import read_rgb, write_png
+from srn.images import read_picture, write_png
 
 # In pixels, and colours.
 MARGIN = 20
@@ -73,7 +73,7 @@ def write_sheet(
     """
     blocks = [_draw_titles(COLUMN_TITLES, picture_width)]
     for row in rows:
-        pictures = [read_rgb(file) for file in (row.blurry, row.restored, row.sharp)]
+        pictures = [read_picture(file) for file in (row.blurry, row.restored, row.sharp)]
         caption = _draw_caption(
             row.score.name, row.title, _describe_score(row.score, protocol), 3, picture_width
         )
@@ -104,9 +104,9 @@ def write_comparison(
     titles = ["blurry", "detail", *methods, "sharp"]
     blocks = [_draw_titles(titles, picture_width)]
     for item in items:
-        blurry, sharp = read_rgb(item.blurry), read_rgb(item.sharp)
+        blurry, sharp = read_picture(item.blurry), read_picture(item.sharp)
         detail = find_detail(blurry, sharp)
-        restored = [read_rgb(method.file_of(item)) for method in methods.values()]
+        restored = [read_picture(method.file_of(item)) for method in methods.values()]
         pictures = [_framed(blurry, detail), *(image[detail] for image in (blurry, *restored, sharp))]
         numbers = ", ".join(f"{label} {scores[label][item.name].psnr:.2f}" for label in methods)
         caption = _draw_caption(item.name, "", f"PSNR in dB: {numbers}", len(titles), picture_width)

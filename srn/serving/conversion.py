@@ -45,7 +45,7 @@ def export_tflite(model, path, weights: str = "float16") -> None:
     """Writes `model` for TensorFlow Lite, built-in operations only; the caller resizes its input tensor.
 
     Args:
-      model: a `ScaleRecurrentNetwork`, float32.
+      model: a `DeblurringNetwork`, float32.
       path: of the file.
       weights: "float32", or "float16": half the size, the same arithmetic.
 

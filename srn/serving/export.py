@@ -16,11 +16,12 @@ import tensorflow as tf
 from srn import provenance, weights
 from srn.errors import InputError, WorkError, first_line
 from srn.files import require_writable, write_atomically
+from srn.serving.contract import MAX_PIXELS
 from srn.serving.server_files import require_same_name, write_server_files, write_warm_up
-from srn.serving.signatures import MAX_PIXELS, make_limit, make_servable
+from srn.serving.signatures import make_limit, make_servable
 
 if TYPE_CHECKING:
-    from srn.network import ScaleRecurrentNetwork
+    from srn.network import DeblurringNetwork
 
 MODEL_CARD = "model_card.json"
 WARM_UP_SIZES = ((256, 256),)
@@ -56,7 +57,7 @@ def export_checkpoint(
 
 
 def export_savedmodel(
-    model: ScaleRecurrentNetwork,
+    model: DeblurringNetwork,
     export_dir: str | os.PathLike[str],
     version: int | None = None,
     *,
@@ -71,7 +72,7 @@ def export_savedmodel(
     configuration for the server (`srn.serving.server_files`).
 
     Args:
-      model: a `ScaleRecurrentNetwork`; one-channel models serve colour, plane by plane.
+      model: a `DeblurringNetwork`; one-channel models serve colour, plane by plane.
       export_dir: the model's folder, from which a server takes the highest version.
       version: a whole number from 1; None takes the one after the highest that is there.
       name: of the model on the server; None: the name of `export_dir`.

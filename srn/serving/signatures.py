@@ -15,23 +15,17 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from srn.serving import encoded_images
+from srn.serving.contract import MAX_FILES, MAX_PIXELS, MAX_VALUE, MIN_VALUE
 from srn.serving.encoded_images import PixelLimit
 
 if TYPE_CHECKING:
     from tensorflow.types.experimental import ConcreteFunction
 
-    from srn.network import ScaleRecurrentNetwork
-
-# Photographs of telephones: 4000x3000, 4032x3024, 4080x3072, 4160x3120, 4208x3120. benchmarks/README.md has
-# what they cost in memory.
-MAX_PIXELS = 13_500_000
-MAX_FILES = 64
-# What resizing with a sharp filter leaves of [0, 1] is restored; values of another range are a mistake.
-MIN_VALUE, MAX_VALUE = -0.5, 1.5
+    from srn.network import DeblurringNetwork
 
 
 def make_servable(
-    model: ScaleRecurrentNetwork, max_pixels: int = MAX_PIXELS
+    model: DeblurringNetwork, max_pixels: int = MAX_PIXELS
 ) -> tuple[tf.Module, dict[str, ConcreteFunction]]:
     """The graphs that a server runs.
 
@@ -72,7 +66,7 @@ def make_servable(
     return module, signatures
 
 
-def make_limit(model: ScaleRecurrentNetwork, max_pixels: int) -> PixelLimit:
+def make_limit(model: DeblurringNetwork, max_pixels: int) -> PixelLimit:
     """What a request to `model` may cost."""
     planes = 3 if model.config.channels == 1 else 1  # R, G and B are restored as three images
     return PixelLimit(max_pixels, model.config.size_multiple, planes)

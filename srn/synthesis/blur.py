@@ -2,7 +2,7 @@
 
 The picture is looked at from every pose of a camera path, and the views are averaged:
 
-    camera_path -> projective_transforms -> views -> average        (`shake` puts them together)
+    camera_path -> projective_transforms -> views        (`srn.synthesis.shake` averages them, light and all)
 
 A pose is (dx, dy, angle, log zoom). The camera looks dx pixels to the right and dy pixels down of where it
 looked in the middle of the exposure, so that the scene moves dx to the left and dy up. The middle pose is
@@ -127,40 +127,3 @@ def views(
     image = tf.convert_to_tensor(image, tf.float32)
     copies = tf.broadcast_to(image, tf.concat([tf.shape(transforms)[:1], tf.shape(image)], axis=0))
     return tfa.image.transform(copies, transforms, "bilinear", "reflect", output_shape=size)
-
-
-def average(frames: np.ndarray | tf.Tensor, gamma: float = 1.0) -> tf.Tensor:
-    """Averages frames as a sensor sums light.
-
-    Args:
-      frames: float32 [frames, H, W, C] in [0, 1].
-      gamma: 1 averages the stored values, as GOPRO's folder `blur` does; 2.2 averages the light that they
-        stand for, under a camera curve of that gamma, as `blur_gamma` does.
-
-    Returns:
-      float32 [H, W, C] in [0, 1].
-
-    Raises ValueError for a `gamma` that is not above 0.
-    """
-    if gamma <= 0:
-        raise ValueError(f"gamma={gamma} is not above 0; 1 averages stored values, 2.2 averages light.")
-    frames = tf.convert_to_tensor(frames, tf.float32)
-    if gamma == 1:
-        return tf.reduce_mean(frames, axis=0)
-    return tf.reduce_mean(frames**gamma, axis=0) ** (1 / gamma)
-
-
-def shake(sharp: np.ndarray | tf.Tensor, path: np.ndarray | tf.Tensor, gamma: float = 1.0) -> tf.Tensor:
-    """Blurs a sharp picture with the movement of the camera.
-
-    Args:
-      sharp: float32 [H, W, C] in [0, 1].
-      path: [poses, 4], as `camera_path` returns it.
-      gamma: as for `average`.
-
-    Returns:
-      float32 [H, W, C] in [0, 1]: the blurry picture.
-    """
-    sharp = tf.convert_to_tensor(sharp, tf.float32)
-    height, width = tf.shape(sharp)[0], tf.shape(sharp)[1]
-    return average(views(sharp, projective_transforms(path, height, width)), gamma)

@@ -27,7 +27,6 @@ import numpy as np
 from srn.errors import InputError
 from srn.images import SUFFIXES, is_image, read_rgb, size_of
 
-GAMMA = 2.2  # of the camera curve that GOPRO's `blur_gamma` assumes
 SHORTEST, LONGEST = 7, 13  # frames averaged for one blurry image, in GOPRO
 
 
@@ -169,7 +168,7 @@ class Video:
         return capture
 
 
-def open_frames(path) -> FrameFolder | Video:
+def open_frames(path: str | os.PathLike[str]) -> FrameFolder | Video:
     """The frames of a folder or of a video file. Raises InputError where there is neither."""
     if Path(path).is_dir():
         return FrameFolder(path)
@@ -191,7 +190,8 @@ def windows(
     Returns:
       Yields (place of the first frame, uint8 [length, H, W, 3]), until the frames do not fill a window.
     """
-    stream, held = iter(frames), collections.deque()
+    stream = iter(frames)
+    held: collections.deque[np.ndarray] = collections.deque()
     for first, length in zip(itertools.count(0, stride), lengths):
         held.extend(itertools.islice(stream, max(length - len(held), 0)))
         if len(held) < length:

@@ -21,6 +21,7 @@ for are warped, so that a crop costs the same from a photograph of any size.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -126,7 +127,8 @@ def shake_crop(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Makes a pair of a random square of side `size`, which alone is warped, else as `shake`."""
     room = [max(side - size, 0) + 1 for side in photograph.shape[:2]]
-    window = Window(*(int(place) for place in generator.integers(room)), size, size)
+    top, left = (int(first) for first in generator.integers(room))
+    window = Window(top, left, size, size)
     return shake_window(photograph, window, generator, settings, other)
 
 
@@ -178,7 +180,7 @@ def _draw_light(generator, settings) -> tuple[float, float]:
 
 
 def smooth_field(
-    generator: np.random.Generator, waves: int, full: tuple[int, int], window: Window
+    generator: np.random.Generator, waves: int, full: Sequence[int], window: Window
 ) -> np.ndarray:
     """Draws a smooth random map over a whole picture and returns its part in `window`.
 
@@ -194,13 +196,13 @@ def smooth_field(
         for start, side, size in zip(starts, sides, full)
     )
     # The mean of a squared cosine is 1 for no wave and 1/2 for others, so (waves + 1) / 2 in all, each way.
-    return np.float32(rows @ amplitudes @ columns.T / ((waves + 1) / 2))
+    return (rows @ amplitudes @ columns.T / ((waves + 1) / 2)).astype(np.float32)
 
 
 def _plane_weights(field):
     """How much each plane counts at each pixel: [H, W] -> float32 [planes, H, W, 1], sums 1."""
     distance = np.abs(np.clip(field, DEPTHS[0], DEPTHS[-1]) - DEPTHS[:, np.newaxis, np.newaxis])
-    return np.float32(np.maximum(1 - distance, 0))[..., np.newaxis]
+    return np.maximum(1 - distance, 0).astype(np.float32)[..., np.newaxis]
 
 
 def _patch_and_warps(paths, full, window):

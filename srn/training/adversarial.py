@@ -50,8 +50,8 @@ def build_critic(channels: int = 3, features: int = FEATURES) -> tf.keras.Model:
     return critic
 
 
-class Adversary:
-    """A critic with its optimizer, and what it adds to a training step.
+class Adversary(tf.Module):
+    """A critic with its optimizer, both of which a checkpoint keeps, and what it adds to a training step.
 
     Args:
       critic: maps images [B, H, W, C] to logits of being sharp.
@@ -60,6 +60,7 @@ class Adversary:
     """
 
     def __init__(self, critic: tf.keras.Model, optimizer: tf.keras.optimizers.Optimizer, weight: float):
+        super().__init__(name="adversary")
         self.critic, self.optimizer, self.weight = critic, optimizer, weight
         optimizer.build(critic.trainable_variables)
 

@@ -9,7 +9,10 @@ import tensorflow as tf
 
 from srn import weights
 from srn.errors import InputError, WorkError, first_line
+from srn.training.adversarial import Adversary
 from srn.training.average import WeightAverage
+
+_ADVERSARY = "adversary"  # in checkpoints
 
 
 class Checkpoints:
@@ -21,6 +24,8 @@ class Checkpoints:
       keep: how many of the newest checkpoints stay.
       average: a `srn.training.average.WeightAverage` of the model, saved and restored with it; None for
         none. A run that had none so far begins it at the weights it has.
+      adversary: a critic that learns with the model, saved and restored with it; None for none. A run that
+        had none so far begins with it as it is.
 
     Raises `InputError` if the folder holds the run of another model, or cannot be written.
     """
@@ -32,10 +37,12 @@ class Checkpoints:
         model_dir: str | Path,
         keep: int = 5,
         average: WeightAverage | None = None,
+        adversary: Adversary | None = None,
     ):
-        self.model, self.optimizer, self.average = model, optimizer, average
+        self.model, self.optimizer, self.average, self.adversary = model, optimizer, average, adversary
         self.model_dir = Path(model_dir)
-        self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **_tracked(average))
+        others = {**_tracked(average), **_tracked_adversary(adversary)}
+        self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **others)
         known = weights.read_model_file(model_dir)
         if known is not None and not known.is_same_network(model.config):
             raise InputError(f"{model_dir}: holds the run of another model; choose another `model_dir`")
@@ -61,8 +68,10 @@ class Checkpoints:
                 f"{self.model_dir}: its run keeps an average of the weights; give its `ema_decay`"
             )
         begins = self.average is not None and not weights.has_average(prefix)
-        average = {} if begins else _tracked(self.average)
-        checkpoint = tf.train.Checkpoint(model=model, optimizer=self.optimizer, **average)
+        others = {} if begins else _tracked(self.average)
+        if _holds_adversary(prefix):
+            others.update(_tracked_adversary(self.adversary))
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=self.optimizer, **others)
         weights.restore(checkpoint, prefix, "a run of this model").expect_partial()
         if begins:
             self.average.begin(model.trainable_variables)
@@ -98,3 +107,12 @@ class Checkpoints:
 
 def _tracked(average) -> dict:
     return {} if average is None else {weights.AVERAGE: average.values}
+
+
+def _tracked_adversary(adversary) -> dict:
+    return {} if adversary is None else {_ADVERSARY: adversary}
+
+
+def _holds_adversary(prefix) -> bool:
+    names = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    return any(name.startswith(f"{_ADVERSARY}/") for name in names)

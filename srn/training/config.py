@@ -63,6 +63,14 @@ class TrainingConfig:
     seed: int = setting(0, "Seed of initial weights, order and crops.", minimum=0, maximum=2**31 - 1)
 
     loss: str = setting("mse", "Loss; `mse` is Eq. 3 of the paper.", choices=tuple(LOSSES))
+    tv_weight: float = setting(
+        0.0, "Weight of the total variation beside the loss; Sec. 3.3 tried it.", minimum=0.0
+    )
+    adversarial_weight: float = setting(
+        0.0,
+        "Weight of the adversarial loss, with the critic of Nah et al., who take 1e-4; Sec. 3.3 tried it.",
+        minimum=0.0,
+    )
     optimizer: str = setting("adam", "Optimizer; `adam` is the paper's.", choices=tuple(OPTIMIZERS))
     schedule: str = setting(
         "polynomial", "Schedule of the learning rate; `polynomial` is the paper's.", choices=tuple(SCHEDULES)

@@ -55,5 +55,39 @@ def multi_scale_loss(
     )
 
 
+def total_variation(outputs: list, config: ModelConfig) -> tf.Tensor:
+    """The total variation that Sec. 3.3 tried: it is small for smooth images.
+
+    For each scale the sum of the absolute differences between neighbours, right and below, over N_i and the
+    batch as in Eq. 3; summed over the scales with kappa_i.
+
+    Args:
+      outputs: restored images, finest first, [B, H, W, C] each, floating point.
+      config: has kappa.
+
+    Returns:
+      A float32 scalar.
+    """
+    import tensorflow as tf
+
+    return tf.add_n(
+        [
+            kappa
+            * tf.reduce_sum(tf.image.total_variation(tf.cast(restored, tf.float32)))
+            / tf.cast(tf.size(restored), tf.float32)
+            for kappa, restored in zip(config.kappa, outputs)
+        ]
+    )
+
+
+def with_total_variation(loss: Callable, weight: float) -> Callable:
+    """`loss` plus `weight` times `total_variation`: a function of the same arguments."""
+
+    def both(outputs: list, sharp: tf.Tensor, config: ModelConfig) -> tf.Tensor:
+        return loss(outputs, sharp, config) + weight * total_variation(outputs, config)
+
+    return both
+
+
 # Name -> function (outputs, sharp, config) -> float32 scalar, as `multi_scale_loss`.
 LOSSES = {"mse": multi_scale_loss}

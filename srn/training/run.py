@@ -13,7 +13,7 @@ from srn.data.pairs import find_damage
 from srn.errors import WorkError, first_line
 from srn.files import write_atomically
 from srn.training.config import FINISHED, TrainingConfig
-from srn.training.optimizers import OPTIMIZERS, make_schedule
+from srn.training.optimizers import OPTIMIZERS, adam, make_schedule
 
 FLAGFILE = "flags.cfg"  # of a run: the settings it was last started with
 
@@ -90,9 +90,28 @@ def _begin(config: TrainingConfig, model_dir: Path, decay_steps: int, max_steps:
 
     tf.keras.utils.set_random_seed(config.seed)
     model = _start_model(config, model_dir)
-    optimizer = OPTIMIZERS[config.optimizer](model, make_schedule(config, decay_steps, max_steps))
+    schedule = make_schedule(config, decay_steps, max_steps)
+    optimizer = OPTIMIZERS[config.optimizer](model, schedule)
     average = WeightAverage(model.trainable_variables, config.ema_decay) if config.ema_decay else None
-    return model, Checkpoints(model, optimizer, model_dir, config.keep, average)
+    adversary = _make_adversary(config, schedule)
+    return model, Checkpoints(model, optimizer, model_dir, config.keep, average, adversary)
+
+
+def _make_adversary(config: TrainingConfig, schedule):
+    """The critic of the adversarial loss, which learns at the rate of the network; None for none."""
+    if not config.adversarial_weight:
+        return None
+    from srn.training.adversarial import Adversary, build_critic
+
+    return Adversary(build_critic(config.model_config.channels), adam(schedule), config.adversarial_weight)
+
+
+def _choose_loss(config: TrainingConfig) -> Callable:
+    """The named loss, with total variation beside it where that has a weight."""
+    from srn.training.losses import LOSSES, with_total_variation
+
+    loss = LOSSES[config.loss]
+    return with_total_variation(loss, config.tv_weight) if config.tv_weight else loss
 
 
 def _start_model(config: TrainingConfig, model_dir: Path):
@@ -118,7 +137,6 @@ def _run_steps(config: TrainingConfig, model, sources, checkpoints, max_steps: i
     from srn.data import pipeline
     from srn.training.board import Board
     from srn.training.loop import run_steps
-    from srn.training.losses import LOSSES
     from srn.training.step import make_training_step
 
     step = make_training_step(
@@ -127,7 +145,8 @@ def _run_steps(config: TrainingConfig, model, sources, checkpoints, max_steps: i
         config.clip_norm or None,
         config.jit_compile,
         checkpoints.average,
-        LOSSES[config.loss],
+        _choose_loss(config),
+        checkpoints.adversary,
     )
     batches = pipeline.stream_crops(
         sources,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from srn.training.adversarial import Adversary
 from srn.training.average import WeightAverage
 from srn.training.losses import multi_scale_loss
 
@@ -41,21 +42,24 @@ def make_training_step(
     jit_compile: bool = False,
     average: WeightAverage | None = None,
     loss: Callable = multi_scale_loss,
+    adversary: Adversary | None = None,
 ) -> Callable:
     """Returns `step(blurry, sharp) -> dict of float32 scalars`, a `tf.function` that updates `model` once.
 
     The gradients of the recurrent cells alone are clipped, "to stabilise the training" (Sec. 4).
 
     Args:
-      model: a built `ScaleRecurrentNetwork`.
+      model: a built `DeblurringNetwork`.
       optimizer: a Keras optimizer; its slots are made here if they are not yet.
       clip_norm: global norm for the cells' gradients; None clips nothing, as the authors' code in fact does.
       jit_compile: whether XLA compiles the step; images must then have static shapes.
       average: of the model's trainable variables, to be kept by the step; None for none.
       loss: of (outputs, sharp, config), as `srn.training.losses.multi_scale_loss`, Eq. 3.
+      adversary: a critic that adds a term to the loss, and learns with each step; None for none.
 
     The step's images are [B, H, W, C] in [0, 1]. It returns `loss`, `psnr` of the finest scale in dB (of the
-    clipped float images, over the batch), `recurrent_gradient_norm` before the clip.
+    clipped float images, over the batch), `recurrent_gradient_norm` before the clip, and with an adversary
+    the `critic_loss`.
     """
     variables = model.trainable_variables
     optimizer.build(variables)
@@ -65,6 +69,8 @@ def make_training_step(
         with tf.GradientTape() as tape:
             outputs = model(blurry, training=True)
             value = loss(outputs, sharp, model.config)
+            if adversary is not None:
+                value += adversary.term(outputs[0])
         gradients = tape.gradient(value, variables)
         norm = tf.zeros([])
         if clip_norm is not None:
@@ -72,11 +78,14 @@ def make_training_step(
         optimizer.apply_gradients(zip(gradients, variables))
         if average is not None:
             average.update(variables, optimizer.iterations)
-        return {
+        results = {
             "loss": value,
             "psnr": psnr_of_batch(outputs[0], sharp),
             "recurrent_gradient_norm": norm,
         }
+        if adversary is not None:
+            results["critic_loss"] = adversary.learn(outputs[0], sharp)
+        return results
 
     return step
 

@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 
+import srn
 from srn.data.layouts import DVD_TEST, list_data_set
 from srn.data.listing import Request
+from srn.data.mixture import Part, open_sources
 from srn.data.pairs import find_pairs, layout_of
 from srn.data.verification import verify
 from srn.errors import InputError
@@ -315,3 +317,44 @@ def test_verification_names_the_same_without_official_counts(grow):
     problems = verify(root, official=False).problems
 
     assert problems == [f"{root}/test/B: has blur/, but no folder of the other side"]
+
+
+TREES_TO_USE = [
+    *(tree[:2] for tree in SPLIT_TREES),
+    ("{1}/blur/{1}.png", "{1}/sharp/{1}.png"),
+    ("lq/{1}.png", "gt/{1}.png"),
+    ("IMG_000{1}/input/{1}.jpg", "IMG_000{1}/GT/{1}.jpg"),
+    ("{0}/{0}_blur/{1}/{1}.png", "{0}/{0}_sharp/{1}/{1}.png"),
+]
+
+
+def plant(grow, blurry, sharp):
+    """Two pairs for training and one for the test."""
+    places = [("train", 1), ("train", 2), ("test", 3)]
+    if "_blur/" in blurry:
+        places[-1] = ("val", 3)
+    return grow(*[(blurry.format(*place), sharp.format(*place)) for place in places])
+
+
+@pytest.mark.parametrize("blurry, sharp", TREES_TO_USE)
+def test_each_tree_is_scored_and_read_for_training(grow, blurry, sharp):
+    root = plant(grow, blurry, sharp)
+
+    summary = srn.evaluate(root, "identity").summary
+    (source,) = open_sources([Part("auto", str(root))], crop_size=16)
+
+    assert summary["images"] >= 1
+    assert len(source) >= 2
+    crop = source.reader(16, seed=0)(0, 1)
+    assert crop.shape == (2, 16, 16, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("blurry, sharp", TREES_TO_USE)
+def test_each_tree_is_trained_on_for_two_steps(grow, tmp_path, blurry, sharp):
+    root = plant(grow, blurry, sharp)
+    config = srn.TrainingConfig(
+        model="sr_edrb1", data_dir=str(root), crop_size=16, batch_size=2, max_steps=2, decay_steps=2
+    )
+
+    assert srn.train(config, tmp_path / "run").step == 2

@@ -19,6 +19,11 @@ FLAGS = {
     "split": ("--split=train", "train"),
     "blur_folder": ("--blur_folder=blur_gamma", "blur_gamma"),
     "sharp_folder": ("--sharp_folder=truth", "truth"),
+    "sequence": ("--sequence=A --sequence=B", ["A", "B"]),
+    "limit": ("--limit=7", 7),
+    "crop_border": ("--crop_border=4", 4),
+    "luma": ("--luma", True),
+    "lpips": ("--lpips", True),
     "out_dir": ("--out_dir=f", "f"),
 }
 

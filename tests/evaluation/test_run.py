@@ -11,7 +11,7 @@ import pytest
 
 import srn
 from srn.data.pairs import find_pairs
-from srn.evaluation import run
+from srn.evaluation import items
 from srn.evaluation.protocols import PAIRS, Column, Protocol
 
 
@@ -218,7 +218,7 @@ def test_a_ground_truth_that_cannot_be_used_is_found_before_work_begins(pairs_di
     with pytest.raises(srn.InputError, match=r"0002.png") as error:
         srn.evaluate(pairs_dir, "identity", out_dir=tmp_path / "out")
 
-    assert {"deep": "more than 8 bits", "missing": "sharp", "size": "64x63"}[kind] in str(error.value)
+    assert {"deep": "in colour, 8 bits", "missing": "sharp", "size": "64x63"}[kind] in str(error.value)
     assert not (tmp_path / "out").exists()
 
 
@@ -251,7 +251,7 @@ def test_a_folder_that_cannot_be_written_is_named(pairs_dir, tmp_path):
     "arguments, message",
     [
         ({}, "give `ckpt` or `results_dir`"),
-        ({"ckpt": "identity", "dataset": "gopr"}, "dataset=gopr is none of auto, gopro, .*kohler"),
+        ({"ckpt": "identity", "dataset": "gopr"}, "dataset=gopr is none of auto, pairs, .*kohler"),
         ({"ckpt": "identity", "split": "val"}, "split=val is none of test, train"),
     ],
 )
@@ -271,8 +271,8 @@ def test_what_of_gopro_departs_from_the_paper_is_said(gopro_dir, capsys):
 
 
 def test_each_data_set_has_its_protocol():
-    assert {run.protocol_of(name).name for name in run.LAYOUTS} == {"pairs", "realblur", "kohler"}
-    assert run.protocol_of("realblur").name == "realblur" and run.protocol_of("reds") is PAIRS
+    assert {items.protocol_of(name).name for name in items.LAYOUTS} == {"pairs", "realblur", "kohler"}
+    assert items.protocol_of("realblur").name == "realblur" and items.protocol_of("reds") is PAIRS
 
 
 def test_the_real_evaluation_pairs_score_as_they_should(shared):
@@ -293,3 +293,78 @@ def test_damage_inside_an_image_costs_that_image_alone(pairs_dir):
     (line,) = results.by_method["identity"].failures
     assert line.startswith("0003: ") and "blur/0003.png" in line
     assert results.summary["images"] == 3
+
+
+def make_deep(folder, side, depth=np.uint16):
+    for path in (folder / side).iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path)).astype(depth) * 257 + 3)
+
+
+def test_pairs_of_sixteen_bits_are_scored_in_sixteen_bits(pairs_dir, tmp_path, weights):
+    for side in ("blur", "sharp"):
+        make_deep(pairs_dir, side)
+
+    results = srn.evaluate(pairs_dir, ["identity", str(weights)], out_dir=tmp_path / "out")
+
+    blurry, sharp = (
+        cv2.imread(str(pairs_dir / side / "0000.png"), -1).astype(float) for side in ("blur", "sharp")
+    )
+    assert blurry.max() > 60000
+    expected = 10 * np.log10(65535**2 / np.mean((blurry - sharp) ** 2))
+    assert results.scores[0].psnr == pytest.approx(expected, abs=1e-9)
+    assert "peak 65535" in summary_of(tmp_path / "out/identity")["metrics"]["psnr"]
+    restored = cv2.imread(str(tmp_path / "out/small.npz/restored/0000.png"), -1)
+    assert restored.dtype == np.uint16 and len(np.unique(restored % 257)) > 100
+    (pairs_dir / "theirs").mkdir()
+    for path in (pairs_dir / "sharp").iterdir():
+        cv2.imwrite(str(pairs_dir / "theirs" / path.name), cv2.imread(str(path)))
+    with pytest.raises(
+        srn.InputError, match=r"theirs/0000.png: in colour, 8 bits, but .* is in colour, 16 bits"
+    ):
+        srn.evaluate(pairs_dir, results_dir=str(pairs_dir / "theirs"))
+
+
+def test_gray_results_of_colour_images_are_refused_by_name(pairs_dir, tmp_path):
+    for path in (pairs_dir / "sharp").iterdir():
+        (tmp_path / "gray").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "gray" / path.name), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+
+    with pytest.raises(srn.InputError, match=r"gray/0000.png: gray, 8 bits, but .* is in colour, 8 bits"):
+        srn.evaluate(pairs_dir, results_dir=str(tmp_path / "gray"))
+    shutil.rmtree(pairs_dir / "sharp")
+    os.rename(tmp_path / "gray", pairs_dir / "sharp")
+    with pytest.raises(srn.InputError, match=r"sharp/0003.png is gray, 8 bits; convert one"):
+        srn.evaluate(pairs_dir, "identity")
+
+
+def test_images_of_two_depths_are_not_mixed(pairs_dir):
+    for side in ("blur", "sharp"):
+        path = pairs_dir / side / "0002.png"
+        cv2.imwrite(str(path), cv2.imread(str(path)).astype(np.uint16) * 257)
+
+    with pytest.raises(srn.InputError, match=r"0002.png: has not 8 bits as .*0000.png"):
+        srn.evaluate(pairs_dir, "identity")
+
+
+def test_sequences_and_a_number_of_images_are_chosen(gopro_dir, capsys):
+    words = {"ckpt": "identity", "split": "train"}
+
+    one = srn.evaluate(gopro_dir, **words, sequence="GOPR0002", verbose=True)
+    few = srn.evaluate(gopro_dir, **words, limit=3, verbose=True)
+
+    assert [score.name for score in one.scores] == ["GOPR0002/0000", "GOPR0002/0001"]
+    assert [score.name for score in few.scores] == ["GOPR0001/0000", "GOPR0001/0001", "GOPR0002/0000"]
+    printed = capsys.readouterr().out
+    assert "the sequence GOPR0002: 2 images" in printed and "the first 3 of 4 images: 3 images" in printed
+    with pytest.raises(srn.InputError, match="sequence=GOPR9 is none of GOPR0001, GOPR0002"):
+        srn.evaluate(gopro_dir, **words, sequence="GOPR9")
+
+
+def test_official_scripts_take_no_options(tmp_path, make_pairs):
+    folder = make_pairs(tmp_path / "scene001", count=1, blur_folder="blur")
+    os.rename(folder / "sharp", folder / "gt")
+    os.rename(folder / "blur/0000.png", folder / "blur/blur_1.png")
+    os.rename(folder / "gt/0000.png", folder / "gt/gt_1.png")
+
+    with pytest.raises(srn.InputError, match="luma: realblur is scored by its official script"):
+        srn.evaluate(tmp_path, "identity", luma=True)

@@ -2,8 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import srn
+from srn.config import ModelConfig
 from srn.training.adversarial import Adversary, build_critic
-from srn.training.optimizers import make_optimizer
+from srn.training.checkpoints import Checkpoints
+from srn.training.optimizers import adam
+from srn.training.step import make_training_step
 
 
 def images(seed, size=32, count=2):
@@ -13,7 +17,7 @@ def images(seed, size=32, count=2):
 @pytest.fixture
 def adversary():
     tf.keras.utils.set_random_seed(0)
-    return Adversary(build_critic(features=4), make_optimizer(1e-2), weight=0.5)
+    return Adversary(build_critic(features=4), adam(1e-2), weight=0.5)
 
 
 def test_the_critic_is_that_of_the_authors_code():
@@ -71,3 +75,41 @@ def test_the_network_is_pulled_towards_what_is_taken_for_sharp(adversary):
     assert np.abs(gradient).max() > 0
     restored.assign_sub(0.1 * gradient / tf.norm(gradient))
     assert float(adversary.term(restored)) < float(term)
+
+
+def train(folder, steps, adversary=None):
+    """Takes a run in `folder` to `steps`; its `Checkpoints`, and the results of the last step."""
+    tf.keras.utils.set_random_seed(0)
+    model = srn.build_model(ModelConfig(width=2, res_blocks=1, kernel_size=3, num_scales=1))
+    if adversary:
+        adversary = Adversary(build_critic(features=2), adam(1e-2), weight=0.5)
+    checkpoints = Checkpoints(model, adam(1e-2), folder, adversary=adversary)
+    step = make_training_step(model, checkpoints.optimizer, adversary=adversary)
+    results = {}
+    for number in range(checkpoints.resume(), steps):
+        results = step(images(number), images(number + 100))
+    checkpoints.save()
+    return checkpoints, results
+
+
+def test_the_critic_is_part_of_the_step_and_of_the_state(tmp_path):
+    straight, results = train(tmp_path / "straight", 4, adversary=True)
+    train(tmp_path / "halves", 2, adversary=True)
+    resumed, _ = train(tmp_path / "halves", 4, adversary=True)
+
+    assert float(results["critic_loss"]) > 0
+    for one, other in (
+        (straight.model, resumed.model),
+        (straight.adversary.critic, resumed.adversary.critic),
+    ):
+        for before, after in zip(one.get_weights(), other.get_weights()):
+            np.testing.assert_array_equal(before, after)
+
+
+def test_a_critic_can_come_and_go_in_a_run(tmp_path):
+    _, without = train(tmp_path, 1)
+    _, begun = train(tmp_path, 2, adversary=True)
+    checkpoints, _ = train(tmp_path, 3)
+
+    assert "critic_loss" not in without and "critic_loss" in begun
+    assert checkpoints.step == 3

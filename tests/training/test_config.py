@@ -31,6 +31,8 @@ OTHER = {
     "augment": True,
     "seed": 7,
     "loss": "mse",
+    "tv_weight": 0.01,
+    "adversarial_weight": 1e-4,
     "optimizer": "adam",
     "schedule": "polynomial",
     "learning_rate": 3e-3,

@@ -224,6 +224,14 @@ def test_the_loss_is_the_named_one(begun, monkeypatch):
     )
 
     assert float(update(begun())[2]["loss"]) == 7.0
+    assert float(update(begun(tv_weight=0.5))[2]["loss"]) > 7.0
+
+
+def test_the_adversarial_loss_is_there_where_it_has_a_weight(begun):
+    adversary = begun(adversarial_weight=0.25)["checkpoints"].adversary
+
+    assert adversary.weight == 0.25
+    assert begun()["checkpoints"].adversary is None
 
 
 def test_checkpoints_at_their_steps_and_the_newest_kept(config, tmp_path):

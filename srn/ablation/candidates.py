@@ -1,0 +1,124 @@
+"""What an ablation compares: models of the zoo, and the choices of Sec. 3.1 and 3.3 in named lists.
+
+This module knows nothing of TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from srn.config import BOTTLENECKS, MAX_SCALES, UPSAMPLINGS, ModelConfig
+from srn.errors import InputError
+from srn.training.losses import LOSSES
+from srn.zoo import MODELS
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What the paper reports of a model on the 1111 test pairs of GOPRO_Large.
+
+    Attributes:
+      psnr: in dB.
+      ssim: by MATLAB's `ssim` of the colour image (`ssim_matlab` of `srn.metrics`).
+    """
+
+    psnr: float
+    ssim: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """One model of an ablation, and what its training changes.
+
+    Attributes:
+      name: unique within the ablation; the name of its folder.
+      config: the network.
+      changes: fields of `srn.TrainingConfig` that are not as in the flagfile, such as `loss`.
+      paper: what the paper reports; None where it reports nothing.
+    """
+
+    name: str
+    config: ModelConfig
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    paper: Published | None = None
+
+
+# Table 1, and the two networks of Table 2 that are in the zoo.
+_PUBLISHED = {
+    "ss": Published(28.40, 0.9045),
+    "sc": Published(29.05, 0.9166),
+    "wo_r": Published(29.26, 0.9197),
+    "rnn": Published(29.35, 0.9210),
+    "sr_flat": Published(27.53, 0.8886),
+    "sr_rb": Published(28.11, 0.8991),
+    "sr_ed": Published(29.06, 0.9170),
+    "sr_edrb1": Published(28.60, 0.9082),
+    "sr_edrb2": Published(29.32, 0.9204),
+    "sr_edrb3": Published(29.98, 0.9254),
+    "srn": Published(30.10, 0.9323),
+    "nah": Published(29.08, 0.9135),
+}
+_TABLE_1 = list(_PUBLISHED)[:10]
+_BASE = MODELS["sr_edrb3"]  # what the other lists change one thing of: the last row of Table 1
+TV_WEIGHT = 1e-3  # the paper gives none; of the size of Eq. 3 after some training
+ADVERSARIAL_WEIGHT = 1e-4  # of Nah et al.
+
+
+def _of_zoo(name: str) -> Candidate:
+    return Candidate(name, MODELS[name], paper=_PUBLISHED.get(name))
+
+
+def _upsamplings(kind: str) -> Candidate:
+    return Candidate(f"up_{kind}", _BASE.replace(image_upsampling=kind, state_upsampling=kind))
+
+
+_LISTS = {
+    # The paper's Table 1: scales, recurrence, encoder-decoder, ResBlocks.
+    "table1": [_of_zoo(name) for name in _TABLE_1],
+    # The two networks of its Table 2 that learn from GOPRO.
+    "table2": [_of_zoo(name) for name in ("srn", "nah")],
+    # Sec. 3.1: the cell that carries the state from scale to scale, or none.
+    "cells": [Candidate(f"cell_{cell}", _BASE.replace(bottleneck=cell)) for cell in BOTTLENECKS],
+    # Sec. 3.1: how the image and the state reach the next finer scale.
+    "upsampling": [_upsamplings(kind) for kind in UPSAMPLINGS],
+    # Fig. 4 compares one to three scales; four are possible.
+    "scales": [
+        Candidate(f"scales_{number}", _BASE.replace(num_scales=number)) for number in range(1, MAX_SCALES + 1)
+    ],
+    # Sec. 3.3: Eq. 3, the two other terms that the paper tried, and whatever else a run can be given.
+    "losses": [
+        *(Candidate(f"loss_{loss}", _BASE, {"loss": loss}) for loss in LOSSES),
+        Candidate("loss_mse_tv", _BASE, {"loss": "mse", "tv_weight": TV_WEIGHT}),
+        Candidate("loss_mse_adversarial", _BASE, {"loss": "mse", "adversarial_weight": ADVERSARIAL_WEIGHT}),
+    ],
+}
+
+
+def list_names() -> list[str]:
+    """The names of the lists that `find` takes."""
+    return list(_LISTS)
+
+
+def find(names: str) -> list[Candidate]:
+    """The candidates that `names` stands for, each once, in this order.
+
+    Args:
+      names: separated by commas: lists (`list_names()`), models of the zoo, single members of a list.
+
+    Raises `InputError` for a name that is none of them.
+    """
+    members = {candidate.name: [candidate] for some in _LISTS.values() for candidate in some}
+    known = {**{name: [_of_zoo(name)] for name in MODELS}, **members, **_LISTS}
+    found: dict[str, Candidate] = {}
+    for name in filter(None, (name.strip() for name in names.split(","))):
+        if name not in known:
+            raise InputError(
+                f"models={name}: neither a list nor a model; the lists are {', '.join(_LISTS)}, "
+                f"the models {', '.join(MODELS)}"
+            )
+        found.update({candidate.name: candidate for candidate in known[name]})
+    if not found:
+        raise InputError("models: name at least one list or model")
+    return list(found.values())

@@ -1,0 +1,283 @@
+"""The runs of an ablation: each candidate with each seed is trained, validated and scored, once.
+
+A run has a folder `OUT_DIR/NAME/seed-SEED` with the checkpoints of `srn.train`, the scores of `srn.evaluate`,
+and `run.json`: its settings, the validation of each checkpoint, the test. A run that was interrupted anywhere
+resumes there; a finished one is only read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from srn.ablation.candidates import Candidate
+from srn.errors import InputError, WorkError
+from srn.files import write_atomically
+from srn.training.config import TrainingConfig
+
+RECORD = "run.json"
+_DEVICES = "CUDA_VISIBLE_DEVICES"
+# Of the training settings, those that change no result; a finished run stays valid under others.
+_WITHOUT_EFFECT = ("keep", "save_every", "log_every", "pictures_every", "jit_compile", "cache_dir")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One candidate with one seed.
+
+    Attributes:
+      candidate: what is trained.
+      training: its settings, with the seed and what the candidate changes.
+      folder: of the run.
+      validation_dir: pairs that every kept checkpoint is scored on; None for none.
+      test_dir, test_dataset: the data set that the last checkpoint is scored on, and its layout.
+    """
+
+    candidate: Candidate
+    training: TrainingConfig
+    folder: Path
+    validation_dir: str | None
+    test_dir: str
+    test_dataset: str = "auto"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the results depend on, as plain values."""
+        training = {
+            field.name: getattr(self.training, field.name)
+            for field in dataclasses.fields(self.training)
+            if field.name not in _WITHOUT_EFFECT
+        }
+        return {
+            "training": training,
+            "validation_dir": self.validation_dir,
+            "test_dir": self.test_dir,
+            "test_dataset": self.test_dataset,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a finished run left in `run.json`.
+
+    Attributes:
+      validation: step -> PSNR in dB on the validation pairs.
+      test: the summary of `srn.evaluate` on the test pairs.
+    """
+
+    validation: dict[int, float]
+    test: dict[str, Any]
+
+
+def plan(
+    candidates: Sequence[Candidate],
+    base: TrainingConfig,
+    seeds: Sequence[int],
+    out_dir: str | os.PathLike[str],
+    test_dir: str,
+    test_dataset: str = "auto",
+    validation_dir: str | None = None,
+) -> list[Run]:
+    """The runs of an ablation: all candidates with the first seed, then with the second, and so on.
+
+    Args:
+      candidates: what to compare.
+      base: settings of training, the same for all but for the network, the seed and what a candidate changes.
+      seeds: of start values, order and crops.
+      out_dir: the folder of the ablation.
+      test_dir, test_dataset, validation_dir: see `Run`.
+
+    Raises `InputError` where a candidate cannot be trained with these settings, or a folder holds a run that
+    was begun with others.
+    """
+    # Every checkpoint stays until it is validated.
+    steps = base.max_steps or base.decay_steps
+    keep = max(base.keep, steps // base.save_every + 2) if steps and validation_dir else base.keep
+    runs = [
+        Run(
+            candidate,
+            base.replace(model=candidate.config, seed=seed, keep=keep, **candidate.changes),
+            Path(out_dir) / candidate.name / f"seed-{seed}",
+            validation_dir,
+            test_dir,
+            test_dataset,
+        )
+        for seed in seeds
+        for candidate in candidates
+    ]
+    for run in runs:
+        _read(run)
+    return runs
+
+
+def outcome_of(run: Run) -> Outcome | None:
+    """What came of a run; None where it is not finished."""
+    record = _read(run)
+    if record.get("test") is None:
+        return None
+    validation = {int(step): psnr for step, psnr in record["validation"].items()}
+    return Outcome(dict(sorted(validation.items())), record["test"])
+
+
+def read_finished(runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
+    """The finished ones among `runs`, with what came of them."""
+    outcomes = [(run, outcome_of(run)) for run in runs]
+    return [(run, outcome) for run, outcome in outcomes if outcome is not None]
+
+
+def carry_out(run: Run) -> Outcome | None:
+    """Trains, validates and scores, as far as it is not done; None where Ctrl-C or SIGTERM came.
+
+    Raises `InputError` and `WorkError` as `srn.train` and `srn.evaluate` do.
+    """
+    record = _read(run)
+    if record.get("test") is None:
+        from srn.training.run import FINISHED, train
+
+        _write(run, record)  # so that no other settings are mixed in from here on
+        result = train(run.training, run.folder)
+        if result.ended_by != FINISHED:
+            return None
+        for step, prefix in _checkpoints(run.folder):
+            if run.validation_dir is not None and str(step) not in record["validation"]:
+                summary = _evaluate(run, run.validation_dir, prefix)
+                if summary is None:
+                    return None
+                record["validation"][str(step)] = summary["psnr"]
+                _write(run, record)
+        record["test"] = _evaluate(run, run.test_dir, result.checkpoint, run.folder / "test")
+        if record["test"] is None:
+            return None
+        _write(run, record)
+    return outcome_of(run)
+
+
+def _checkpoints(folder: Path) -> list[tuple[int, str]]:
+    """(step, prefix) of what is there, in the order of the steps."""
+    prefixes = [index.with_suffix("") for index in folder.glob("step-*.index")]
+    return sorted((int(prefix.name.removeprefix("step-")), str(prefix)) for prefix in prefixes)
+
+
+def _evaluate(run: Run, data_dir: str, prefix: str, out_dir: Path | None = None) -> dict[str, Any] | None:
+    """The summary of `srn.evaluate`; None where Ctrl-C came."""
+    from srn.evaluation.run import evaluate
+
+    dataset = run.test_dataset if data_dir == run.test_dir else "auto"
+    results = evaluate(
+        data_dir, prefix, dataset=dataset, precision=run.training.precision, out_dir=out_dir, verbose=False
+    )
+    (scores,) = results.by_method.values()
+    if scores.interrupted:
+        return None
+    if scores.failures:
+        raise WorkError("\n".join(scores.failures))
+    wanted = ("psnr", "ssim_channel", "ssim_matlab", "images", "seconds_per_image")
+    return {name: scores.summary[name] for name in wanted if name in scores.summary}
+
+
+def _read(run: Run) -> dict[str, Any]:
+    path = run.folder / RECORD
+    if not path.exists():
+        return {"settings": run.settings, "validation": {}, "test": None}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        begun, wanted = record["settings"], json.loads(json.dumps(run.settings))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not the record of a run ({error}); remove it to score it again") from error
+    if begun != wanted:
+        flat = {**wanted["training"], **wanted}
+        before = {**begun.get("training", {}), **begun}
+        other = [name for name in flat if name != "training" and before.get(name) != flat[name]]
+        raise InputError(
+            f"{run.folder}: its run was begun with another {', '.join(other)}; choose another `out_dir`, or "
+            "give the same settings"
+        )
+    return record
+
+
+def _write(run: Run, record: dict[str, Any]) -> None:
+    write_atomically(run.folder / RECORD, (json.dumps(record, indent=2) + "\n").encode())
+
+
+# Runs beside each other: each is a process of its own, which also gives back its memory.
+
+
+def carry_out_all(runs: Sequence[Run], jobs: int = 1, say: Callable[[str], Any] = print) -> bool:
+    """Carries out all runs, `jobs` at a time, each in a process of its own.
+
+    Where there are several visible GPUs (`CUDA_VISIBLE_DEVICES` with commas), each job gets one of them.
+
+    Args:
+      runs: of `plan`.
+      jobs: how many at a time.
+      say: is given a line for each run that begins.
+
+    Returns:
+      Whether all are finished; False where Ctrl-C or SIGTERM came. What is finished by then is kept.
+
+    Raises `WorkError` with a line for each run that failed, after all others.
+    """
+    waiting = [run for run in runs if outcome_of(run) is None]
+    devices = [device for device in os.environ.get(_DEVICES, "").split(",") if device]
+    processes, failures, lock = {}, [], threading.Lock()
+    stopped = threading.Event()
+
+    def work(job: int) -> None:
+        environment = dict(os.environ)
+        if len(devices) > 1:
+            environment[_DEVICES] = devices[job % len(devices)]
+        while not stopped.is_set():
+            with lock:
+                if not waiting or stopped.is_set():
+                    return
+                run = waiting.pop(0)
+                say(f"{run.candidate.name}, seed {run.training.seed}: in {run.folder}")
+                processes[job] = _start(run, environment)
+            if processes[job].wait() != 0 and not stopped.is_set():
+                failures.append(f"{run.candidate.name}, seed {run.training.seed}: failed, see above")
+
+    def stop(number: int, _frame: Any) -> None:
+        """Passes the signal on: each run saves and ends. No new one begins."""
+        stopped.set()
+        for process in list(processes.values()):
+            if process.poll() is None:
+                process.send_signal(number)
+
+    before = {kind: signal.signal(kind, stop) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(work, range(jobs)))
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+    if failures:
+        raise WorkError("\n".join(failures))
+    return not stopped.is_set()
+
+
+def _start(run: Run, environment: dict[str, str]) -> subprocess.Popen:
+    """A process that carries out one run. In a session of its own, so that Ctrl-C reaches it through us."""
+    words = [sys.executable, "-m", "srn.ablation.one_run", _to_json(run)]
+    return subprocess.Popen(words, env=environment, start_new_session=True)
+
+
+def _to_json(run: Run) -> str:
+    others = {"folder": str(run.folder), "name": run.candidate.name}
+    return json.dumps({**run.settings, **others, "training": dataclasses.asdict(run.training)})
+
+
+def from_json(text: str) -> Run:
+    """The run that a process of its own was given."""
+    values = json.loads(text)
+    training = TrainingConfig(**values.pop("training"))
+    folder, name = Path(values.pop("folder")), values.pop("name")
+    return Run(Candidate(name, training.model_config), training, folder, **values)
