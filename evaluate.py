@@ -54,6 +54,9 @@ _FLAGS = [
     flags.DEFINE_integer("crop_border", 0, "Pixels to crop at each border, as BasicSR does.", lower_bound=0),
     flags.DEFINE_boolean("luma", False, "Score Y of YCbCr, as BasicSR's test_y_channel."),
     flags.DEFINE_boolean("lpips", False, "Score LPIPS too; needs the package lpips."),
+    flags.DEFINE_integer(
+        "workers", None, "Threads that read and score beside the network; 0: none, to time it.", lower_bound=0
+    ),
     flags.DEFINE_string("out_dir", "results", "Folder for scores and pictures."),
 ]
 
@@ -68,20 +71,12 @@ def main() -> int:
 
 def _end(results: Results) -> int:
     """The exit code. Raises `WorkError` with a line for each image that has no score."""
-    lines, of_several = [], len(results.by_method) > 1
-    for label, scores in results.by_method.items():
-        of = f"{label}: " if of_several else ""
-        lines += [of + failure for failure in scores.failures]
-        if scores.failures:
-            missing = results.images - len(scores.scores)
-            lines.append(f"{of}{missing} of {results.images} images have no score")
-        if scores.interrupted:
-            lines.append(
-                f"interrupted: {len(scores.scores)} of {results.images} images are scored; "
-                "the same command resumes"
-            )
-            command.print_error("evaluate.py", "\n".join(lines))
-            return command.exit_code_of_signal("SIGINT")
+    lines, last = results.failures, list(results.by_method.values())[-1]
+    if last.interrupted:
+        scored = f"{len(last.scores)} of {results.images} images are scored"
+        lines.append(f"interrupted: {scored}; the same command resumes")
+        command.print_error("evaluate.py", "\n".join(lines))
+        return command.exit_code_of_signal("SIGINT")
     if lines:
         raise WorkError("\n".join(lines))
     return command.DONE

@@ -19,6 +19,7 @@ the state it does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -132,6 +133,8 @@ class DeblurringNetwork(tf.keras.Model):
       not clipped.
     """
 
+    restore_scales: Any  # a `tf.function` of each network: what `call` computes
+
     def __init__(self, config: ModelConfig | dict, **kwargs):
         # Images stay float32 until the first convolution: bfloat16 would cost them their last bits.
         super().__init__(autocast=False, **kwargs)
@@ -163,10 +166,6 @@ class DeblurringNetwork(tf.keras.Model):
         planes = tf.reshape(tf.transpose(images, [0, 3, 1, 2]), [3 * batch, height, width, 1])
         restored = tf.reshape(self(planes)[0], [batch, 3, height, width])
         return tf.transpose(restored, [0, 2, 3, 1])
-
-    def restore_scales(self, blurry: tf.Tensor) -> list:
-        """What `call` computes; a `tf.function` that a network of its own defines."""
-        raise NotImplementedError
 
     def convolutions(self) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
         """Yields (name, Keras layer) for every convolution: all weights of the network are theirs."""

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 import srn
-from srn import official, weights
+from srn import weights
 from srn.config import ModelConfig
 from srn.cost import count_multiply_accumulates
 from srn.errors import InputError
@@ -103,7 +103,7 @@ def test_weights_survive_npz_and_checkpoints(tmp_path, model):
 
 
 def test_every_weight_has_a_name_of_its_own(model):
-    named = official.named_variables(model)
+    named = weights.named_variables(model)
 
     assert len(named) == len(model.trainable_variables)
     assert {"scale1/first/weights", "scale3/res1/conv2/biases", "upsampling2/conv/weights"} <= set(named)

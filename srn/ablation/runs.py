@@ -27,7 +27,7 @@ from srn.training.config import TrainingConfig
 RECORD = "run.json"
 _DEVICES = "CUDA_VISIBLE_DEVICES"
 # Of the training settings, those that change no result; a finished run stays valid under others.
-_WITHOUT_EFFECT = ("keep", "save_every", "log_every", "pictures_every", "jit_compile", "cache_dir")
+_WITHOUT_EFFECT = ("keep", "log_every", "pictures_every", "jit_compile", "cache_dir")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +147,7 @@ def carry_out(run: Run) -> Outcome | None:
         result = train(run.training, run.folder)
         if result.ended_by != FINISHED:
             return None
-        for step, prefix in _checkpoints(run.folder):
+        for step, prefix in _checkpoints(run, result.step):
             if run.validation_dir is not None and str(step) not in record["validation"]:
                 summary = _evaluate(run, run.validation_dir, prefix)
                 if summary is None:
@@ -161,10 +161,13 @@ def carry_out(run: Run) -> Outcome | None:
     return outcome_of(run)
 
 
-def _checkpoints(folder: Path) -> list[tuple[int, str]]:
-    """(step, prefix) of what is there, in the order of the steps."""
-    prefixes = [index.with_suffix("") for index in folder.glob("step-*.index")]
-    return sorted((int(prefix.name.removeprefix("step-")), str(prefix)) for prefix in prefixes)
+def _checkpoints(run: Run, last_step: int) -> list[tuple[int, str]]:
+    """(step, prefix) of the checkpoints, in their order; those of an interruption are passed over."""
+    prefixes = [index.with_suffix("") for index in run.folder.glob("step-*.index")]
+    found = sorted((int(prefix.name.removeprefix("step-")), str(prefix)) for prefix in prefixes)
+    return [
+        (step, prefix) for step, prefix in found if step % run.training.save_every == 0 or step == last_step
+    ]
 
 
 def _evaluate(run: Run, data_dir: str, prefix: str, out_dir: Path | None = None) -> dict[str, Any] | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 import srn
 from srn.data.listing import DEFAULT_SIDES, Pair
-from srn.errors import InputError
+from srn.errors import InputError, WorkError
 from srn.evaluation import methods as of_methods
 from srn.evaluation import outcome
 from srn.evaluation.items import Evaluation, PathLike, describe_evaluation
@@ -20,7 +21,7 @@ from srn.evaluation.journal import Journal
 from srn.evaluation.methods import IDENTITY, Method, Network, ResultImages
 from srn.evaluation.protocols import Protocol
 from srn.evaluation.scores import Score, Scores
-from srn.evaluation.scoring import score_images
+from srn.evaluation.scoring import default_workers, describe_failures, score_images
 
 Restore = Callable[[np.ndarray], np.ndarray]
 
@@ -52,6 +53,15 @@ class Results:
         """The score of each image by the first method."""
         return next(iter(self.by_method.values())).scores
 
+    @property
+    def failures(self) -> list[str]:
+        """A line for each image without a score, and how many there are; of which method, if of several."""
+        lines = []
+        for label, scores in self.by_method.items():
+            of = f"{label}: " if len(self.by_method) > 1 else ""
+            lines += [of + line for line in describe_failures(scores, self.images)]
+        return lines
+
 
 def evaluate(
     data_dir: PathLike | Sequence[Pair | tuple[PathLike, PathLike]],
@@ -75,6 +85,7 @@ def evaluate(
     self_ensemble: bool = False,
     truncate: bool = False,
     out_dir: PathLike | None = None,
+    workers: int | None = None,
     verbose: bool = False,
 ) -> Results:
     """Restores and scores every image of a data set; what `evaluate.py` does.
@@ -99,6 +110,8 @@ def evaluate(
       model, precision, tile, self_ensemble, truncate: of `ckpt`, see `srn.Deblurrer`.
       out_dir: folder for scores, restored images and reports; with several methods each has a folder of its
         own in it. None writes nothing.
+      workers: threads that read and score beside what restores, see `score_images`; None: as many as there
+        are processors, one less beside a network; 0: none, for times that nothing else disturbs.
       verbose: whether to print tables, and on a terminal a progress bar.
 
     Returns:
@@ -129,7 +142,7 @@ def evaluate(
     opened = {label: open_method(label, *source) for label, source in labelled.items()}
     for folder in {*out_dirs.values(), out_dir} - {None}:
         outcome.prepare_folder(Path(folder))
-    return _score_all(evaluation, opened, out_dirs, out_dir, verbose)
+    return _score_all(evaluation, opened, out_dirs, out_dir, workers, verbose)
 
 
 def _as_list(names: str | Sequence[str] | None) -> list[str]:
@@ -170,25 +183,40 @@ def _score_all(
     opened: Mapping[str, Method],
     out_dirs: Mapping[str, Path | None],
     out_dir: PathLike | None,
+    workers: int | None,
     verbose: bool,
 ) -> Results:
     """Scores by one method after the other; what is finished of each is written before the next begins."""
     say = print if verbose else lambda text: None
     by_method: dict[str, Scores] = {}
+    results = Results(evaluation.dataset, evaluation.protocol, len(evaluation.items), by_method)
     for label, method in opened.items():
         folder = out_dirs[label]
         journal = _open_journal(folder, evaluation.protocol, method)
-        scores = score_images(evaluation.items, method, evaluation.protocol, journal, progress=verbose)
+        threads = default_workers(method) if workers is None else workers
+        scores = score_images(evaluation.items, method, evaluation.protocol, journal, verbose, threads)
         by_method[label] = scores
         if scores.scores:
             if folder is not None:
-                outcome.write_reports(evaluation, method, scores, folder)
+                with _reporting(folder, results):
+                    outcome.write_reports(evaluation, method, scores, folder)
             say(outcome.format_outcome(evaluation, method, scores, folder))
         if scores.interrupted:
             break
     if len(opened) > 1 and len(by_method) == len(opened):
-        say("\n" + outcome.compare(evaluation, opened, by_method, None if out_dir is None else Path(out_dir)))
-    return Results(evaluation.dataset, evaluation.protocol, len(evaluation.items), by_method)
+        with _reporting(out_dir, results):
+            say("\n" + outcome.compare(evaluation, opened, by_method, out_dir and Path(out_dir)))
+    return results
+
+
+@contextlib.contextmanager
+def _reporting(folder: PathLike | None, results: Results) -> Iterator[None]:
+    """Raises `WorkError` where a report cannot be written: what failed before, and what is kept."""
+    try:
+        yield
+    except OSError as error:
+        kept = f"{folder}: reports cannot be written ({error.strerror}); finished scores are kept"
+        raise WorkError("\n".join([*results.failures, kept])) from error
 
 
 def _open_journal(folder: Path | None, protocol: Protocol, method: Method) -> Journal | None:

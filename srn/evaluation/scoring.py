@@ -1,16 +1,24 @@
 """Restoring the images of a data set and scoring what comes out, image by image.
 
-What is scored is the 8-bit RGB image that is written. The score of the set is the mean over all of its
-images, never the mean of its sequences.
+What is scored is the image that is written, of 8 bits a channel, or of 16 where the data set has them. The
+score of the set is the mean over all of its images, never the mean of its sequences.
+
+Each image takes three steps: its files are read, it is restored, the result is scored and written. Workers,
+which are threads, read ahead and score behind, so that a network beside them never waits for either; what
+restores images is called by one thread only. No more images are held than the workers can be busy with.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
+import os
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -23,12 +31,19 @@ from srn.evaluation.scores import Score, Scores, mean_of
 from srn.images import write_png
 
 
+def default_workers(method: Method) -> int:
+    """As many as there are processors; beside a network one less, but one at least."""
+    processors = os.cpu_count() or 1
+    return max(processors - 1, 1) if method.is_network else processors
+
+
 def score_images(
     items: Sequence,
     method: Method,
     protocol: Protocol,
     journal: Journal | None = None,
     progress: bool = False,
+    workers: int = 0,
 ) -> Scores:
     """Restores and scores every image; one that fails does not stop the others, Ctrl-C keeps what is there.
 
@@ -38,80 +53,182 @@ def score_images(
       protocol: how they are compared with the ground truth.
       journal: finished scores, which are not computed again; None keeps none.
       progress: whether to show a bar with the running mean of PSNR, where stderr is a terminal.
+      workers: threads that read and score beside what restores; 0: one step after the other.
     """
     result = Scores()
-    with tqdm(items, desc=method.label, unit="image", disable=None if progress else True) as bar:
+    pipeline = _Pipeline(method, protocol, journal, workers)
+    with tqdm(total=len(items), desc=method.label, unit="image", disable=None if progress else True) as bar:
         try:
-            for item in bar:
-                _add_score(result, item, method, protocol, journal)
+            for job in pipeline.run(items):
+                _collect(result, job, journal)
+                bar.update()
                 if result.scores:
                     bar.set_postfix_str(f"PSNR {mean_of(result.scores, 'psnr'):.2f} dB", refresh=False)
         except KeyboardInterrupt:
             result.interrupted = True
+            for job in pipeline.finish():
+                _collect(result, job, journal)
         except _CannotWriteError as error:  # nor could the images that follow
             result.failures.append(str(error))
+        finally:
+            pipeline.close()
     if result.scores:
         result.summary = protocol.summarise(result.scores)
     return result
+
+
+def describe_failures(scores: Scores, images: int) -> list[str]:
+    """The lines of `scores.failures`, and how many of all images have no score; none where none failed."""
+    if not scores.failures:
+        return []
+    return [*scores.failures, f"{images - len(scores.scores)} of {images} images have no score"]
 
 
 class _CannotWriteError(WorkError):
     """The disk is full, or a folder has become read-only."""
 
 
-def _add_score(result: Scores, item, method: Method, protocol: Protocol, journal: Journal | None) -> None:
-    try:
-        known = journal.find(item.name, _files(item, method, protocol)) if journal else None
-        if known is not None:
-            result.resumed += 1
-            result.scores.append(known)
+@dataclass
+class _Job:
+    """One image on its way.
+
+    Attributes:
+      item: of the data set.
+      files: everything that its score is made from, the restored image included.
+      blurry, truth: what was read.
+      restored: what was made of it, in `seconds`.
+      score: the end; `is_known` where it was in the journal.
+      error: what went wrong.
+    """
+
+    item: Any
+    files: list[Path]
+    blurry: np.ndarray | None = None
+    truth: Any = None
+    restored: np.ndarray | None = None
+    seconds: float = 0.0
+    score: Score | None = None
+    is_known: bool = False
+    error: Exception | None = None
+
+
+class _Pipeline:
+    """The three steps of each image, in the order of the images.
+
+    Args: as of `score_images`.
+    """
+
+    def __init__(self, method: Method, protocol: Protocol, journal: Journal | None, workers: int):
+        self._method, self._protocol, self._journal = method, protocol, journal
+        self._pool = ThreadPoolExecutor(workers) if workers else None
+        self._ahead = max(workers, 1)  # images that are read, and that are scored, at a time
+        self._scoring: deque[Future[_Job]] = deque()
+
+    def run(self, items: Sequence) -> Iterator[_Job]:
+        """Yields each image when it is scored, or has failed."""
+        remaining, reading = iter(items), deque()
+        while True:
+            while len(reading) < self._ahead and (item := next(remaining, None)) is not None:
+                reading.append(self._submit(self._read, self._begin(item)))
+            if not reading:
+                break
+            job = reading[0].result()
+            if self._method.is_network:
+                self._attempt(self._restore, job)
+            reading.popleft()
+            self._scoring.append(self._submit(self._score, job))
+            while len(self._scoring) >= self._ahead:
+                yield self._take()
+        yield from self.finish()
+
+    def finish(self) -> Iterator[_Job]:
+        """Yields the images that are being scored; those not yet restored are left out."""
+        while self._scoring:
+            yield self._take()
+
+    def close(self) -> None:
+        """Ends the workers; nothing new is begun."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _take(self) -> _Job:
+        job = self._scoring[0].result()
+        self._scoring.popleft()
+        return job
+
+    def _submit(self, step, job: _Job) -> Future[_Job]:
+        if self._pool is not None:
+            return self._pool.submit(self._attempt, step, job)
+        done: Future[_Job] = Future()
+        done.set_result(self._attempt(step, job))
+        return done
+
+    def _attempt(self, step, job: _Job) -> _Job:
+        """Takes a step, unless one before it has failed or the score is known."""
+        if job.error is None and not job.is_known:
+            try:
+                step(job)
+            except Exception as error:  # whatever it is, the other images are still worth their scores
+                job.error = error
+        return job
+
+    def _begin(self, item) -> _Job:
+        blurry = [] if item.blurry is None else [Path(item.blurry)]
+        restored = [self._method.file_of(item)] if blurry else []
+        truth = self._protocol.truth_files(item)
+        return _Job(item, [*blurry, *truth, *(file for file in restored if file is not None)])
+
+    def _read(self, job: _Job) -> None:
+        job.score = self._journal.find(job.item.name, job.files) if self._journal else None
+        if job.score is not None:
+            job.is_known = True
             return
-        score, restored = _score(item, method, protocol)
-        with _writing():
-            if method.is_network and (file := method.file_of(item)):  # only what has a score is written
+        if self._method.is_network and (file := self._method.file_of(job.item)):
+            file.unlink(missing_ok=True)  # an older result must not stand for one that fails now
+        job.blurry, job.truth = self._protocol.read(job.item)
+
+    def _restore(self, job: _Job) -> None:
+        start = time.perf_counter()
+        job.restored = self._method.restore(job.item, job.blurry)
+        job.seconds = time.perf_counter() - start
+
+    def _score(self, job: _Job) -> None:
+        """Scores and, for a network, writes; what is there already is restored here too: by reading it."""
+        item, method, protocol = job.item, self._method, self._protocol
+        restored = job.restored if method.is_network else method.restore(item, job.blurry)
+        values = protocol.score(restored, job.truth)
+        if any(math.isnan(value) for value in values.values()):
+            raise ValueError(f"has no score: {values}")
+        is_blurry = restored is job.blurry
+        psnr_blurry = values["psnr"] if is_blurry else protocol.psnr_of_blurry(job.blurry, job.truth)
+        groups = {group: str(getattr(item, group)) for group in protocol.groups if getattr(item, group) != ""}
+        if method.is_network and (file := method.file_of(item)):  # only what has a score is written
+            try:
                 write_png(file, restored)
-            if journal:
-                journal.add(score, _files(item, method, protocol))
-        result.scores.append(score)
-    except _CannotWriteError:
-        raise
-    except Exception as error:  # whatever it is, the other images are still worth their scores
-        result.failures.append(_describe_failure(item, error))
+            except OSError as error:
+                raise _cannot_write(file, error) from error
+        job.score = Score(item.name, groups, values, job.seconds, psnr_blurry)
+        job.blurry = job.truth = job.restored = None
 
 
-def _files(item, method: Method, protocol: Protocol) -> list[Path]:
-    """Everything that a score was made from, the restored image included."""
-    blurry = [] if item.blurry is None else [Path(item.blurry)]
-    restored = [method.file_of(item)] if blurry else []
-    return [*blurry, *protocol.truth_files(item), *(file for file in restored if file is not None)]
+def _collect(result: Scores, job: _Job, journal: Journal | None) -> None:
+    """Adds what came of an image. Raises `_CannotWriteError` where its score cannot be kept."""
+    if isinstance(job.error, _CannotWriteError):
+        raise job.error
+    if job.error is not None:
+        result.failures.append(_describe_failure(job.item, job.error))
+        return
+    if journal and not job.is_known:
+        try:
+            journal.add(job.score, job.files)
+        except OSError as error:
+            raise _cannot_write(journal.path, error) from error
+    result.resumed += job.is_known
+    result.scores.append(job.score)
 
 
-@contextlib.contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _CannotWriteError(f"{error.filename}: cannot be written ({error.strerror})") from error
-
-
-def _score(item, method: Method, protocol: Protocol) -> tuple[Score, np.ndarray]:
-    """The score, and the restored image."""
-    if method.is_network and (file := method.file_of(item)):
-        file.unlink(missing_ok=True)  # an older result must not stand for one that fails now
-    blurry, truth = protocol.read(item)
-    start = time.perf_counter()
-    restored = method.restore(item, blurry)
-    seconds = time.perf_counter() - start if method.is_network else 0.0
-    values = protocol.score(restored, truth)
-    if any(math.isnan(value) for value in values.values()):
-        raise ValueError(f"has no score: {values}")
-    return Score(
-        name=item.name,
-        groups={group: str(getattr(item, group)) for group in protocol.groups if getattr(item, group) != ""},
-        values=values,
-        seconds=seconds,
-        psnr_blurry=values["psnr"] if restored is blurry else protocol.psnr_of_blurry(blurry, truth),
-    ), restored
+def _cannot_write(path: Path, error: OSError) -> _CannotWriteError:
+    return _CannotWriteError(f"{path}: cannot be written ({error.strerror})")
 
 
 def _describe_failure(item, error: Exception) -> str:

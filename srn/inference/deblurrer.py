@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import tensorflow as tf
@@ -54,17 +54,25 @@ class Deblurrer:
         )
 
     @overload
-    def __call__(self, image: Image.Image, **options: Any) -> Image.Image: ...
+    def __call__(
+        self, image: Image.Image, *, tile: int | None = None, on_tile: Callable[[], object] | None = None
+    ) -> Image.Image: ...
 
     @overload
-    def __call__(self, image: np.ndarray | str | Path, **options: Any) -> np.ndarray: ...
+    def __call__(
+        self,
+        image: np.ndarray | str | Path,
+        *,
+        tile: int | None = None,
+        on_tile: Callable[[], object] | None = None,
+    ) -> np.ndarray: ...
 
     def __call__(
         self,
         image: np.ndarray | Image.Image | str | Path,
         *,
         tile: int | None = None,
-        on_tile: Callable[[], None] | None = None,
+        on_tile: Callable[[], object] | None = None,
     ) -> np.ndarray | Image.Image:
         """Restores one image.
 
@@ -97,7 +105,7 @@ class Deblurrer:
         restored = pixels.copy()  # for the alpha
         colours = pixels[..., :3]
         if tile is None:
-            bands = [self._restore_tile(colours)]
+            bands = iter([self._restore_tile(colours)])
         else:
             bands = restore_tiled(self._restore_tile, colours, tile, on_tile)
         top = 0

@@ -45,26 +45,22 @@ def _of_machine() -> int | None:
 
 def _of_control_group() -> int | None:
     """Of the group that this process is in, and those around it (version 2), or of the whole (version 1)."""
-    found = []
     try:
         own = Path("/proc/self/cgroup").read_text().rsplit("::", 1)[-1].strip().lstrip("/")
     except OSError:
         own = ""
     folder = _CGROUP / own
-    for each in (folder, *folder.parents):
-        found.append(
-            _left(each / "memory.max", each / "memory.current", each / "memory.stat", "inactive_file")
-        )
-        if each == _CGROUP:
-            break
-    old = _CGROUP / "memory"
+    around = [each for each in (folder, *folder.parents) if each.is_relative_to(_CGROUP)]
+    found = [_left(each, ("memory.max", "memory.current", "memory.stat"), "inactive_file") for each in around]
     names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat")
-    found.append(_left(*(old / name for name in names), "total_inactive_file"))
+    found.append(_left(_CGROUP / "memory", names, "total_inactive_file"))
     amounts = [amount for amount in found if amount is not None]
     return min(amounts) if amounts else None
 
 
-def _left(limit: Path, used: Path, statistics: Path, cache: str) -> int | None:
+def _left(folder: Path, names: tuple[str, str, str], cache: str) -> int | None:
+    """What the limit leaves, by the files of a group; None where there is no limit."""
+    limit, used, statistics = (folder / name for name in names)
     try:
         maximum = int(limit.read_text())  # "max" where there is none
         present = int(used.read_text())

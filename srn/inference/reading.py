@@ -42,8 +42,7 @@ _MAGIC = (
     (b"II+\0", "TIFF"),  # BigTIFF
     (b"MM\0+", "TIFF"),
     (b"BM", "BMP"),
-    (b"P5", "PPM"),
-    (b"P6", "PPM"),
+    *((b"P%d" % number, "PPM") for number in range(1, 7)),
     (b"\0\0\0\x0cjP  ", "JPEG2000"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
 )
@@ -166,9 +165,9 @@ def _pixels(parts: Parts, kind: str) -> tuple:
             return (*_deep_pixels(image, data, kind), (), metadata)
         image.load()
         if image.mode in ("CMYK", "LAB"):
-            image, note, icc = _to_srgb(image, metadata.icc)
+            converted, note, icc = _to_srgb(image, metadata.icc)
             metadata = dataclasses.replace(metadata, icc=icc)
-            return np.asarray(image), None, True, (note,), metadata
+            return np.asarray(converted), None, True, (note,), metadata
         return (*_pillow_pixels(image), (), metadata)
 
 
@@ -179,7 +178,8 @@ def _is_deep(image, data, kind):
         return tiff.is_deep(data)
     if kind == "JPEG2000":
         return jp2_depth(data) > 8
-    return has_deep_channels(image)
+    # Pillow gives 8 of the 16 bits of an SGI file.
+    return has_deep_channels(image) or any(tile[0] == "SGI16" for tile in image.tile)
 
 
 def _deep_pixels(image, data, kind):
@@ -243,12 +243,13 @@ def _to_srgb(image: Image.Image, icc: bytes) -> tuple[Image.Image, str, bytes]:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     try:
         if image.mode == "LAB":
-            source = ImageCms.createProfile("LAB")
+            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
         elif icc:
             source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
         else:
             return image.convert("RGB"), "CMYK without a profile: its colours in RGB are a guess", b""
         converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+        assert converted is not None  # None is of in-place conversions
         return converted, f"{image.mode} becomes sRGB, through its profile", srgb.tobytes()
     except (ImageCms.PyCMSError, OSError):
         return image.convert("RGB"), "its CMYK profile is damaged: its colours in RGB are a guess", b""

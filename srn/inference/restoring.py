@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from srn.errors import WorkError, first_line
+from srn.errors import InputError, WorkError, first_line
 from srn.inference.formats.image import FormatError, Photograph
 from srn.inference.formats.metadata import Metadata
 from srn.inference.planning import STANDARD, Job, comparison_of
@@ -79,30 +80,29 @@ def restore_all(restore: Restore, jobs: list[Job], settings: Settings = Settings
       settings: for all.
     """
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        waiting = reader.submit(_attempt, _read, jobs[0], settings) if jobs else None
-        last: Future | None = None
+        writing: Future[Outcome] | None = None
+        reading = reader.submit(_attempt, _read, jobs[0], settings) if jobs else None
         for index, job in enumerate(jobs):
-            photograph = waiting.result()
-            waiting = None  # it would keep the photograph
-            if isinstance(photograph, Photograph) and photograph.pixels.size > _ALONE and last is not None:
-                last.result()  # written before this one takes its memory
-            following = jobs[index + 1 : index + 2]
-            alone = _is_large(photograph) or any(map(_is_large_file, following))
-            if following and not alone:
-                waiting = reader.submit(_attempt, _read, following[0], settings)
-            outcome = photograph
+            photograph = reading.result() if reading else _attempt(_read, job, settings)
+            reading = None  # it would keep the photograph
+            following = jobs[index + 1] if index + 1 < len(jobs) else None
+            alone = _is_large(photograph) or (following is not None and _is_large_file(following))
+            if following is not None and not alone:
+                reading = reader.submit(_attempt, _read, following, settings)
+            elif writing is not None:
+                writing.result()  # written before this one takes its memory
+            result = photograph
             if isinstance(photograph, Photograph):
-                outcome = _attempt(_restore, restore, photograph, job, settings)
-            if last is not None:
-                yield last.result()
-            last = writer.submit(_attempt_to_write, outcome, job, settings)
-            del photograph, outcome
-            if following and alone:
-                yield last.result()
-                last = None
-                waiting = reader.submit(_attempt, _read, following[0], settings)
-        if last is not None:
-            yield last.result()
+                result = _attempt(_restore, restore, photograph, job, settings)
+            if writing is not None:
+                yield writing.result()
+            writing = writer.submit(_attempt_to_write, result, job, settings)
+            del photograph, result
+            if alone:
+                yield writing.result()
+                writing = None
+        if writing is not None:
+            yield writing.result()
 
 
 def restore_one(restore: Restore, job: Job, settings: Settings = Settings()) -> Outcome:
@@ -120,10 +120,12 @@ class _Restored:
     seconds: float
 
 
-def _attempt(work: Callable, *arguments: object) -> object:
+def _attempt(work: Callable, *arguments: object) -> Any:
     """The result of `work`, or the line that says why there is none."""
     try:
         return work(*arguments)
+    except InputError:  # the weights: nothing can be restored
+        raise
     except (WorkError, FormatError) as error:
         return str(error)
     except MemoryError:
@@ -144,12 +146,13 @@ def _restore(restore: Restore, photograph: Photograph, job: Job, settings: Setti
     start = time.perf_counter()
     restored = restore(photograph.pixels)
     seconds = time.perf_counter() - start
-    if settings.strength < 1:
-        restored = _mix(photograph.pixels, restored, settings.strength)
-    return _Restored(photograph, restored, seconds)
+    return _Restored(photograph, mix(photograph.pixels, restored, settings.strength), seconds)
 
 
-def _mix(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
+def mix(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
+    """The weighted mean of two images of whole numbers; `strength` is the weight of the restored one."""
+    if strength == 1:
+        return restored
     mixed = np.empty_like(restored)
     for row in range(len(mixed)):  # by rows, since floats take four times the memory
         values = original[row] * (1 - strength) + restored[row] * strength

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def count_tiles(height: int, width: int, tile: int | None) -> int:
 
 
 def restore_tiled(
-    restore: Restore, image: np.ndarray, tile: int, on_tile: Callable[[], None] | None = None
+    restore: Restore, image: np.ndarray, tile: int, on_tile: Callable[[], object] | None = None
 ) -> Iterator[np.ndarray]:
     """Restores overlapping square tiles and blends them; gives the rows of the result as they become final.
 
@@ -145,7 +145,7 @@ def restore_in_all_orientations(restore: Restore, image: np.ndarray) -> np.ndarr
     Returns:
       [H, W, D] float32.
     """
-    total = 0.0
+    total: Any = 0.0
     for turns, mirrored in ORIENTATIONS:
         turned = np.rot90(image[:, ::-1] if mirrored else image, turns)
         restored = np.rot90(restore(np.ascontiguousarray(turned)), -turns)

@@ -24,6 +24,7 @@ FLAGS = {
     "crop_border": ("--crop_border=4", 4),
     "luma": ("--luma", True),
     "lpips": ("--lpips", True),
+    "workers": ("--workers=3", 3),
     "out_dir": ("--out_dir=f", "f"),
 }
 

@@ -1,6 +1,7 @@
 import io
 import math
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -37,10 +38,20 @@ def make_pair(folder, name, sharp, blurry=None):
     )
 
 
+WORKERS = {"now": 0}
+
+
+@pytest.fixture(autouse=True, params=[0, 3], ids=["no worker", "three workers"])
+def workers(request, monkeypatch):
+    """Every test here holds with and without workers."""
+    monkeypatch.setitem(WORKERS, "now", request.param)
+    return request.param
+
+
 def score_pairs(pairs, restore, folder, journal=None, progress=False):
     """Scores pairs pixel by pixel; `restore` None scores the blurry images."""
     method = Method() if restore is None else Network(restore, "small", folder, {})
-    return scoring.score_images(pairs, method, PAIRS, journal, progress)
+    return scoring.score_images(pairs, method, PAIRS, journal, progress, WORKERS["now"])
 
 
 def brighten_less(image):
@@ -92,14 +103,17 @@ def test_only_the_restoration_is_timed(tmp_path, monkeypatch):
 class NoBar(list):
     """Stands in for the progress bar, which reads the clock too."""
 
-    def __init__(self, items, **_):
-        super().__init__(items)
+    def __init__(self, **_):
+        super().__init__()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         return None
+
+    def update(self):
+        pass
 
     def set_postfix_str(self, *_, **__):
         pass
@@ -216,6 +230,7 @@ def test_a_moved_image_scores_well_once_it_is_aligned(tmp_path):
 
 
 def test_a_full_disk_ends_the_run_and_keeps_what_is_scored(tmp_path, monkeypatch):
+    monkeypatch.setitem(WORKERS, "now", 0)  # or the second image might be written first
     pairs = [make_pair(tmp_path, name, make_image()) for name in ("0", "1", "2")]
     write, written = scoring.write_png, []
 
@@ -264,3 +279,38 @@ def test_a_blurry_image_that_cannot_be_aligned_costs_no_score(tmp_path):
 
     assert score.psnr > 40
     assert score.gain is None
+
+
+def test_workers_hold_few_images_and_leave_restoring_to_one_thread(tmp_path, workers):
+    pairs = [make_pair(tmp_path, f"{index:02d}", make_image(seed=index)) for index in range(20)]
+    threads, held, read = set(), [], []
+
+    class Watching(Protocol):
+        def read(self, item):
+            read.append(item.name)
+            return super().read(item)
+
+    def restore(image):
+        threads.add(threading.get_ident())
+        held.append(len(read) - len(held))
+        return image
+
+    method = Network(restore, "small", tmp_path)
+    result = scoring.score_images(pairs, method, Watching(), workers=workers)
+
+    assert [score.name for score in result.scores] == [pair.name for pair in pairs]
+    assert threads == {threading.get_ident()}
+    assert max(held) <= max(workers, 1) + 1
+
+
+def test_a_journal_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    def fill(self, score, files):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Journal, "add", fill)
+    journal = Journal(tmp_path, {})
+
+    result = score_pairs([make_pair(tmp_path, "0", make_image())], None, tmp_path, journal)
+
+    assert result.failures == [f"{journal.path}: cannot be written (No space left on device)"]
+    assert result.scores == []

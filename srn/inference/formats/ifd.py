@@ -39,13 +39,13 @@ class Entry(NamedTuple):
 
     Attributes:
       kind: TIFF's type number.
-      count: of values.
+      number: of values.
       data: the values, little-endian.
       directory: of a pointer, what it points to; else None.
     """
 
     kind: int
-    count: int
+    number: int
     data: bytes
     directory: dict[int, Entry] | None = None
 
@@ -54,7 +54,7 @@ class _Raw(NamedTuple):
     position: int  # of the entry's 12 bytes
     tag: int
     kind: int
-    count: int
+    number: int
     start: int  # of its values
     size: int
 
@@ -103,7 +103,7 @@ def integers(entry: Entry) -> list[int]:
     """The values of an entry of whole numbers; none for another type."""
     if entry.kind not in _INTEGERS:
         return []
-    return list(struct.unpack(f"<{entry.count}{_INTEGERS[entry.kind]}", entry.data))
+    return list(struct.unpack(f"<{entry.number}{_INTEGERS[entry.kind]}", entry.data))
 
 
 def short(*values: int) -> Entry:
@@ -137,7 +137,7 @@ def _write_directory(out: bytearray, directory: dict[int, Entry]) -> int:
     """Appends a directory to `out`; returns its offset."""
     fields = []
     for tag, entry in sorted(directory.items()):
-        kind, count, data = entry.kind, entry.count, entry.data
+        kind, count, data = entry.kind, entry.number, entry.data
         if entry.directory is not None:
             kind, count = LONG, 1
             data = struct.pack("<I", _write_directory(out, entry.directory))
@@ -183,7 +183,7 @@ def _orientations(block) -> list[_Raw]:
     if not is_block(block):
         return []
     entries = _raw_entries(block, _first_offset(block))
-    return [raw for raw in entries if raw.tag == ORIENTATION and raw.count == 1 and raw.kind in _INTEGERS]
+    return [raw for raw in entries if raw.tag == ORIENTATION and raw.number == 1 and raw.kind in _INTEGERS]
 
 
 def _integer(block, raw):
@@ -191,7 +191,7 @@ def _integer(block, raw):
 
 
 def _read_directory(block, offset, depth) -> dict[int, Entry]:
-    directory = {}
+    directory: dict[int, Entry] = {}
     for raw in _raw_entries(block, offset):
         data = block[raw.start : raw.start + raw.size]
         width = _TYPES[raw.kind][1]
@@ -199,7 +199,7 @@ def _read_directory(block, offset, depth) -> dict[int, Entry]:
             words = [data[start : start + width][::-1] for start in range(0, len(data), width)]
             data = b"".join(words)
         below = None
-        if raw.tag in _POINTERS and depth < 2 and raw.kind in (LONG, 13) and raw.count == 1:
+        if raw.tag in _POINTERS and depth < 2 and raw.kind in (LONG, 13) and raw.number == 1:
             below = _read_directory(block, struct.unpack("<I", data)[0], depth + 1)
-        directory.setdefault(raw.tag, Entry(raw.kind, raw.count, data, below))
+        directory.setdefault(raw.tag, Entry(raw.kind, raw.number, data, below))
     return directory

@@ -7,7 +7,7 @@ import io
 import struct
 
 import numpy as np
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from srn.inference.formats.ifd import set_upright
 from srn.inference.formats.image import Coding, Format, Parts, to_pil
@@ -86,7 +86,8 @@ def _split(data: bytes) -> tuple[list, int]:
     """[(marker, payload)] of all segments before the first scan, and where that begins."""
     if not data.startswith(_SOI):
         raise ValueError("no JPEG file")
-    segments, position = [], 2
+    segments: list[tuple[int, bytes]] = []
+    position = 2
     while True:
         if data[position] != 0xFF:
             raise ValueError("a segment is longer or shorter than it says")
@@ -137,7 +138,7 @@ def _density(jfif):
 
 
 def _quantization(pixels_only, segments):
-    with Image.open(io.BytesIO(pixels_only)) as image:
+    with JpegImagePlugin.JpegImageFile(io.BytesIO(pixels_only)) as image:
         tables = [tuple(image.quantization.get(component[3], ())) for component in image.layer]
     progressive = any(marker in _PROGRESSIVE for marker, _ in segments)
     return (tuple(tables) if all(tables) else ()), progressive
@@ -155,7 +156,7 @@ def _finest(tables):
 def _usual_tables():
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "JPEG", quality=QUALITY)
-    with Image.open(buffer) as image:
+    with JpegImagePlugin.JpegImageFile(io.BytesIO(buffer.getvalue())) as image:
         return [np.array(image.quantization[number]) for number in (0, 1)]
 
 

@@ -16,8 +16,8 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _ANIMATION = (b"acTL", b"fcTL", b"fdAT")
 # Beside the safe-to-copy ones these stay true when the pixels change (PNG, third edition, 14.2).
-_KEPT = (*COLOUR_CHUNKS, b"eXIf", b"pHYs", b"tIME", b"tEXt", b"zTXt", b"iTXt", b"sPLT", b"pCAL", b"sCAL")
-_KEPT += (b"oFFs", b"caBX")
+_KEPT = {*COLOUR_CHUNKS, b"eXIf", b"pHYs", b"tIME", b"tEXt", b"zTXt", b"iTXt", b"sPLT", b"pCAL", b"sCAL"}
+_KEPT |= {b"oFFs", b"caBX"}
 _OF_PALETTES = (b"hIST", b"bKGD", b"sBIT")  # they say nothing that another kind of pixels needs
 _XMP_KEY = b"XML:com.adobe.xmp"
 _RAW_PROFILE = "Raw profile type "
