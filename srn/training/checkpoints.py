@@ -196,7 +196,7 @@ class Checkpoints:
     @property
     def step(self) -> int:
         """How many updates the weights have seen."""
-        return int(self.optimizer.iterations)
+        return int(self.optimizer.iterations.numpy())
 
 
 def _tracked(average) -> dict:

@@ -1,6 +1,6 @@
 """Several devices or machines as one: `tf.distribute`, so that N workers compute what one would.
 
-Every batch is cut into equal parts, one for each replica, in the one order that (seed, step) gives. Losses and
+Every batch is cut into equal parts, one for each replica, in the one order that (seed, step) gives. Loss and
 gradients are averaged over the replicas before the clip, so that the update is that of the whole batch. The
 first worker alone (the chief) writes; all read the same folder when a run is resumed.
 """
@@ -90,6 +90,7 @@ class Distribution:
     def _sum(self, values: tf.Tensor) -> tf.Tensor:
         if not hasattr(self, "_sum_graph"):
             strategy = self.strategy
+            assert strategy is not None
 
             def total(values):
                 return tf.distribute.get_replica_context().all_reduce("SUM", values)
@@ -113,11 +114,8 @@ def _read_cluster() -> tuple[int, int]:
         description = json.loads(text)
         workers, task = description["cluster"]["worker"], description["task"]
         index = int(task["index"])
-        if (
-            set(description["cluster"]) != {"worker"}
-            or task["type"] != "worker"
-            or not 0 <= index < len(workers)
-        ):
+        is_worker = set(description["cluster"]) == {"worker"} and task["type"] == "worker"
+        if not is_worker or not 0 <= index < len(workers):
             raise ValueError("not a cluster of workers alone")
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"distribute=multi_worker: {form}") from error
