@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import io
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -123,12 +124,18 @@ def draw_report(path: Path, report: Path) -> None:
 
 
 def _open_browser():
+    """Headless Chromium as Debian installs it; named, or Selenium would look for one in the network."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
-    for word in ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--window-size=805,720"):
+    options.binary_location = shutil.which("chromium") or sys.exit("chromium is not installed")
+    for word in (
+        *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"),
+        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        "--window-size=805,863",
+    ):
         options.add_argument(word)
-    return webdriver.Chrome(options)
+    return webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
 
 
 PICTURES = {

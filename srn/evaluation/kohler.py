@@ -131,6 +131,7 @@ class KohlerProtocol(Protocol):
     }
     details = {"frames": Column("frames", "frames compared with", 0, lambda best: best.frames)}
     groups = {"image": "by_image", "kernel": "by_kernel"}
+    cluster = "image"
 
     def find_items(
         self,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from srn.evaluation import page, reports, sheet
+from srn.evaluation.intervals import difference_of
 from srn.evaluation.items import Evaluation
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import Protocol
@@ -94,7 +95,9 @@ def compare(
     results: Mapping[str, Scores],
     out_dir: Path | None,
 ) -> str:
-    """One Markdown table of all methods, over the images that all of them have scored; "" if there is none.
+    """A Markdown table of all methods over the images that all of them have scored; "" if there is none.
+
+    A second one has the paired differences of the others from the first method.
 
     It is written to `out_dir`, and where each image has one sharp version, the sheet of details too.
 
@@ -113,6 +116,7 @@ def compare(
     summaries = {label: protocol.summarise(some) for label, some in chosen.items()}
     best = max(methods, key=lambda label: summaries[label]["psnr"])
     markdown = _format_markdown(evaluation, summaries, chosen[best], [])
+    markdown += f"\n{_format_differences(chosen, protocol)}"
     if out_dir is not None:
         write_atomically(out_dir / "comparison.md", reports.encode(markdown))
         if _shown_beside_truth(common, protocol):
@@ -131,6 +135,18 @@ def _format_markdown(
     return reports.format_markdown(
         summaries, evaluation.protocol, evaluation.dataset, notes, _departures(evaluation, scores)
     )
+
+
+def _format_differences(chosen: Mapping[str, Sequence[Score]], protocol: Protocol) -> str:
+    reference, *others = chosen
+    differences = {
+        label: {
+            column: difference_of(chosen[label], chosen[reference], column, protocol.cluster)
+            for column in protocol.columns
+        }
+        for label in others
+    }
+    return reports.format_differences(differences, reference, protocol)
 
 
 def _shown_beside_truth(items: Sequence, protocol: Protocol) -> bool:

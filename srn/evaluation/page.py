@@ -1,11 +1,19 @@
-"""`report.html`: one file with every score and picture of an evaluation, to be opened in a browser."""
+"""`report.html`: one file with every score and picture of an evaluation, to be opened in a browser.
+
+Pictures are as many as the images, so the page shows them as they come into view, and holds each once: what
+stands beside the worst and the best images is taken from their rows.
+"""
 
 from __future__ import annotations
 
 import base64
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,19 +22,38 @@ import numpy as np
 
 from srn.evaluation.methods import Method
 from srn.evaluation.protocols import Protocol
-from srn.evaluation.reports import encode
+from srn.evaluation.reports import encode, format_intervals
 from srn.evaluation.scores import Score, rank
 from srn.evaluation.sheet import scale_to_width
 from srn.files import write_atomically
 from srn.images import read_picture
 
 EXTREMES = 3  # images under "worst" and under "best"
+THUMBNAIL_WIDTH = 96
 JPEG_QUALITY = 85
 # Pictures are as large as the size of a report allows: 960 pixels wide for a few images, some 330 for the
 # 1111 of GOPRO.
 _BYTES_OF_PICTURES = 40e6
 _BYTES_PER_PIXEL = 0.2  # of a photograph at this quality
 _MIN_WIDTH, _MAX_WIDTH = 240, 960
+# Of the curve, in units of its drawing.
+_PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_MARGIN = 720, 260, 44
+_MAX_BINS = 12
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of the table: its score and its pictures, as `data:` addresses.
+
+    Attributes:
+      score: of the image.
+      thumbnail: of the restored image.
+      pictures: (what it is, its data); the first two are compared at first.
+    """
+
+    score: Score
+    thumbnail: str
+    pictures: list[tuple[str, str]]
 
 
 def write_page(
@@ -39,7 +66,7 @@ def write_page(
     protocol: Protocol,
     facts: Mapping[str, str],
 ) -> None:
-    """Writes the report; pictures are read one after the other: memory does not grow with their number.
+    """Writes the report; a few images are held at a time: memory does not grow with their number.
 
     Args:
       path: of the HTML file, which needs no other.
@@ -54,34 +81,111 @@ def write_page(
     Raises `WorkError` naming an image that cannot be read.
     """
     item_of = {item.name: item for item in items}
+    width = _picture_width(len(scores))
+
+    def make_row(score: Score) -> Row:
+        return _make_row(score, _versions(item_of[score.name], method, protocol), width)
+
     ranked = rank(scores)
     some = min(EXTREMES, len(ranked) // 2)
     environment = jinja2.Environment(loader=jinja2.PackageLoader("srn.evaluation"), autoescape=True)
     chunks = environment.get_template("report.html").stream(
         title=title,
-        scores=scores,
+        rows=_in_parallel(make_row, scores),
         summary=summary,
+        intervals=format_intervals(summary, protocol),
         protocol=protocol,
         facts=facts,
         groups=[group for group in protocol.groups if any(group in score.groups for score in scores)],
         has_gain=any(score.gain is not None for score in scores),
+        plot=_plot_gain(scores),
         worst=ranked[: some or 1],
         best=ranked[::-1][:some],
-        thumbnail=lambda name, width: _embed(read_picture(method.file_of(item_of[name])), width),
-        pictures=lambda name: _pictures(item_of[name], method, protocol, _picture_width(len(scores))),
+        index_of={score.name: index for index, score in enumerate(scores)},
     )
+    chunks.enable_buffering(16)
     write_atomically(path, map(encode, chunks))
 
 
-def _pictures(item, method: Method, protocol: Protocol, width: int) -> Iterator[tuple[str, str]]:
-    """Yields (what it is, its data) for each version of an image; the first two are compared at first."""
-    restored = method.file_of(item)
-    versions = {"blurry": item.blurry, "restored": restored, "sharp": protocol.picture_of_truth(item)}
-    if os.fspath(restored) == os.fspath(item.blurry):
+def _in_parallel(function: Callable[[Score], Row], scores: Iterable[Score]) -> Iterator[Row]:
+    """`map` by as many threads as there are processors, which are a few results ahead and no more."""
+    threads = os.cpu_count() or 1
+    pool, waiting = ThreadPoolExecutor(threads), deque()
+    try:
+        for score in scores:
+            waiting.append(pool.submit(function, score))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _versions(item, method: Method, protocol: Protocol) -> dict[str, Path]:
+    """What it is -> the file, for each version of an image."""
+    versions = {
+        "blurry": item.blurry,
+        "restored": method.file_of(item),
+        "sharp": protocol.picture_of_truth(item),
+    }
+    if os.fspath(versions["restored"]) == os.fspath(item.blurry):
         del versions["restored"]
-    for name, path in versions.items():
-        if path is not None:
-            yield name, _embed(read_picture(path), width)
+    return {name: Path(path) for name, path in versions.items() if path is not None}
+
+
+def _make_row(score: Score, versions: Mapping[str, Path], width: int) -> Row:
+    images = {name: read_picture(path) for name, path in versions.items()}
+    thumbnail = images.get("restored", images["blurry"])
+    pictures = [(name, _embed(image, width)) for name, image in images.items()]
+    return Row(score, _embed(thumbnail, THUMBNAIL_WIDTH), pictures)
+
+
+def _plot_gain(scores: Sequence[Score]) -> dict[str, Any] | None:
+    """Gain over PSNR of the blurry input, to be drawn as SVG; None where nothing was gained or measured.
+
+    Returns `points` (x, y, name), the `curve` of the medians of images of about the same blur, and the ticks
+    `across` and `up`, each (position, label).
+    """
+    known = [
+        (score.psnr_blurry, score.gain, score.name)
+        for score in scores
+        if score.gain is not None and math.isfinite(score.psnr_blurry) and math.isfinite(score.gain)
+    ]
+    if len(known) < 2 or not any(gain for _, gain, _ in known):
+        return None
+    known.sort()
+    blurs, gains = (np.array([point[axis] for point in known]) for axis in (0, 1))
+    x, across = _axis(blurs, _PLOT_MARGIN, _PLOT_WIDTH - 8)
+    y, up = _axis(np.append(gains, 0.0), _PLOT_HEIGHT - _PLOT_MARGIN, 8)
+    bins = np.array_split(np.arange(len(known)), min(_MAX_BINS, max(len(known) // 5, 1)))
+    curve = [(x(np.median(blurs[some])), y(np.median(gains[some]))) for some in bins]
+    return {
+        "width": _PLOT_WIDTH,
+        "height": _PLOT_HEIGHT,
+        "margin": _PLOT_MARGIN,
+        "points": [(x(blur), y(gain), name) for blur, gain, name in known],
+        "curve": " ".join(f"{left:.1f},{top:.1f}" for left, top in curve) if len(curve) > 1 else "",
+        "across": across,
+        "up": up,
+        "zero": y(0.0),
+    }
+
+
+def _axis(
+    values: np.ndarray, start: float, end: float
+) -> tuple[Callable[[float], float], list[tuple[float, str]]]:
+    """(value -> position between `start` and `end`, ticks at round values)."""
+    low, high = float(values.min()), float(values.max())
+    step = 10 ** math.floor(math.log10(max(high - low, 1e-6)))
+    step = next(step * factor for factor in (0.2, 0.5, 1, 2, 5) if (high - low) / (step * factor) <= 8)
+    low, high = math.floor(low / step) * step, max(math.ceil(high / step), math.floor(low / step) + 1) * step
+
+    def position(value: float) -> float:
+        return start + (float(value) - low) / (high - low) * (end - start)
+
+    ticks = [low + step * index for index in range(round((high - low) / step) + 1)]
+    return position, [(position(tick), f"{tick:g}" if step >= 1 else f"{tick:.1f}") for tick in ticks]
 
 
 def _picture_width(images: int) -> int:

@@ -22,6 +22,7 @@ from srn import metrics
 from srn.data.pairs import find_pairs, layout_of
 from srn.errors import InputError, WorkError
 from srn.evaluation import perceptual
+from srn.evaluation.intervals import interval_of
 from srn.evaluation.scores import Score, summarise
 from srn.images import read_rgb
 
@@ -78,6 +79,7 @@ class Protocol:
       columns: the numbers of an image that are averaged over a data set, `psnr` first.
       details: numbers that are listed for each image and not averaged.
       groups: attribute of an image by which means are taken too -> name of these means in a summary.
+      cluster: the group whose members resemble each other; intervals are drawn over it.
       takes_options: whether anything of `Args` may differ from its default.
     """
 
@@ -105,6 +107,7 @@ class Protocol:
     }
     details: Mapping[str, Column] = {}
     groups: Mapping[str, str] = {"sequence": "sequences"}
+    cluster = "sequence"
 
     def __init__(self, bits: int = 8, crop_border: int = 0, luma: bool = False, lpips: bool = False):
         self.bits, self.crop_border, self.luma = bits, crop_border, luma
@@ -224,8 +227,13 @@ class Protocol:
         return []
 
     def summarise(self, scores: Sequence[Score]) -> dict[str, Any]:
-        """`srn.evaluation.scores.summarise` by this protocol's columns and groups."""
-        return summarise(scores, self.columns, self.groups)
+        """The means by this protocol's columns and groups, and the interval of each.
+
+        That is `srn.evaluation.scores.summarise`, and `intervals`: [low, high] of each mean, or None, by
+        `srn.evaluation.intervals`.
+        """
+        intervals = {column: interval_of(scores, column, self.cluster) for column in self.columns}
+        return {**summarise(scores, self.columns, self.groups), "intervals": intervals}
 
     def format_table(self, scores: Sequence[Score], summary: Mapping[str, Any]) -> str:
         """The table to print: a line for each group, and the mean over all images.

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from srn.evaluation.intervals import LEVEL, Difference
 from srn.evaluation.protocols import Protocol
 from srn.evaluation.scores import Score
 from srn.files import write_atomically
@@ -95,9 +96,25 @@ def _without_infinities(value: Any) -> Any:
     return value
 
 
+def format_intervals(summary: Mapping[str, Any], protocol: Protocol) -> str:
+    """Returns one line with the interval of each mean; "" where there is none."""
+    parts = [
+        f"{column.title} {column.format(interval[0])} to {column.format(interval[1])}"
+        for name, column in protocol.columns.items()
+        if (interval := summary["intervals"][name]) is not None
+    ]
+    if not parts:
+        return ""
+    has_clusters = summary[protocol.groups[protocol.cluster]]
+    drawn = f"{protocol.cluster}s" if has_clusters else "images"
+    return f"{LEVEL:.0%} of means over {drawn} drawn anew (bootstrap): {', '.join(parts)}."
+
+
 def format_definitions(summary: Mapping[str, Any], protocol: Protocol) -> str:
-    """Returns what each column means, a line for each, and how many images the mean of PSNR leaves out."""
+    """Returns what each column means, a line for each, and what to know of the means."""
     lines = [f"{column.title}: {column.definition}." for column in protocol.columns.values()]
+    if intervals := format_intervals(summary, protocol):
+        lines.append(intervals)
     if summary["identical"]:
         lines.insert(0, _describe_identical(summary))
     return "\n".join(lines)
@@ -145,10 +162,43 @@ def format_markdown(
             others = "they cannot be compared with the others"
             notes.insert(0, f"**Bold rows were measured on {', '.join(departures)}: {others}.**")
     for label, summary in summaries.items():
+        if intervals := format_intervals(summary, protocol):
+            notes.append(f"{label}: {intervals}")
         if summary["identical"]:
             notes.append(f"{label}: {_describe_identical(summary)}")
     definitions = [f"{column.title}: {column.definition}." for column in protocol.columns.values()]
     return "\n".join([*lines, "", *(f"- {note}" for note in [*notes, *definitions]), ""])
+
+
+def format_differences(
+    differences: Mapping[str, Mapping[str, Difference]], reference: str, protocol: Protocol
+) -> str:
+    """Returns a Markdown table of methods minus one of them, image by image.
+
+    Args:
+      differences: label of each other method -> column -> difference.
+      reference: label of the one.
+      protocol: that the scores were made by.
+    """
+    titles = [column.title for column in protocol.columns.values()]
+    lines = [
+        _row([f"minus {_escape(reference)}", *titles, "higher PSNR"]),
+        _row(["---", *["---:" for _ in titles], "---:"]),
+    ]
+    for label, by_column in differences.items():
+        cells = []
+        for name, column in protocol.columns.items():
+            difference, digits = by_column[name], column.digits
+            low_high = difference.interval
+            interval = f" ({low_high[0]:+.{digits}f} to {low_high[1]:+.{digits}f})" if low_high else ""
+            cells.append("" if math.isnan(difference.mean) else f"{difference.mean:+.{digits}f}{interval}")
+        first = next(iter(by_column.values()))
+        lines.append(_row([f"**{_escape(label)}**", *cells, f"{first.higher} of {first.images}"]))
+    note = (
+        f"- Differences of the same images; in brackets {LEVEL:.0%} of their means over sequences, or else "
+        "images, drawn anew (bootstrap). Without 0 in it a difference is unlikely to be chance."
+    )
+    return "\n".join([*lines, "", note, ""])
 
 
 def _describe_identical(summary: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -53,9 +54,9 @@ def _run(arguments: argparse.Namespace) -> int:
     reporter = Reporter(NAME, arguments, to_stdout)
     reporter.plan(plan)
     if arguments.dry_run:
-        for source, target in plan.jobs:
-            reporter.say(f"{source} -> {target}")
-        return DONE
+        for job in plan.jobs:
+            reporter.planned(job)
+        return FAILED if reporter.counts["failed"] else DONE
     jobs = list(open_jobs(plan, arguments.overwrite, reporter))
     if jobs:
         _restore(jobs, arguments, reporter)
@@ -64,7 +65,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _restore(jobs: list[Job], arguments: argparse.Namespace, reporter: Reporter) -> None:
-    restore = _Restorer(arguments, reporter)
+    # Loading TensorFlow takes seconds, in which the first photograph is read.
+    with ThreadPoolExecutor(1) as loader:
+        _restore_with(_Restorer(loader, arguments, reporter), jobs, arguments, reporter)
+
+
+def _restore_with(
+    restore: _Restorer, jobs: list[Job], arguments: argparse.Namespace, reporter: Reporter
+) -> None:
     hidden = len(jobs) < 2 or arguments.quiet or arguments.json
     # None: shown on a terminal only.
     with tqdm(jobs, unit="photo", disable=hidden or None) as bar:
@@ -76,13 +84,13 @@ def _restore(jobs: list[Job], arguments: argparse.Namespace, reporter: Reporter)
 class _Restorer:
     """Restores arrays with the network that the command line names, in tiles where the memory asks for it."""
 
-    def __init__(self, arguments: argparse.Namespace, reporter: Reporter):
+    def __init__(self, loader: Executor, arguments: argparse.Namespace, reporter: Reporter):
         precision = arguments.precision
         if precision == AUTO:
             precision = "bfloat16" if has_fast_bfloat16() else "float32"
             reporter.detail(f"precision: {precision}, as the processor is")
-        self._deblurrer = srn.Deblurrer(
-            arguments.ckpt, precision=precision, self_ensemble=arguments.self_ensemble
+        self._deblurrer = loader.submit(
+            lambda: srn.Deblurrer(arguments.ckpt, precision=precision, self_ensemble=arguments.self_ensemble)
         )
         self._tile, self._reporter, self._quiet = arguments.tile, reporter, arguments.quiet
 
@@ -91,12 +99,12 @@ class _Restorer:
         number = count_tiles(pixels.shape[0], pixels.shape[1], tile)
         hidden = self._quiet or number == 1
         with tqdm(total=number, unit="tile", leave=False, disable=hidden or None) as bar:
-            return self._deblurrer(pixels, tile=tile, on_tile=bar.update)
+            return self._deblurrer.result()(pixels, tile=tile, on_tile=bar.update)
 
     def _choose_tile(self, pixels: np.ndarray) -> int | None:
         if self._tile != AUTO:
             return self._tile or None
-        tile = choose_tile(pixels.shape[0], pixels.shape[1], self._deblurrer.model)
+        tile = choose_tile(pixels.shape[0], pixels.shape[1], self._deblurrer.result().model)
         if tile is not None:
             self._reporter.detail(f"tiles of {tile} pixels, as the free memory is")
         return tile

@@ -115,17 +115,17 @@ class Reporter:
     def say(self, line: str) -> None:
         """A line for people; none with -q or --json."""
         if not self.quiet and not self.json:
-            tqdm.write(line, file=self.stream)
+            tqdm.write(printable(line), file=self.stream)
 
     def detail(self, line: str) -> None:
         """A line for those who asked with -v."""
         if self.verbose:
-            tqdm.write(f"{self.command}: {line}", file=sys.stderr)
+            tqdm.write(printable(f"{self.command}: {line}"), file=sys.stderr)
 
     def warn(self, line: str) -> None:
         """A line on what is not as one might expect."""
         if not self.quiet:
-            tqdm.write(f"{self.command}: {line}", file=sys.stderr)
+            tqdm.write(printable(f"{self.command}: {line}"), file=sys.stderr)
 
     def plan(self, plan: Plan) -> None:
         """What is passed over, and what is missing."""
@@ -136,6 +136,11 @@ class Reporter:
         for path, reason in plan.missing:
             self.fail(path, f"{path}: {reason}")
 
+    def planned(self, job: Job) -> None:
+        """What a dry run would do."""
+        self.say(f"{job.source} -> {job.target}")
+        self._write_json(source=str(job.source), target=str(job.target), status="planned")
+
     def already_there(self, job: Job) -> None:
         """A result that was there before."""
         self.counts["passed_over"] += 1
@@ -145,7 +150,7 @@ class Reporter:
     def fail(self, source: str, line: str) -> None:
         """A photograph that could not be restored."""
         self.counts["failed"] += 1
-        tqdm.write(f"{self.command}: {line}", file=sys.stderr)
+        tqdm.write(printable(f"{self.command}: {line}"), file=sys.stderr)
         self._write_json(source=source, status="failed", error=line)
 
     def outcome(self, outcome: Outcome) -> None:
@@ -183,6 +188,13 @@ class Reporter:
     def _write_json(self, **values: object) -> None:
         if self.json:
             print(json.dumps(values), file=self.stream, flush=True)
+
+
+def printable(line: str) -> str:
+    """One line of text: what a file name holds that is no letter is written as an escape."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line
+    )
 
 
 def open_jobs(plan: Plan, overwrite: bool, reporter: Reporter) -> Iterator[Job]:

@@ -42,8 +42,7 @@ _MAGIC = (
     (b"II+\0", "TIFF"),  # BigTIFF
     (b"MM\0+", "TIFF"),
     (b"BM", "BMP"),
-    (b"P5", "PPM"),
-    (b"P6", "PPM"),
+    *((b"P%d" % number, "PPM") for number in range(1, 7)),
     (b"\0\0\0\x0cjP  ", "JPEG2000"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
 )
@@ -179,7 +178,8 @@ def _is_deep(image, data, kind):
         return tiff.is_deep(data)
     if kind == "JPEG2000":
         return jp2_depth(data) > 8
-    return has_deep_channels(image)
+    # Pillow gives 8 of the 16 bits of an SGI file.
+    return has_deep_channels(image) or any(tile[0] == "SGI16" for tile in image.tile)
 
 
 def _deep_pixels(image, data, kind):

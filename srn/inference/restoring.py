@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from srn.errors import WorkError, first_line
+from srn.errors import InputError, WorkError, first_line
 from srn.inference.formats.image import FormatError, Photograph
 from srn.inference.formats.metadata import Metadata
 from srn.inference.planning import STANDARD, Job, comparison_of
@@ -124,6 +124,8 @@ def _attempt(work: Callable, *arguments: object) -> Any:
     """The result of `work`, or the line that says why there is none."""
     try:
         return work(*arguments)
+    except InputError:  # the weights: nothing can be restored
+        raise
     except (WorkError, FormatError) as error:
         return str(error)
     except MemoryError:

@@ -9,8 +9,9 @@ from PIL import Image
 
 from srn.data.listing import Pair
 from srn.evaluation import page, scoring
-from srn.evaluation.methods import Network
+from srn.evaluation.methods import Method, Network
 from srn.evaluation.protocols import PAIRS
+from srn.evaluation.scores import Score
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +39,45 @@ def test_the_report_needs_no_other_file(report):
     text = report.read_text(encoding="utf-8")
 
     assert "http" not in text.replace("http-equiv", "")
-    assert text.count("data:image/jpeg;base64,") == 3 * 3 + 3 + 2  # pictures, thumbnails, worst and best
+    assert text.count("data:image/jpeg;base64,") == 3 * 3 + 3  # pictures and thumbnails, each once
     assert "small &amp; fine" in text and "a &lt;b&gt;" in text and "b/&lt;2&gt;" in text
+
+
+def test_each_image_is_decoded_once(report, tmp_path, monkeypatch):
+    read, decoded = page.read_picture, []
+
+    def count(path):
+        decoded.append(path)
+        return read(path)
+
+    monkeypatch.setattr(page, "read_picture", count)
+    names = ("a/1", "b/<2>", "b/10")
+    pairs = [
+        Pair(*(report.parent / side / f"{name}.png" for side in ("blur", "sharp")), name) for name in names
+    ]
+    scores = scoring.score_images(pairs, Method(), PAIRS)
+
+    page.write_page(tmp_path / "r.html", "t", scores.scores, scores.summary, pairs, Method(), PAIRS, {})
+
+    assert sorted(decoded) == sorted(path for pair in pairs for path in (pair.blurry, pair.sharp))
+
+
+def test_the_curve_shows_each_image_once_and_their_medians():
+    def score(index):
+        return Score(
+            str(index), {}, {"psnr": 25 + index / 10 + (index % 2)}, 0.0, psnr_blurry=20 + index / 10
+        )
+
+    plot = page._plot_gain([score(index) for index in range(60)])
+
+    assert [name for _, _, name in plot["points"]] == [str(index) for index in range(60)]
+    lefts = [left for left, _, _ in plot["points"]]
+    assert lefts == sorted(lefts) and lefts[0] >= 44 and lefts[-1] <= 712
+    assert len(plot["curve"].split()) == 12
+    assert [label for _, label in plot["across"]] == ["20", "21", "22", "23", "24", "25", "26"]
+    assert [label for _, label in plot["up"]] == ["0", "1", "2", "3", "4", "5", "6"]
+    blurry = [Score("a", {}, {"psnr": 20.0}, 0.0, 20.0), Score("b", {}, {"psnr": 21.0}, 0.0, 21.0)]
+    assert page._plot_gain(blurry) is None
 
 
 def test_pictures_of_a_large_set_are_smaller(report):
@@ -138,3 +176,43 @@ def test_the_slider_uncovers_one_version_and_hides_the_other(opened):
     assert find(opened, ".under").get_attribute("src") != before
     find(opened, "#close").click()
     assert not find(opened, "dialog").is_displayed()
+
+
+def test_pictures_come_into_being_when_they_are_seen(browser, tmp_path):
+    """A thousand rows of one small pair: the page opens at once, and decodes what is on the screen."""
+    files = [tmp_path / f"{side}.png" for side in ("blurry", "sharp")]
+    for file, level in zip(files, (90, 100)):
+        Image.new("RGB", (160, 90), (level,) * 3).save(file)
+    pairs = [Pair(*files, f"s/{index:04d}", "s") for index in range(1111)]
+    scores = [
+        Score(
+            pair.name,
+            {"sequence": "s"},
+            {"psnr": 20 + index % 7, "ssim_matlab": 0.9, "ssim_channel": 0.9},
+            0.1,
+            20,
+        )
+        for index, pair in enumerate(pairs)
+    ]
+    path = tmp_path / "report.html"
+    page.write_page(path, "many", scores, PAIRS.summarise(scores), pairs, Method(), PAIRS, {})
+
+    browser.get(path.as_uri())
+
+    shown = "return document.querySelectorAll('td img[src]').length"
+    assert len(names(browser)) == 1111
+    assert browser.execute_script(shown) < 100
+    browser.execute_script("document.querySelector('#image-1110').scrollIntoView()")
+    browser.execute_async_script("setTimeout(arguments[0], 300)")
+    assert browser.execute_script("return document.querySelector('#image-1110 img').naturalWidth") > 0
+    assert browser.execute_script(shown) < 200
+
+
+def test_a_point_of_the_curve_opens_its_image(opened):
+    opened.execute_script(
+        "document.querySelector('circle[data-open=\"b/10\"]').dispatchEvent(new Event('click'))"
+    )
+
+    assert find(opened, "#shown").text == "b/10"
+    find(opened, "#close").click()
+    assert find(opened, "#worst a").get_attribute("href").endswith("#image-0")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from srn.evaluation import reports
+from srn.evaluation.intervals import difference_of
 from srn.evaluation.kohler import KOHLER
 from srn.evaluation.protocols import PAIRS
 from srn.evaluation.scores import Score
@@ -112,3 +113,21 @@ def test_the_markdown_of_kohlers_set_has_the_papers_mssim():
         ["**small**", "48", "25.00", "0.8000", "1.00 s"],
     ]
     assert "cannot be compared" not in markdown
+
+
+def test_intervals_and_differences_stand_in_words():
+    scores = [make_score(f"{name}/1", psnr) for name, psnr in (("a", 20.0), ("b", 22.0))]
+    others = [make_score(f"{name}/1", psnr) for name, psnr in (("a", 20.5), ("b", 22.0))]
+
+    line = reports.format_intervals(PAIRS.summarise(scores), PAIRS)
+    table = reports.format_differences(
+        {"new": {name: difference_of(others, scores, name, "sequence") for name in PAIRS.columns}},
+        "old",
+        PAIRS,
+    )
+
+    assert line.startswith("95% of means over sequences drawn anew (bootstrap): PSNR 20.00 to 22.00, SSIM")
+    assert reports.format_intervals(PAIRS.summarise(scores[:1]), PAIRS) == ""
+    rows = cells_of(table)
+    assert rows[0] == ["minus old", "PSNR", "SSIM MATLAB", "SSIM channel", "higher PSNR"]
+    assert rows[2][:2] == ["**new**", "+0.25 (+0.00 to +0.50)"] and rows[2][-1] == "1 of 2"

@@ -11,7 +11,7 @@ import pytest
 
 import srn
 from srn.data.pairs import find_pairs
-from srn.evaluation import items
+from srn.evaluation import items, run
 from srn.evaluation.protocols import PAIRS, Column, Protocol
 
 
@@ -129,7 +129,9 @@ def test_several_methods_are_compared_in_one_table_and_one_picture(pairs_dir, tm
 
     labels = ["identity", "again", "truth", "blur", "soft"]
     table = (tmp_path / "out/comparison.md").read_text()
-    assert [line.split("**")[1] for line in table.splitlines() if "**" in line] == labels
+    rows = [line.split("**")[1] for line in table.splitlines() if "**" in line]
+    assert rows == [*labels, *labels[1:]]  # the means, and the differences from the first
+    assert "| minus identity |" in table and "nan" not in table
     assert table in capsys.readouterr().out
     assert cv2.imread(str(tmp_path / "out/comparison.png")) is not None
     assert all((tmp_path / "out" / label / "report.html").exists() for label in labels)
@@ -368,3 +370,21 @@ def test_official_scripts_take_no_options(tmp_path, make_pairs):
 
     with pytest.raises(srn.InputError, match="luma: realblur is scored by its official script"):
         srn.evaluate(tmp_path, "identity", luma=True)
+
+
+def test_a_disk_that_fills_up_while_reports_are_written_is_named(pairs_dir, tmp_path, monkeypatch):
+    def fill(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run.outcome, "write_reports", fill)
+    (pairs_dir / "sharp/0003.png").write_bytes((pairs_dir / "sharp/0003.png").read_bytes()[:300] + b"IEND")
+
+    with pytest.raises(srn.WorkError) as error:
+        srn.evaluate(pairs_dir, "identity", out_dir=tmp_path / "out")
+
+    lines = str(error.value).splitlines()
+    assert lines[0].startswith("0003: ") and lines[1] == "1 of 4 images have no score"
+    assert (
+        lines[2]
+        == f"{tmp_path}/out: reports cannot be written (No space left on device); finished scores are kept"
+    )

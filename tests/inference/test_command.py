@@ -105,6 +105,14 @@ def test_a_name_that_is_no_text_under_a_strict_terminal(fake, tmp_path, monkeypa
     assert b"bad\\udcff" in strict.buffer.getvalue()
 
 
+def test_a_name_with_a_line_feed_is_one_line(run, tmp_path):
+    picture().save(tmp_path / "two\nlines.png")
+
+    code, out, _ = run(tmp_path)
+
+    assert code == 0 and len(out.splitlines()) == 1 and "two\\nlines.png" in out
+
+
 def test_what_cannot_be_written_is_known_before_the_network_runs(run, tmp_path, monkeypatch):
     picture(height=2, width=16400).save(tmp_path / "wide.png")
 
@@ -200,6 +208,7 @@ def test_a_dry_run_does_nothing(run, photo):
     code, out, _ = run(photo, "--dry_run")
 
     assert code == 0 and "photo.png -> " in out
+    assert json.loads(run(photo, "--dry_run", "--json")[1])["status"] == "planned"
     assert os.listdir(photo.parent) == ["photo.png"]
 
 

@@ -188,8 +188,18 @@ def test_the_resolution_of_a_bitmap_comes_back_to_the_last_pixel(tmp_path):
 
 
 def test_jpeg_2000_keeps_its_boxes(tmp_path):
+    profile = b"\2\0\0" + SRGB  # a colour box of method 2
+    resolution = b"\0\0\0\x12resc" + struct.pack(">HHHHbb", 300, 1, 200, 1, 2, 2)
     buffer = io.BytesIO()
     picture().save(buffer, "JPEG2000")
+    encoded = buffer.getvalue()
+    start = encoded.index(b"jp2h") - 4
+    (size,) = struct.unpack_from(">I", encoded, start)
+    header = encoded[start + 8 : start + 8 + 22]  # the image header
+    for kind, content in ((b"colr", profile), (b"res ", resolution)):
+        header += struct.pack(">I4s", len(content) + 8, kind) + content
+    header = struct.pack(">I4s", len(header) + 8, b"jp2h") + header
+    buffer = io.BytesIO(encoded[:start] + header + encoded[start + size :])
     boxes = [(b"uuid", b"JpgTiffExif->JP2" + camera_exif()[6:]), (b"xml ", b"<a/>")]
     added = b"".join(struct.pack(">I4s", len(content) + 8, kind) + content for kind, content in boxes)
     (tmp_path / "a.jp2").write_bytes(buffer.getvalue() + added)
@@ -198,6 +208,10 @@ def test_jpeg_2000_keeps_its_boxes(tmp_path):
 
     assert photograph.pixels.shape == (60, 40, 3)
     assert camera_exif(1)[6:] in data and b"xml <a/>" in data
+    assert header in data.replace(struct.pack(">II", 60, 40), struct.pack(">II", 40, 60))
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.info["dpi"] == pytest.approx((508, 762), abs=1)
+    assert photograph.metadata.icc == SRGB
 
 
 # P2: TIFF
@@ -466,6 +480,25 @@ def test_16_bits_stay_16_bits(tmp_path, channels, suffix):
     np.testing.assert_array_equal(photograph.channels(), expected)
     np.testing.assert_array_equal(written.channels(), expected)
     assert notes == []
+
+
+def test_no_kind_of_16_bits_slips_by_as_8(tmp_path):
+    picture().save(tmp_path / "a.sgi", bpc=2)
+    (tmp_path / "a.ppm").write_bytes(b"P3 1 1 65535\n0 300 65535\n")
+    wide = struct.pack("<H", 16)
+    inks = {
+        **{256: ifd.short(1), 257: ifd.short(1), 258: ifd.short(16, 16, 16, 16), 259: ifd.short(1)},
+        **{262: ifd.short(5), 277: ifd.short(4), 278: ifd.short(1)},
+    }
+    (tmp_path / "inks.tif").write_bytes(ifd.write(inks, [wide * 4]))
+    (tmp_path / "12.tif").write_bytes(
+        ifd.write({**inks, 258: ifd.short(12), 262: ifd.short(1), 277: ifd.short(1)}, [wide])
+    )
+
+    assert read_photograph(tmp_path / "a.ppm").pixels.ravel().tolist() == [0, 300, 65535]
+    for name, reason in (("a.sgi", "more than 8 bits"), ("inks.tif", "other colours"), ("12.tif", "12 bits")):
+        with pytest.raises(WorkError, match=rf"{name}: .*{reason}"):
+            read_photograph(tmp_path / name)
 
 
 @pytest.mark.parametrize("maximum", [1023, 65535])

@@ -13,7 +13,8 @@ from srn.inference.formats.tiff import TIFF
 FORMATS: dict[str, Format] = {each.name: each for each in (JPEG, PNG, TIFF, *OTHERS)}
 SUFFIXES: tuple[str, ...] = tuple(suffix for each in FORMATS.values() for suffix in each.suffixes)
 # Read, and written as PNG: what they hold besides (256 colours, layers) does not suit photographs.
-READ_ONLY_SUFFIXES = (".gif", ".psd", ".ico", ".pcx", ".sgi", ".xbm", ".dds", ".pbm", ".qoi", ".icns")
+_READ_ONLY = "gif psd ico pcx sgi xbm dds pbm qoi icns j2k j2c jpc"
+READ_ONLY_SUFFIXES = tuple(f".{word}" for word in _READ_ONLY.split(" "))
 # Of cameras: what can be read in them is a preview.
 _RAW = (
     "dng cr2 cr3 crw nef nrw arw srf sr2 srw raf orf rw2 rwl raw pef ptx iiq 3fr fff mef mos mrw erf kdc dcr "

@@ -8,8 +8,9 @@ import re
 from srn.inference.formats import ifd
 
 EXIF_PREFIX = b"Exif\0\0"
-# Parts of a PNG file without which its colours would be others.
+# Parts of a PNG or JPEG 2000 file without which its colours would be others.
 COLOUR_CHUNKS = (b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI")
+COLOUR_PARTS = (*COLOUR_CHUNKS, b"colr")
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>)\s*)([1-8])""")
 
 
@@ -51,7 +52,9 @@ class Metadata:
 
     def stripped(self) -> Metadata:
         """The colour profile (in PNG also gamma and the like) alone: without it colours would be others."""
-        return Metadata(icc=self.icc, parts=tuple(part for part in self.parts if part[0] in COLOUR_CHUNKS))
+        return Metadata(
+            icc=self.icc, parts=tuple(part for part in self.parts if part[:1] and part[0] in COLOUR_PARTS)
+        )
 
 
 def set_xmp_upright(xmp: bytes) -> bytes:

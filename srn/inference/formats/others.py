@@ -171,20 +171,26 @@ def _encode_bmp(channels, metadata, coding, quality, native):
 # PNM: http://netpbm.sourceforge.net/doc/ppm.html
 
 
+_PNM = {b"P2": 1, b"P3": 3, b"P5": 1, b"P6": 3}
+
+
 def read_deep_pnm(data: bytes) -> np.ndarray | None:
-    """uint16 [H, W] or [H, W, 3] of full range; None for files of 8 bits and kinds other than P5 and P6."""
+    """uint16 [H, W] or [H, W, 3] of full range; None for files of 8 bits, and of one."""
     header = _pnm_header(data)
     if header is None or header[3] <= 255:
         return None
     channels, width, height, maximum, start = header
-    values = np.frombuffer(data, ">u2", width * height * channels, start).astype(np.float64)
+    if data[:2] in (b"P2", b"P3"):  # numbers as text
+        values = np.array(data[start:].split()[: width * height * channels], np.float64)
+    else:
+        values = np.frombuffer(data, ">u2", width * height * channels, start).astype(np.float64)
     values = np.rint(np.minimum(values / maximum, 1) * 65535).astype(np.uint16)
     return values.reshape((height, width, 3) if channels == 3 else (height, width))
 
 
 def _pnm_header(data):
-    """(channels, width, height, maximum, where pixels begin) of a P5 or P6 file, else None."""
-    if data[:2] not in (b"P5", b"P6"):
+    """(channels, width, height, maximum, where pixels begin) of a gray or colour file, else None."""
+    if data[:2] not in _PNM:
         return None
     numbers: list[int] = []
     position = 2
@@ -205,7 +211,7 @@ def _pnm_header(data):
             numbers.append(int(data[position:end]))
             position = end
     width, height, maximum = numbers
-    return (3 if data[:2] == b"P6" else 1), width, height, maximum, position + 1
+    return _PNM[data[:2]], width, height, maximum, position + 1
 
 
 def _take_pnm_apart(data):
@@ -226,6 +232,7 @@ def _encode_pnm(channels, metadata, coding, quality, native):
 # JPEG 2000: boxes of ISO/IEC 15444-1, annex I
 
 _JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
+_OF_HEADER = (b"colr", b"res ")  # colours and resolution
 _CODESTREAM = b"\xff\x4f\xff\x51"
 _EXIF_UUID = b"JpgTiffExif->JP2"
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -234,15 +241,33 @@ _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 def _take_jp2_apart(data):
     boxes = [box for box in _jp2_boxes(data) if box[0] in (b"uuid", b"xml ")]
     contents = {content[:16]: content[16:] for kind, content in boxes if kind == b"uuid"}
-    with Image.open(io.BytesIO(data)) as image:
-        icc = image.info.get("icc_profile") or b""
+    colours = [content for kind, content in _header_boxes(data) if kind == b"colr"]
+    icc = next((content[3:] for content in colours if content[:1] == b"\2"), b"")  # method 2: a profile
     metadata = Metadata(
         exif=without_exif_prefix(contents.get(_EXIF_UUID, b"")),
         xmp=contents.get(_XMP_UUID, b""),
         icc=icc,
-        parts=tuple(boxes),
+        parts=(*boxes, *(box for box in _header_boxes(data) if box[0] in _OF_HEADER)),
     )
     return Parts(metadata, data, Coding(lossless=_is_reversible(data)))
+
+
+def _header_boxes(data):
+    header = next((content for kind, content in _jp2_boxes(data) if kind == b"jp2h"), b"")
+    return list(_boxes(header))
+
+
+def _with_header_boxes(encoded, boxes):
+    """An encoded file whose colours and resolution are described as the original's were."""
+    own = _header_boxes(encoded)
+    kinds = [kind for kind, _ in boxes]
+    header = [box for box in own if box[0] not in kinds] + boxes
+    content = b"".join(_box(*box) for box in header)
+    return b"".join(_box(kind, content if kind == b"jp2h" else old) for kind, old in _jp2_boxes(encoded))
+
+
+def _box(kind, content):
+    return struct.pack(">I4s", len(content) + 8, kind) + content
 
 
 def jp2_depth(data: bytes) -> int:
@@ -257,12 +282,16 @@ def _is_reversible(data):
 
 
 def _jp2_boxes(data):
-    if not data.startswith(_JP2_SIGNATURE):
-        return
+    return _boxes(data) if data.startswith(_JP2_SIGNATURE) else iter(())
+
+
+def _boxes(data):
+    """Yields (type, content) of each box."""
     position = 0
     while position + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, position)
-        if size < 8:  # to the end of the file, or larger than 4 GB
+        size = size or len(data) - position  # 0: to the end
+        if size < 8:  # more than 4 GB
             return
         yield kind, data[position + 8 : position + size]
         position += size
@@ -276,9 +305,14 @@ def _encode_jp2(channels, metadata, coding, quality, native):
         encoded = _save(to_pil(channels), "JPEG2000", **options)
     else:
         encoded = _encode_deep_jp2(channels)
+    parts = list(metadata.parts) if native else []
+    of_header = [box for box in parts if box[0] in _OF_HEADER]
+    if of_header:
+        encoded = _with_header_boxes(encoded, of_header)
     boxes = []
-    for kind, content in metadata.parts if native else ():
-        if kind != b"uuid" or content[:16] not in (_EXIF_UUID, _XMP_UUID):
+    for kind, content in parts:
+        patched = kind == b"uuid" and content[:16] in (_EXIF_UUID, _XMP_UUID)
+        if kind not in _OF_HEADER and not patched:
             boxes.append((kind, content))
     if metadata.exif:
         boxes.append((b"uuid", _EXIF_UUID + metadata.exif))
@@ -336,7 +370,7 @@ OTHERS = (
     ),
     Format(
         name="JPEG2000",
-        suffixes=(".jp2", ".j2k", ".jpx"),
+        suffixes=(".jp2", ".jpx"),
         take_apart=_take_jp2_apart,
         encode=_encode_jp2,
         keeps=frozenset({"exif", "xmp"}),

@@ -17,6 +17,8 @@ _SUBFILE_TYPE, _COMPRESSION, _STRIP_OFFSETS, _STRIP_SIZES = 254, 259, 273, 279
 _SUB_DIRECTORIES, _DNG_VERSION = 330, 50706
 _PHOTOMETRIC, _PLANAR, _SEPARATE = 262, 284, 2
 _BITS, _SAMPLE_FORMAT, _FLOATING = 258, 339, 3
+_CANON = b"CR"  # behind the header of a CR2
+_RAW = "is a raw file, with a preview in front; develop it to TIFF or JPEG first"
 _REDUCED = 1  # bit of the subfile type: a smaller version of another picture
 _XMP, _IPTC, _PHOTOSHOP, _ICC = 700, 33723, 34377, 34675
 # How the pixels are stored, and where: true of one encoding only (TIFF 6.0, sections 3 to 22).
@@ -44,6 +46,8 @@ _QUALITY = 95
 
 def take_apart(data: bytes) -> Parts:
     """See `Format`. Raises `FormatError` for raw files."""
+    if data[8:10] == _CANON:
+        raise FormatError(_RAW)
     pages = list(ifd.directories(data))
     first = ifd.read(data)
     _refuse_raw(first)
@@ -98,7 +102,7 @@ def encode(
 def _refuse_raw(first):
     is_raw = _DNG_VERSION in first or (_is_reduced(first) and _SUB_DIRECTORIES in first)
     if is_raw:
-        raise FormatError("is a raw file, with a preview in front; develop it to TIFF or JPEG first")
+        raise FormatError(_RAW)
 
 
 def _refuse_numbers(first):
@@ -107,6 +111,10 @@ def _refuse_numbers(first):
     deepest = max(_values(first, _BITS), default=1)
     if deepest > 8 and _values(first, _PLANAR) == [_SEPARATE] and len(_values(first, _BITS)) > 1:
         raise FormatError("stores its 16-bit channels one after the other; convert it to interleaved ones")
+    if deepest > 8 and _values(first, _PHOTOMETRIC)[:1] not in ([0], [1], [2]):  # gray, RGB
+        raise FormatError("has 16 bits a channel in other colours than RGB; convert it to RGB first")
+    if 8 < deepest < 16:
+        raise FormatError(f"has {deepest} bits a channel; convert it to 16 first")
     if deepest > 16:
         raise FormatError("has more than 16 bits a channel; convert it to 16 first")
 
