@@ -2,13 +2,14 @@
 
     python train.py --flagfile=flags/gopro.cfg --data_dir=GOPRO_Large --model_dir=runs/gopro
 
-A run that was interrupted resumes when the same command is given again; Ctrl-C and SIGTERM save first.
+A run that was interrupted resumes when the same command is given again; Ctrl-C, SIGTERM, SIGHUP and SIGUSR1
+save first.
 """
 
 from absl import flags
 
 from srn import command, settings
-from srn.training.config import FINISHED, MODEL_DIR, TrainingConfig
+from srn.training.config import FINISHED, MODEL_DIR, TIME_BUDGET, TrainingConfig
 from srn.training.run import TrainingResult, train
 
 settings.define_flags(TrainingConfig)
@@ -20,7 +21,9 @@ def main() -> int:
     config = settings.from_flags(TrainingConfig)
     result = train(config, _MODEL_DIR.value or f"runs/{config.model_name}")
     print(_summary(result))
-    return command.DONE if result.ended_by == FINISHED else command.exit_code_of_signal(result.ended_by)
+    if result.ended_by == FINISHED:
+        return command.DONE
+    return command.exit_code_of_signal("SIGTERM" if result.ended_by == TIME_BUDGET else result.ended_by)
 
 
 def _summary(result: TrainingResult) -> str:

@@ -24,6 +24,7 @@ from srn.errors import InputError, WorkError
 from srn.files import require_writable, write_atomically
 from srn.images import SUFFIXES, is_image, read_rgb, size_of, write_png
 from srn.synthesis import frames
+from srn.synthesis.settings import SYNTHESES
 
 _FRAMES = flags.DEFINE_string("frames", None, "A video, or a folder of frames in the order of their names.")
 _PHOTOS = flags.DEFINE_string("photos", None, "A folder of sharp photographs.")
@@ -47,6 +48,15 @@ _INTERPOLATE = flags.DEFINE_integer(
     "interpolate", 0, "Frames: how many to make between neighbours, by optical flow.", lower_bound=0
 )
 _COUNT_PER_PHOTO = flags.DEFINE_integer("count_per_photo", 1, "Photos: pairs of each.", lower_bound=1)
+_SYNTHESIS = flags.DEFINE_enum(
+    "synthesis", "handheld", list(SYNTHESES), "Photos: what shakes are drawn; see docs/making_blur.md."
+)
+_SOFTEN = flags.DEFINE_float(
+    "soften",
+    0.0,
+    "Photos: seen through a Gaussian of up to this standard deviation first, in pixels.",
+    lower_bound=0.0,
+)
 _LONGEST = flags.DEFINE_float("longest", 40.0, "Photos: the longest stroke, in pixels.", lower_bound=2.0)
 
 NOTE = "make_blur.json"
@@ -127,7 +137,7 @@ def _jobs_of_photos() -> tuple:
         raise InputError(f"{_PHOTOS.value}: none of its photographs can be read")
     from srn.synthesis import shake  # not above: it loads TensorFlow
 
-    settings = shake.ShakeSettings(longest=_LONGEST.value)
+    settings = dataclasses.replace(SYNTHESES[_SYNTHESIS.value], longest=_LONGEST.value, soften=_SOFTEN.value)
     if _GAMMA.value is not None:
         settings = dataclasses.replace(settings, gamma=_GAMMA.value, gamma_probability=1.0)
 

@@ -107,16 +107,18 @@ def picture_path(folder: Path, side: str, split: str, index: int) -> Path:
 
 def draw_pair(seed: int, split: str, index: int, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """Draws one scene: (blurry, sharp), uint8 RGB [H, W, 3]."""
+    # TensorFlow takes seconds to import, and neither --help nor a set that is there needs it.
+    from srn.synthesis import blur
+
     generator = np.random.default_rng((seed, SPLITS.index(split), index))
     scene = scenery.SCENES[index % len(scenery.SCENES)]
     frames = draw_frames(generator, scene, height, width)
-    pictures = (frames.mean(axis=0), frames[len(frames) // 2])
+    pictures = (blur.average(frames).numpy(), frames[len(frames) // 2])
     return tuple(_to_uint8(picture + generator.normal(0, NOISE, picture.shape)) for picture in pictures)
 
 
 def draw_frames(generator, scene, height, width) -> np.ndarray:
     """Draws the sub-frames of one exposure: float32 [sub-frames, H, W, 3] in [0, 1], odd in number."""
-    # TensorFlow takes seconds to import, and neither --help nor a set that is there needs it.
     from srn.synthesis import blur
 
     def look(image, path):

@@ -4,6 +4,12 @@ The commands print them without a traceback (`srn/command.py`); to a caller of t
 ordinary exceptions.
 """
 
+import re
+
+LONGEST_LINE = 240
+# `{{function_node __wrapped__SaveV2_...}} ` before TensorFlow's reason, ` [Op:SaveV2]` after it.
+_OPERATION = re.compile(r"\{\{(?:function_)?node .*?\}\} ?|:? ?\[Op:\w+\].*$")
+
 
 class InputError(ValueError):
     """What was given cannot be used: a flag, a data set, weights. Found before work begins.
@@ -17,5 +23,10 @@ class WorkError(RuntimeError):
 
 
 def first_line(error: object) -> str:
-    """The first line of an error's text, shortened: what fits into a line of ours."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    """The first line of an error's text, shortened: what fits into a line of ours.
+
+    TensorFlow's marks of the operation are left out; of a long line the end stays, which has the reason.
+    """
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = _OPERATION.sub("", line).strip()
+    return line if len(line) <= LONGEST_LINE else f"{line[:60]} ... {line[60 - LONGEST_LINE :]}"

@@ -81,7 +81,7 @@ def has_deep_channels(image: ImageFile.ImageFile) -> bool:
 def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
     """`read_rgb` to be looked at: uint8, the upper half of 16 bits."""
     image = read_rgb(path, deep=True)
-    return image if image.dtype == np.uint8 else np.uint8(image >> 8)
+    return image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
 
 
 def kind_of(path: str | os.PathLike[str]) -> tuple[int, bool]:
@@ -90,7 +90,7 @@ def kind_of(path: str | os.PathLike[str]) -> tuple[int, bool]:
         with Image.open(path) as image:
             return 16 if has_deep_channels(image) else 8, image.mode[0] in "1LIF"
     except Exception as error:  # damaged files bring Pillow to errors of every kind
-        raise InputError(f"{path}: cannot be read as an image ({error})") from error
+        raise InputError(f"{path}: cannot be read as an image ({first_line(error)})") from error
 
 
 def require_whole(path: str | os.PathLike[str]) -> None:

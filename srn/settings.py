@@ -22,7 +22,7 @@ from srn.errors import InputError
 # The flags that a settings class becomes belong to the command that defines them.
 flags.disclaim_key_flags()
 
-Settings = TypeVar("Settings")
+Settings = TypeVar("Settings", bound=Any)
 
 
 def setting(
@@ -65,8 +65,8 @@ def check(settings: Any) -> None:
 
 def _kind(field) -> tuple[str, bool]:
     """The type of a field by its annotation, and whether None is one of its values."""
-    kind = field.type.removesuffix(" | None")
-    return kind, kind != field.type
+    kind, *others = field.type.split(" | ")
+    return kind, "None" in others
 
 
 def _is_allowed(field, value) -> bool:
@@ -103,23 +103,24 @@ def _allowed(field) -> str:
 # Flags
 
 
-def define_flags(settings_class: type, registry: flags.FlagValues = flags.FLAGS) -> None:
+def define_flags(settings_class: Any, registry: flags.FlagValues = flags.FLAGS) -> None:
     """Defines a flag for each field of `settings_class`, with its name, default and help text."""
     for field in dataclasses.fields(settings_class):
         kind, _ = _kind(field)
+        default: Any = field.default
         text, bounds = field.metadata["help"], {}
         if kind in ("int", "float"):
             bounds = {"lower_bound": field.metadata["minimum"], "upper_bound": field.metadata["maximum"]}
         if field.metadata["choices"] is not None:
-            flags.DEFINE_enum(field.name, field.default, list(field.metadata["choices"]), text, registry)
+            flags.DEFINE_enum(field.name, default, list(field.metadata["choices"]), text, registry)
             continue
-        define = {
+        define: Any = {
             "str": flags.DEFINE_string,
             "int": flags.DEFINE_integer,
             "float": flags.DEFINE_float,
             "bool": flags.DEFINE_boolean,
         }[kind]
-        define(field.name, field.default, text, flag_values=registry, **bounds)
+        define(field.name, default, text, flag_values=registry, **bounds)
 
 
 def from_flags(

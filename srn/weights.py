@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from srn import official, released
+from srn import official, released, run_files
 from srn.config import ModelConfig
 from srn.errors import InputError, first_line
 from srn.files import write_atomically
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from srn.network import DeblurringNetwork
 
 MODEL_FILE = "model.json"
-AVERAGE = "average"  # of own checkpoints: what `srn.training.optimizers.WeightAverage` keeps
+AVERAGE = "average"  # of own checkpoints: what `srn.training.average.WeightAverage` keeps
+WHICH = ("best", "latest", "average")  # weights of a run
 KINDS = (
     "a model directory, a checkpoint prefix (own or the authors'), weights as .npz, "
     "or the name of released weights"
@@ -40,9 +41,10 @@ _SHARD = re.compile(r"^(?P<prefix>.+)\.data-\d+-of-\d+$")
 
 def load_model(
     ckpt: str | os.PathLike[str],
-    model: str | None = None,
+    model: str | ModelConfig | None = None,
     precision: str = "float32",
     prefer_average: bool = True,
+    which: str | None = None,
 ) -> DeblurringNetwork:
     """Builds the network that `ckpt` belongs to, and fills it. Everything must fit; nothing is guessed.
 
@@ -54,15 +56,18 @@ def load_model(
       model: the name of the model, where the caller insists on one.
       precision: see `srn.build_model`.
       prefer_average: whether own checkpoints that hold averaged weights give those, or the latest ones.
+      which: weights of the run in the folder `ckpt`: "best" by validation, "latest" (not averaged),
+        "average" of the latest; `RUN/best` is short for it. By default as `prefer_average` says.
 
     Returns:
       A `DeblurringNetwork`.
 
     Raises `InputError` that names `ckpt` and what does not fit.
     """
-    found = _find(ckpt)
+    found = _find(ckpt if which is None else Path(ckpt) / which)
     if found.parts:
         return _load_npz(found.parts, model, precision)
+    prefer_average = prefer_average and found.which != "latest"
     if official.is_official(found.prefix):
         network = official.load_checkpoint(found.prefix, precision)
         _agree(network.config, model, found.prefix)
@@ -81,11 +86,12 @@ def find_card(ckpt: str | os.PathLike[str]) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class _Found:
-    """Where weights lie: parts of an `.npz`, or else a checkpoint prefix; the name of released ones."""
+    """Where weights lie: parts of an `.npz` (of a released name), or a checkpoint prefix (one of `WHICH`)."""
 
     parts: tuple[Path, ...] = ()
     prefix: str = ""
     released: str | None = None
+    which: str | None = None
 
 
 def _find(ckpt) -> _Found:
@@ -95,6 +101,8 @@ def _find(ckpt) -> _Found:
         raise InputError(f"no weights are named; give {KINDS}")
     if path.suffix == ".npz":
         return _Found(parts=_parts(path), released=released.name_of_file(path))
+    if path.name in WHICH and path.parent.is_dir() and not path.exists():
+        return _Found(prefix=_choose(path.parent, path.name), which=path.name)
     prefix = _prefix(path)
     if prefix is not None:
         return _Found(prefix=prefix)
@@ -171,7 +179,7 @@ def checksum(model: DeblurringNetwork) -> str:
     return digest.hexdigest()
 
 
-def _agree(config: ModelConfig, model: str | None, source) -> ModelConfig:
+def _agree(config: ModelConfig, model: str | ModelConfig | None, source) -> ModelConfig:
     """The configuration to build: that of the weights, or the one asked for if the weights fit it.
 
     The two may differ in what matters in training alone. Raises `InputError` that says what else differs.
@@ -196,12 +204,53 @@ def _prefix(path: Path) -> str | None:
         return str(path.with_suffix(""))
     if Path(f"{path}.index").exists():
         return str(path)
-    return tf.train.latest_checkpoint(str(path)) if path.is_dir() else None
+    if not path.is_dir():
+        return None
+    return _newest(path) if run_files.steps_in(path) else _latest_in_list(path)
+
+
+def _newest(model_dir: Path) -> str:
+    """The newest checkpoint of a run. Raises `InputError` naming the newest whole one if it is damaged."""
+    step, damaged = run_files.newest_whole(model_dir)
+    if damaged:
+        newest = max(damaged)
+        there = (
+            "there is no whole one" if step is None else f"the newest whole one is {model_dir}/step-{step}"
+        )
+        raise InputError(f"{run_files.prefix_of(model_dir, newest)}: damaged ({damaged[newest]}); {there}")
+    assert step is not None  # there is a step, and it is not damaged
+    return run_files.prefix_of(model_dir, step)
+
+
+def _latest_in_list(folder: Path) -> str | None:
+    """The checkpoint that TensorFlow's list names, in a folder that no run of this project has written."""
+    try:
+        return tf.train.latest_checkpoint(str(folder))
+    except (tf.errors.OpError, ValueError):
+        return None
+
+
+def _choose(model_dir: Path, which: str) -> str:
+    """The checkpoint of a run that one of `WHICH` stands for."""
+    if not run_files.steps_in(model_dir):
+        raise InputError(f"which={which}: {model_dir} is not the folder of a training run")
+    if which != "best":
+        prefix = _newest(model_dir)
+        if which == "average" and not has_average(prefix):
+            raise InputError(f"which=average: {model_dir} keeps no average of the weights")
+        return prefix
+    step = run_files.read_best(model_dir).get("step")
+    if step is None:
+        raise InputError(f"which=best: {model_dir} was never validated; train with `val_data_dir`")
+    reason = run_files.damage_of(run_files.prefix_of(model_dir, step))
+    if reason is not None:
+        raise InputError(f"which=best: {run_files.prefix_of(model_dir, step)} is damaged ({reason})")
+    return run_files.prefix_of(model_dir, step)
 
 
 def has_checkpoint(model_dir: str | os.PathLike[str]) -> bool:
-    """Whether a run in this folder can be resumed."""
-    return tf.train.latest_checkpoint(str(model_dir)) is not None
+    """Whether there is a checkpoint of a run in this folder, whole or damaged."""
+    return bool(run_files.steps_in(model_dir))
 
 
 # Own checkpoints: TensorFlow's format, with the model's configuration beside them.
@@ -247,6 +296,9 @@ def restore(checkpoint: tf.train.Checkpoint, prefix: str, what: str) -> Any:
         status = checkpoint.restore(prefix)
         status.assert_existing_objects_matched()
     except (AssertionError, *official.UNREADABLE) as error:
+        reason = run_files.damage_of(prefix)
+        if reason is not None:
+            raise InputError(f"{prefix}: damaged ({reason})") from error
         raise InputError(f"{prefix}: does not hold {what} ({first_line(error)})") from error
     return status
 

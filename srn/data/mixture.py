@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 
 from srn.data.layouts import DATASETS
 from srn.data.listing import DEFAULT_SIDES
 from srn.data.pairs import find_pairs
 from srn.errors import InputError
+from srn.synthesis.settings import HANDHELD, ShakeSettings
 
-SYNTHETIC = ("photos", "frames")
-KINDS = (*DATASETS, *SYNTHETIC)
+POOL = "pool"
+SYNTHETIC = ("photos", "frames", "video")
+# Of ordinary video: frames interpolated between neighbours, and how many are averaged, up to three intervals.
+VIDEO_BETWEEN, VIDEO_LENGTHS = 7, (7, 25)
+# What the items of a source are called, where they are no pairs.
+UNITS = {**{kind: kind for kind in SYNTHETIC}, POOL: "crops"}
+KINDS = (*DATASETS, *SYNTHETIC, POOL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +26,8 @@ class Part:
     """One part of a mixture.
 
     Attributes:
-      kind: a layout of pairs, "photos" (shaken) or "frames" (averaged).
+      kind: a layout of pairs, "photos" (shaken), "frames" (averaged), "video" (interpolated and
+        averaged) or "pool" (crops made in advance).
       folder: where it lies.
       weight: of its crops among all; the weights of a mixture need not sum to 1.
     """
@@ -55,34 +63,45 @@ def open_sources(
     parts: list[Part],
     crop_size: int,
     blur_folder: str = DEFAULT_SIDES[0],
-    cache_dir=None,
+    cache_dir: str | os.PathLike[str] | None = None,
     sharp_folder: str = DEFAULT_SIDES[1],
+    settings: ShakeSettings = HANDHELD,
+    downscale: int = 1,
 ) -> list:
     """Opens the source (`srn.data.sources`) of each part; everything is checked.
 
     Args:
       parts: of the mixture.
-      crop_size: pairs and frames must be at least as large.
+      crop_size: pairs and frames must be at least as large, after they are downscaled.
       blur_folder, sharp_folder: see `find_pairs`.
       cache_dir: prepared cache of the one part that is of pairs, or None.
+      settings: of the blur that is made of photographs; `gamma_probability` is that of frames, too.
+      downscale: integer factor by which all images are downscaled, except pools.
 
     Raises `InputError` with a line for each thing that is wrong with a part.
     """
-    of_pairs = [part for part in parts if part.kind not in SYNTHETIC]
+    of_pairs = [part for part in parts if part.kind not in (*SYNTHETIC, POOL)]
     if cache_dir is not None and len(of_pairs) != 1:
         raise InputError(f"cache_dir: is the cache of one data set of pairs; there are {len(of_pairs)}")
-    return [_open_source(part, crop_size, (blur_folder, sharp_folder), cache_dir) for part in parts]
+    sides = blur_folder, sharp_folder
+    return [_open_source(part, crop_size, sides, cache_dir, settings, downscale) for part in parts]
 
 
-def _open_source(part, crop_size, sides, cache_dir):
-    if part.kind not in SYNTHETIC:
-        pairs = find_pairs(part.folder, part.kind, "train", sides[0], crop_size, sides[1])
+def _open_source(part, crop_size, sides, cache_dir, settings, downscale):
+    if part.kind not in (*SYNTHETIC, POOL):
+        pairs = find_pairs(part.folder, part.kind, "train", sides[0], crop_size * downscale, sides[1])
     # After the pairs are found good: these load TensorFlow.
     from srn.data.cache import PreparedCache
+    from srn.data.pool import PoolSource
     from srn.data.sources import FrameSource, PairSource, PhotoSource
 
+    if part.kind == POOL:
+        return PoolSource(part.folder, crop_size)
     if part.kind == "photos":
-        return PhotoSource(part.folder)
-    if part.kind == "frames":
-        return FrameSource(part.folder, crop_size)
-    return PairSource(pairs, None if cache_dir is None else PreparedCache(cache_dir, pairs))
+        return PhotoSource(part.folder, settings, downscale)
+    if part.kind in ("frames", "video"):
+        options = {"linear_light": settings.gamma_probability, "downscale": downscale}
+        if part.kind == "video":
+            options.update(shortest=VIDEO_LENGTHS[0], longest=VIDEO_LENGTHS[1], between=VIDEO_BETWEEN)
+        return FrameSource(part.folder, crop_size * downscale, **options)
+    return PairSource(pairs, None if cache_dir is None else PreparedCache(cache_dir, pairs), downscale)

@@ -9,8 +9,6 @@ or without.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import tensorflow as tf
 
@@ -26,10 +24,10 @@ def stream_crops(
     batch_size: int,
     crop_size: int,
     seed: int = 0,
-    first_step: int = 0,
+    first_sample: int = 0,
     channels: int = 3,
     augment: bool = False,
-    shares: list | None = None,
+    weights: list[float] | None = None,
     parallelism: int = tf.data.AUTOTUNE,
 ) -> tf.data.Dataset:
     """Streams aligned random crops, blurry and sharp, without an end.
@@ -39,25 +37,16 @@ def stream_crops(
       batch_size: crops in a batch; batches run over the end of a pass, nothing is dropped.
       crop_size: side of the square crop, in pixels.
       seed: of order, windows, synthesis and augmentation.
-      first_step: the step that the first batch is for.
+      first_sample: number of the first crop: crops drawn before it, in the steps so far.
       channels: 3, or 1 for luma.
       augment: whether crops are mirrored and turned by quarters at random (the paper does neither).
-      shares: of the crops, for each source; they need not sum to 1. None is equal shares.
+      weights: of the sources, in crops; they need not sum to 1. None is equal weights.
       parallelism: crops made at the same time in each source. It changes the speed and nothing else.
 
     Returns:
       A dataset of (blurry, sharp), each float32 [batch_size, crop_size, crop_size, channels] in [0, 1].
     """
-    first_sample = first_step * batch_size
-    counts = pattern_counts(shares or [1.0] * len(sources))
-    begun = _samples_before(counts, seed, first_sample)
-    streams = [
-        _stream_source(source, crop_size, _seed_of_source(seed, number), begun[number], augment, parallelism)
-        for number, source in enumerate(sources)
-    ]
-    crops = streams[0]
-    if len(streams) > 1:
-        crops = tf.data.Dataset.choose_from_datasets(streams, _choices(counts, seed, first_sample))
+    crops = stream_bytes(sources, crop_size, seed, first_sample, augment, weights, parallelism)
 
     def to_floats(batch):
         return tuple(_to_unit_range(side, channels) for side in tf.unstack(batch, axis=1))
@@ -65,12 +54,36 @@ def stream_crops(
     return crops.batch(batch_size, drop_remainder=True).map(to_floats).prefetch(tf.data.AUTOTUNE)
 
 
+def stream_bytes(
+    sources: list,
+    crop_size: int,
+    seed: int = 0,
+    first_sample: int = 0,
+    augment: bool = False,
+    weights: list[float] | None = None,
+    parallelism: int = tf.data.AUTOTUNE,
+) -> tf.data.Dataset:
+    """The crops of `stream_crops`, from number `first_sample` on, one by one.
+
+    Returns a dataset of uint8 [2, crop_size, crop_size, 3], blurry and sharp.
+    """
+    counts = pattern_counts(weights or [1.0] * len(sources))
+    begun = _samples_before(counts, seed, first_sample)
+    streams = [
+        _stream_source(source, crop_size, _seed_of_source(seed, number), begun[number], augment, parallelism)
+        for number, source in enumerate(sources)
+    ]
+    if len(streams) == 1:
+        return streams[0]
+    return tf.data.Dataset.choose_from_datasets(streams, _choices(counts, seed, first_sample))
+
+
 def sample_order(num_parts: int, seed: int, first_sample: int = 0) -> tf.data.Dataset:
     """(sample number, place of its part), int64, from `first_sample` on; each pass is in a new order."""
     first_epoch, done = divmod(first_sample, num_parts)
 
     def one_pass(epoch):
-        # Passes count down from -1 and samples up from 0, so that no two draws share a seed.
+        # Passes count down from -1 and samples up from 0, so that no two draws have the same seed.
         order = _shuffle(tf.range(num_parts, dtype=tf.int64), seed, -1 - epoch)
         samples = epoch * num_parts + tf.range(num_parts, dtype=tf.int64)
         return tf.data.Dataset.from_tensor_slices((samples, order))
@@ -78,19 +91,65 @@ def sample_order(num_parts: int, seed: int, first_sample: int = 0) -> tf.data.Da
     return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(one_pass).skip(done)
 
 
-def pairs_of_step(pairs: list, batch_size: int, seed: int, step: int) -> list:
-    """The pairs that the batch of `step` is cut from, where they are the only source."""
-    order = sample_order(len(pairs), seed, step * batch_size).as_numpy_iterator()
-    return [pairs[place] for _, place in itertools.islice(order, batch_size)]
+def samples_of_batch(
+    sources: list, batch_size: int, seed: int, first_sample: int, weights: list[float] | None = None
+) -> list[tuple[int, int, int]]:
+    """What the crops from number `first_sample` on are cut from: (index of the source, sample, its item)."""
+    counts = pattern_counts(weights or [1.0] * len(sources))
+    found = []
+    for number in range(first_sample, first_sample + batch_size):
+        block, done = divmod(number, PATTERN)
+        pattern = np.asarray(_pattern(counts, seed, block))
+        source = int(pattern[done])
+        sample = block * counts[source] + int(np.sum(pattern[:done] == source))
+        length = len(sources[source])
+        order = _shuffle(
+            tf.range(length, dtype=tf.int64), _seed_of_source(seed, source), -1 - sample // length
+        )
+        found.append((source, sample, int(order[sample % length])))
+    return found
 
 
-def pattern_counts(shares: list) -> list[int]:
-    """How many of PATTERN crops each source gives: as near to its share as can be, and at least 1."""
-    exact = np.asarray(shares, float) * PATTERN / np.sum(shares)
+def describe_batch(
+    sources: list,
+    batch_size: int,
+    crop_size: int,
+    seed: int,
+    first_sample: int,
+    weights: list[float] | None = None,
+) -> list[str]:
+    """A line for each crop of a batch: its file and, of pairs, its window."""
+    lines = []
+    for source, sample, item in samples_of_batch(sources, batch_size, seed, first_sample, weights):
+        describe = getattr(sources[source], "describe", None)
+        text = f"item {item} of data set {source + 1}"
+        lines.append(describe(crop_size, _seed_of_source(seed, source), sample, item) if describe else text)
+    return lines
+
+
+def find_problems(
+    sources: list,
+    batch_size: int,
+    crop_size: int,
+    seed: int,
+    first_sample: int,
+    weights: list[float] | None = None,
+) -> list[str]:
+    """A line for each file behind a batch that cannot be decoded now, or has not its partner's size."""
+    lines: list[str] = []
+    for source, _, item in samples_of_batch(sources, batch_size, seed, first_sample, weights):
+        problems = getattr(sources[source], "problems", None)
+        lines += problems(item, crop_size) if problems else []
+    return list(dict.fromkeys(lines))
+
+
+def pattern_counts(weights: list[float]) -> list[int]:
+    """How many of PATTERN crops each source gives: as near to its weight as can be, and at least 1."""
+    exact = np.asarray(weights, float) * PATTERN / np.sum(weights)
     counts = np.maximum(np.floor(exact), 1).astype(int)
     while counts.sum() != PATTERN:
         step = 1 if counts.sum() < PATTERN else -1
-        # To whom most is missing, or from whom has most too much (of more than one).
+        # To the source with the largest deficit, or from that with the largest surplus (and more than one).
         missing = np.where((step > 0) | (counts > 1), step * (exact - counts), -np.inf)
         counts[np.argmax(missing)] += step
     return counts.tolist()

@@ -27,6 +27,7 @@ from srn.inference.photographs import (
 from srn.inference.planning import STANDARD, Job, make_plan
 from srn.inference.restoring import restore_all
 from srn.inference.tiling import SMALLEST_TILE, count_tiles
+from srn.inference.video import is_video, restore_video
 from srn.released import DEFAULT
 from srn.zoo import PRECISIONS
 
@@ -74,11 +75,18 @@ def _restore_with(
     restore: _Restorer, jobs: list[Job], arguments: argparse.Namespace, reporter: Reporter
 ) -> None:
     hidden = len(jobs) < 2 or arguments.quiet or arguments.json
+    settings = settings_of(arguments)
+    photographs = [job for job in jobs if not is_video(job.source)]
     # None: shown on a terminal only.
-    with tqdm(jobs, unit="photo", disable=hidden or None) as bar:
-        for outcome in restore_all(restore, jobs, settings_of(arguments)):
+    with tqdm(photographs, unit="photo", disable=hidden or None) as bar:
+        for outcome in restore_all(restore, photographs, settings):
             reporter.outcome(outcome)
             bar.update()
+    identity = {name: getattr(arguments, name) for name in ("ckpt", "precision", "tile", "self_ensemble")}
+    for job in jobs:
+        if is_video(job.source):
+            hidden = arguments.quiet or arguments.json
+            reporter.outcome(restore_video(restore, job, settings, identity, hidden or None))
 
 
 class _Restorer:

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from srn.errors import InputError
-from srn.inference.formats import FORMATS, RAW_SUFFIXES, READ_ONLY_SUFFIXES, SUFFIXES, format_of_suffix
+from srn.inference.formats import (
+    FORMATS,
+    RAW_SUFFIXES,
+    READ_ONLY_SUFFIXES,
+    SUFFIXES,
+    VIDEO_SUFFIXES,
+    format_of_suffix,
+)
 
 ENDING = "_deblurred"
 COMPARISON = "_compare"
@@ -144,7 +151,10 @@ def _photographs_of(folder, plan, recursive, ending, excluded) -> list[tuple[Pat
             plan.passed_over.append((str(file), "is no regular file"))
         else:
             pairs.append((file, below))
-    for names, why in ((raw, "raw, to be developed first"), (others, "no photographs by their names")):
+    for names, why in (
+        (raw, "raw, to be developed first"),
+        (others, "no photographs by their names"),
+    ):
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             plan.passed_over.append((str(folder), f"{why}: {', '.join(names[:_NAMED])}{more}"))
@@ -210,7 +220,7 @@ def _is_folder(output, found, inputs) -> bool:
     if path.is_dir() or output.endswith(("/", os.sep)):
         return True
     several = len(found) > 1 or any(word != STANDARD and Path(word).is_dir() for word in inputs)
-    if format_of_suffix(path):
+    if format_of_suffix(path) or path.suffix.lower() in VIDEO_SUFFIXES:
         if several:
             raise InputError(f"-o {output}: one file cannot take {len(found)} photographs; give a folder")
         return False
@@ -225,7 +235,9 @@ def _target(source, below, naming, to_folder) -> Path:
         return Path(STANDARD)
     if naming.output is not None and not to_folder:
         return Path(naming.output)
-    if naming.format is not None:
+    if source.suffix.lower() in VIDEO_SUFFIXES:
+        suffix = source.suffix
+    elif naming.format is not None:
         suffix = FORMATS[naming.format].suffixes[0]
         if source.suffix.lower() in FORMATS[naming.format].suffixes:
             suffix = source.suffix

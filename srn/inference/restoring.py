@@ -146,12 +146,13 @@ def _restore(restore: Restore, photograph: Photograph, job: Job, settings: Setti
     start = time.perf_counter()
     restored = restore(photograph.pixels)
     seconds = time.perf_counter() - start
-    if settings.strength < 1:
-        restored = _mix(photograph.pixels, restored, settings.strength)
-    return _Restored(photograph, restored, seconds)
+    return _Restored(photograph, mix(photograph.pixels, restored, settings.strength), seconds)
 
 
-def _mix(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
+def mix(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
+    """The weighted mean of two images of whole numbers; `strength` is the weight of the restored one."""
+    if strength == 1:
+        return restored
     mixed = np.empty_like(restored)
     for row in range(len(mixed)):  # by rows, since floats take four times the memory
         values = original[row] * (1 - strength) + restored[row] * strength

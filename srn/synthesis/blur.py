@@ -25,10 +25,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", r"\s*TensorFlow Addons \(TFA\) has ended development", UserWarning)
     import tensorflow_addons as tfa
 
-# At the ends of the exposure, as standard deviations. Half a degree moves a point 300 pixels from the
-# centre by 2.6 pixels, 0.6 % of zoom moves it by 1.8: below the stroke, but different all over the picture.
-ROTATION = np.deg2rad(0.5)
-ZOOM = 0.006
+from srn.synthesis.settings import ROTATION, ZOOM
 
 
 def camera_path(
@@ -39,11 +36,14 @@ def camera_path(
     rotation: float = ROTATION,
     zoom: float = ZOOM,
     headings: tuple[float, float] = (0.0, 2 * np.pi),
+    bend: float = 1.0,
+    tremor: float = 1.0,
+    lengths: str = "log_uniform",
 ) -> np.ndarray:
     """Draws the movement of a hand-held camera during one exposure.
 
-    The centre of the picture runs along one smooth stroke: its length is log-uniform, its direction
-    uniform in `headings`, it is bent, run through at a changing speed, and trembles a little.
+    The centre of the picture runs along one smooth stroke: its length is drawn between two ends, its
+    direction uniform in `headings`, it is bent, run through at a changing speed, and trembles a little.
 
     Args:
       generator: where all random numbers come from.
@@ -53,6 +53,10 @@ def camera_path(
       rotation: standard deviation of the angle at both ends, in radians.
       zoom: standard deviation of the logarithm of the zoom at both ends.
       headings: range of the stroke's direction, in radians; 0 is to the right, pi / 2 is down.
+      bend: how much strokes are bent and how unevenly they are run through, 1 for that of a hand. Both
+        move the centre of the blur away from the middle pose.
+      tremor: how much they tremble, likewise.
+      lengths: how their length is spread between its ends: "log_uniform" or "uniform".
 
     Returns:
       float32 [poses, 4]: dx and dy in pixels, angle in radians, log zoom; zero in the middle pose.
@@ -64,8 +68,8 @@ def camera_path(
     if not 0 < shortest <= longest:
         raise ValueError(f"A stroke of {shortest} to {longest} pixels: 0 < shortest <= longest is needed.")
     time = np.linspace(-1, 1, poses)
-    stroke = _stroke(generator, time, generator.uniform(*headings))
-    length = np.exp(generator.uniform(np.log(shortest), np.log(longest)))
+    stroke = _stroke(generator, time, generator.uniform(*headings), bend, tremor)
+    length = draw_length(generator, shortest, longest, lengths)
     stroke *= length / np.hypot(*np.diff(stroke, axis=0).T).sum()
     angle = generator.normal(0, rotation) * time
     log_zoom = generator.normal(0, zoom) * time
@@ -73,13 +77,22 @@ def camera_path(
     return (path - path[poses // 2]).astype(np.float32)
 
 
-def _stroke(generator: np.random.Generator, time: np.ndarray, heading: float) -> np.ndarray:
+def draw_length(generator: np.random.Generator, shortest: float, longest: float, lengths: str) -> float:
+    """Draws the length of a stroke; `lengths` as for `camera_path`."""
+    if lengths == "uniform":
+        return float(generator.uniform(shortest, longest))
+    return float(np.exp(generator.uniform(np.log(shortest), np.log(longest))))
+
+
+def _stroke(
+    generator: np.random.Generator, time: np.ndarray, heading: float, bend: float, tremor: float
+) -> np.ndarray:
     """Draws the shape of a stroke, of length 2 or so: [T] in [-1, 1] -> [T, 2]."""
-    along = time + generator.normal(0, 0.25) * time**2 + generator.normal(0, 0.15) * time**3
-    across = generator.normal(0, 0.3) * time**2
+    along = time + bend * (generator.normal(0, 0.25) * time**2 + generator.normal(0, 0.15) * time**3)
+    across = bend * generator.normal(0, 0.3) * time**2
     for axis in (along, across):
         cycles, phase = generator.uniform(1, 3), generator.uniform(0, 2 * np.pi)
-        axis += generator.normal(0, 0.06) * np.sin(np.pi * cycles * time + phase)
+        axis += tremor * generator.normal(0, 0.06) * np.sin(np.pi * cycles * time + phase)
     cosine, sine = np.cos(heading), np.sin(heading)
     return np.column_stack([cosine * along - sine * across, sine * along + cosine * across])
 

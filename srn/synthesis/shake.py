@@ -27,58 +27,15 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from srn.errors import InputError
 from srn.synthesis import blur
+from srn.synthesis.settings import HANDHELD, ShakeSettings
 
 DEPTHS = np.array([-1.0, 0.0, 1.0])  # of the planes, in units of `ShakeSettings.depth` away from 1
 # Half waves across a photograph: hills of the depth a third of it wide, moving things an eighth.
 DEPTH_WAVES, BLOB_WAVES = 4, 10
 BLOB_LEVEL, BLOB_EDGE = 0.6, 0.06  # a blob is where its field is above the first; softness of its edge
+LEAST_SIGMA = 0.1  # a Gaussian of less leaves 8-bit pixels as they are
 WHITE = 0.9  # mean of a pixel's channels from which on it may be saturated
-
-
-@dataclasses.dataclass(frozen=True)
-class ShakeSettings:
-    """What camera shakes are drawn. A probability of 0 switches off what it belongs to.
-
-    Attributes:
-      fewest, most: poses averaged, odd; within them about one for each pixel of the stroke.
-      shortest, longest: length of the camera's stroke, in pixels; log-uniform.
-      rotation, zoom: standard deviations at both ends of the exposure; see `srn.synthesis.blur`.
-      gamma, gamma_probability: in this part of the pictures, light under a camera curve of this gamma is
-        averaged, in the others stored values.
-      depth: by how much nearest and farthest move more and less than the middle; 0 for a flat scene.
-      foreground: probability of something that moves in front.
-      saturation, saturation_probability: how bright highlights are at most, as a multiple of white.
-      noise: largest standard deviation of the sensor's noise, of values in [0, 1]; uniform from 0.
-      jpeg, jpeg_probability: least and best quality.
-    """
-
-    fewest: int = 15
-    most: int = 31
-    shortest: float = 2.0
-    longest: float = 40.0
-    rotation: float = blur.ROTATION
-    zoom: float = blur.ZOOM
-    gamma: float = 2.2
-    gamma_probability: float = 0.35
-    depth: float = 0.25
-    foreground: float = 0.35
-    saturation: float = 3.0
-    saturation_probability: float = 0.2
-    noise: float = 2 / 255
-    jpeg: tuple[int, int] = (75, 98)
-    jpeg_probability: float = 0.2
-
-    def __post_init__(self):
-        if not 3 <= self.fewest <= self.most or self.fewest % 2 == 0 or self.most % 2 == 0:
-            raise InputError(f"{self.fewest} to {self.most} poses: both must be odd and at least 3")
-        if not 0 < self.shortest <= self.longest:
-            raise InputError(
-                f"a stroke of {self.shortest} to {self.longest} pixels: its end is below its start"
-            )
-        if not (0 <= self.depth < 1 <= self.saturation and self.gamma > 0 and self.noise >= 0):
-            raise InputError("needed are depth in [0, 1), saturation >= 1, gamma > 0 and noise >= 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +58,7 @@ class Window:
 def shake(
     photograph: np.ndarray,
     generator: np.random.Generator,
-    settings: ShakeSettings = ShakeSettings(),
+    settings: ShakeSettings = HANDHELD,
     other: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Makes a pair of a whole photograph.
@@ -122,7 +79,7 @@ def shake_crop(
     photograph: np.ndarray,
     size: int,
     generator: np.random.Generator,
-    settings: ShakeSettings = ShakeSettings(),
+    settings: ShakeSettings = HANDHELD,
     other: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Makes a pair of a random square of side `size`, which alone is warped, else as `shake`."""
@@ -136,7 +93,7 @@ def shake_window(
     photograph: np.ndarray,
     window: Window,
     generator: np.random.Generator,
-    settings: ShakeSettings = ShakeSettings(),
+    settings: ShakeSettings = HANDHELD,
     other: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Makes a pair of a part of a photograph: what `shake` with the same draws shows there.
@@ -149,14 +106,16 @@ def shake_window(
     weights = _plane_weights(smooth_field(generator, DEPTH_WAVES, full, window))
     planes = np.stack([path * [scale, scale, 1, 1] for scale in 1 + settings.depth * DEPTHS], axis=1)
     seen, warps = _patch_and_warps(planes, full, window)
-    light = _light_of(seen.cut(photograph), gamma, gain)
+    sigma = generator.uniform(0, settings.soften) if settings.soften else 0.0
+    light = _light_of(_cut_softened(photograph, seen, sigma), gamma, gain)
 
-    own_path = path + blur.camera_path(generator, len(path), settings.longest, settings.shortest)
+    strokes = {name: getattr(settings, name) for name in ("longest", "shortest", "bend", "tremor", "lengths")}
+    own_path = path + blur.camera_path(generator, len(path), **strokes)
     layer, layer_warps = _patch_and_warps(own_path[:, np.newaxis], full, window)
     field, shift = smooth_field(generator, BLOB_WAVES, full, layer), generator.integers(full)
     if other is not None and generator.random() < settings.foreground:
         place = dataclasses.replace(layer, top=layer.top + shift[0], left=layer.left + shift[1])
-        front = _cut_out(_light_of(place.cut(other), gamma, gain), field)
+        front = _cut_out(_light_of(_cut_softened(other, place, sigma), gamma, gain), field)
     else:
         front, layer_warps = np.zeros((1, 1, 4), np.float32), layer_warps[:, :0]
 
@@ -167,9 +126,21 @@ def shake_window(
 
 def _draw_path(generator, settings) -> np.ndarray:
     """The camera's path, [poses, 4]: about a pose for each pixel, within the settings' bounds."""
-    length = float(np.exp(generator.uniform(*np.log([settings.shortest, settings.longest]))))
+    length = blur.draw_length(generator, settings.shortest, settings.longest, settings.lengths)
     poses = int(np.clip(length // 2 * 2 + 1, settings.fewest, settings.most))
-    return blur.camera_path(generator, poses, length, length, settings.rotation, settings.zoom)
+    bends = {"bend": settings.bend, "tremor": settings.tremor}
+    return blur.camera_path(generator, poses, length, length, settings.rotation, settings.zoom, **bends)
+
+
+def _cut_softened(picture, window, sigma):
+    """`window` of `picture` seen through a Gaussian of standard deviation `sigma` pixels."""
+    if sigma < LEAST_SIGMA:
+        return window.cut(picture)
+    margin = int(np.ceil(4 * sigma))
+    height, width = window.height, window.width
+    wider = Window(window.top - margin, window.left - margin, height + 2 * margin, width + 2 * margin)
+    softened = cv2.GaussianBlur(wider.cut(picture), (2 * margin + 1, 2 * margin + 1), sigma)
+    return softened[margin : margin + height, margin : margin + width]
 
 
 def _draw_light(generator, settings) -> tuple[float, float]:
@@ -276,6 +247,8 @@ def _expose(light, warps, weights, front, front_warps):
 def _record(picture, generator, settings):
     """What sensor and file leave of a picture: noise, then JPEG in some."""
     deviation = generator.uniform(0, settings.noise)
+    if settings.noise_probability < 1 and generator.random() >= settings.noise_probability:
+        deviation = 0.0
     noisy = picture + deviation * generator.standard_normal(picture.shape, np.float32)
     quality = int(generator.integers(settings.jpeg[0], settings.jpeg[1], endpoint=True))
     noisy = np.float32(np.clip(noisy, 0, 1))

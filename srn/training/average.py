@@ -21,7 +21,10 @@ class WeightAverage:
     """
 
     def __init__(self, variables: list, decay: float):
-        self.values = [tf.Variable(variable, trainable=False) for variable in variables]
+        self.values = [
+            tf.Variable(variable, trainable=False, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+            for variable in variables
+        ]
         self.decay = tf.Variable(decay, trainable=False, dtype=tf.float32, name="ema_decay")
 
     def begin(self, variables: list) -> None:

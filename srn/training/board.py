@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,7 +13,7 @@ PICTURES = 4  # of a batch
 class Board:
     """TensorBoard's scalars and pictures; writes nothing where `log_dir` is None."""
 
-    def __init__(self, log_dir, model, optimizer):
+    def __init__(self, log_dir: str | Path | None, model: Any, optimizer: tf.keras.optimizers.Optimizer):
         self._model, self._optimizer = model, optimizer
         self._writer = tf.summary.create_noop_writer()
         if log_dir is not None:
@@ -25,16 +26,20 @@ class Board:
     def __exit__(self, *_):
         self._writer.close()
 
-    def write_scalars(self, results, step, rate):
-        """Results of a step, the learning rate and steps a second."""
+    def write_scalars(self, values: dict[str, float], step: int, rate: float | None) -> None:
+        """Values by their names, and steps a second where the `rate` is known."""
         with self._writer.as_default(step):
-            for name, value in results.items():
-                tf.summary.scalar(f"train/{name}", value)
-            tf.summary.scalar("train/learning_rate", _learning_rate(self._optimizer))
+            for name, value in values.items():
+                group, _, rest = name.partition("validation_")
+                tf.summary.scalar(f"validation/{rest}" if not group else f"train/{name}", value)
             if rate:
                 tf.summary.scalar("train/steps_per_second", rate)
 
-    def write_pictures(self, blurry, sharp, step):
+    def learning_rate(self) -> float:
+        """The learning rate of the next step."""
+        return float(_learning_rate(self._optimizer))
+
+    def write_pictures(self, blurry: tf.Tensor, sharp: tf.Tensor, step: int) -> None:
         """Blurry, restored and sharp crops side by side."""
         restored = self._model(blurry[:PICTURES])[0]
         rows = tf.concat([blurry[:PICTURES], tf.clip_by_value(restored, 0.0, 1.0), sharp[:PICTURES]], axis=2)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
-from srn import weights
+from srn import run_files, weights
 from srn.errors import InputError, WorkError, first_line
+from srn.files import write_atomically
+from srn.training import folder
 from srn.training.adversarial import Adversary
 from srn.training.average import WeightAverage
 
@@ -21,26 +26,30 @@ class Checkpoints:
     Args:
       model, optimizer: what is saved and restored.
       model_dir: the folder of the run; made if it is not there.
-      keep: how many of the newest checkpoints stay.
+      keep: number of newest checkpoints that stay.
       average: a `srn.training.average.WeightAverage` of the model, saved and restored with it; None for
         none. A run that had none so far begins it at the weights it has.
       adversary: a critic that learns with the model, saved and restored with it; None for none. A run that
         had none so far begins with it as it is.
+      keep_every: checkpoints of multiples of this step stay as well; 0 for none. So does the best one.
+      say: is given a line for each thing that is not as it should be.
 
     Raises `InputError` if the folder holds the run of another model, or cannot be written.
     """
 
     def __init__(
         self,
-        model,
-        optimizer,
+        model: Any,
+        optimizer: tf.keras.optimizers.Optimizer,
         model_dir: str | Path,
         keep: int = 5,
         average: WeightAverage | None = None,
+        keep_every: int = 0,
+        say: Callable[[str], Any] = print,
         adversary: Adversary | None = None,
     ):
         self.model, self.optimizer, self.average, self.adversary = model, optimizer, average, adversary
-        self.model_dir = Path(model_dir)
+        self.model_dir, self._keep, self._keep_every, self._say = Path(model_dir), keep, keep_every, say
         others = {**_tracked(average), **_tracked_adversary(adversary)}
         self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **others)
         known = weights.read_model_file(model_dir)
@@ -50,15 +59,49 @@ class Checkpoints:
             weights.write_model_file(model_dir, model.config)
         except OSError as error:
             raise InputError(f"{model_dir}: cannot be written ({error.strerror})") from error
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(model_dir), max_to_keep=keep, checkpoint_name="step"
-        )
 
-    def resume(self) -> int:
-        """Restores the latest checkpoint if there is one; returns the number of steps done."""
-        if self._manager.latest_checkpoint is not None:
-            self._restore(self._manager.latest_checkpoint)
+    def resume(self, step: int | None = None) -> int:
+        """Restores the newest whole checkpoint, or the one of `step`; returns the number of steps done.
+
+        Damaged checkpoints that are newer are named and moved into the folder `damaged`. When a `step` is
+        given, later checkpoints are moved into `after-step-N`; where that folder is there already, the run
+        has gone back before, and resumes from its newest checkpoint: the same call may be given again.
+
+        Raises `InputError` where there are checkpoints, but none that is whole, or none of `step`.
+        """
+        if step is not None and not (self.model_dir / f"after-step-{step}").exists():
+            self._go_back(step)
+        found, damaged = run_files.newest_whole(self.model_dir)
+        if found is None and damaged:
+            lines = [f"{self.prefix(number)}: damaged ({reason})" for number, reason in damaged.items()]
+            raise InputError("\n".join([*lines, "no whole checkpoint is left; choose another `model_dir`"]))
+        for number, reason in damaged.items():
+            self._say(
+                f"{self.prefix(number)}: damaged ({reason}), moved to {folder.DAMAGED}/; "
+                f"resuming from step-{found}"
+            )
+            folder.move_files(run_files.files_of(self.model_dir, number), self.model_dir / folder.DAMAGED)
+        if found is not None:
+            self._restore(self.prefix(found))
         return self.step
+
+    def _go_back(self, step: int) -> None:
+        """Moves all that came after `step` out of the way."""
+        steps = run_files.steps_in(self.model_dir)
+        if step and step not in steps:
+            there = ", ".join(map(str, steps)) or "none"
+            raise InputError(
+                f"resume_from={step}: {self.model_dir} has no such checkpoint (there are: {there})"
+            )
+        reason = run_files.damage_of(self.prefix(step)) if step else None
+        if reason is not None:
+            raise InputError(f"resume_from={step}: {self.prefix(step)} is damaged ({reason})")
+        aside = self.model_dir / f"after-step-{step}"
+        for later in (number for number in steps if number > step):
+            folder.move_files(run_files.files_of(self.model_dir, later), aside)
+        if run_files.read_best(self.model_dir).get("validated", 0) > step:
+            folder.move_files([self.model_dir / run_files.BEST_FILE], aside)
+        aside.mkdir(exist_ok=True)
 
     def _restore(self, prefix):
         model = self.model
@@ -73,25 +116,70 @@ class Checkpoints:
             others.update(_tracked_adversary(self.adversary))
         checkpoint = tf.train.Checkpoint(model=model, optimizer=self.optimizer, **others)
         weights.restore(checkpoint, prefix, "a run of this model").expect_partial()
-        if begins:
+        if begins and self.average is not None:
             self.average.begin(model.trainable_variables)
 
     def save(self) -> str:
         """Writes a checkpoint of the present step, whole or not at all; returns its prefix.
 
-        Raises `WorkError` if it cannot be written.
+        Raises `WorkError` if it cannot be written, or if the state holds numbers that are none: such a state
+        is of no use, and those from before stay.
         """
+        self._require_finite()
+        prefix = self.prefix(self.step)
         try:
-            return self._manager.save(checkpoint_number=self.step)
-        except tf.errors.OpError as error:
-            raise WorkError(f"{self.model_dir}: cannot be saved ({first_line(error)})") from error
+            self._checkpoint.save_counter.assign_add(1)  # which `tf.train.Checkpoint.restore` looks for
+            self._checkpoint.write(prefix)
+            _write_through(run_files.files_of(self.model_dir, self.step))
+            self._remove_old()
+        except (tf.errors.OpError, OSError) as error:
+            raise WorkError(
+                f"{self.model_dir}: step {self.step} cannot be saved ({first_line(error)})"
+            ) from error
+        return prefix
+
+    def _require_finite(self):
+        values = [*self.model.trainable_variables, *self.optimizer.variables]
+        values += [] if self.average is None else self.average.values
+        for value in values:
+            if value.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(value))):
+                raise WorkError(
+                    f"{value.name} holds no numbers after step {self.step}, which is not saved; "
+                    f"{self.way_back()}"
+                )
+
+    def way_back(self) -> str:
+        """How to go on after a step that went wrong."""
+        steps = run_files.steps_in(self.model_dir)
+        there = ", ".join(map(str, reversed(steps)))
+        advice = "try a lower `learning_rate` or `clip_norm`"
+        if not steps:
+            return f"no checkpoint was written before; {advice}"
+        return (
+            f"checkpoints of steps {there} stay: go back by resume_from={steps[-1]} or earlier, and {advice}"
+        )
+
+    def _remove_old(self):
+        """Removes all but the newest, the milestones and the best; writes TensorFlow's list."""
+        steps = run_files.steps_in(self.model_dir)
+        kept = {*steps[-self._keep :], run_files.read_best(self.model_dir).get("step")}
+        for step in steps:
+            if step not in kept and not (self._keep_every and step % self._keep_every == 0):
+                for file in run_files.files_of(self.model_dir, step):
+                    file.unlink()
+        names = [f"step-{step}" for step in run_files.steps_in(self.model_dir)]
+        lines = [
+            f'model_checkpoint_path: "{names[-1]}"',
+            *(f'all_model_checkpoint_paths: "{name}"' for name in names),
+        ]
+        write_atomically(self.model_dir / "checkpoint", ("\n".join(lines) + "\n").encode())
 
     def prefix(self, step: int) -> str:
         """The prefix of the checkpoint of a step."""
-        return str(self.model_dir / f"step-{step}")
+        return run_files.prefix_of(self.model_dir, step)
 
     @contextlib.contextmanager
-    def save_on(self, error):
+    def save_on(self, error: type[Exception]) -> Iterator[None]:
         """Saves before an `error`, such as that of an image that cannot be read, goes on to the caller."""
         try:
             yield
@@ -116,3 +204,13 @@ def _tracked_adversary(adversary) -> dict:
 def _holds_adversary(prefix) -> bool:
     names = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     return any(name.startswith(f"{_ADVERSARY}/") for name in names)
+
+
+def _write_through(files: list[Path]) -> None:
+    """Waits until files are on the disk itself, so that a power cut leaves them whole."""
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -12,15 +12,18 @@ from typing import Any
 
 from srn import settings
 from srn.config import ModelConfig
+from srn.data.layouts import DATASETS
 from srn.data.mixture import KINDS, Part, parse_mix
 from srn.errors import InputError
 from srn.settings import setting
+from srn.synthesis.settings import SYNTHESES
 from srn.training.losses import LOSSES
 from srn.training.optimizers import OPTIMIZERS, SCHEDULES
 from srn.zoo import MODELS, PRECISIONS, get_config, name_of
 
 STARTS = ("xavier", "identity")
 FINISHED = "max_steps"  # why a run ended that was not interrupted
+TIME_BUDGET = "time_budget"  # why a run ended whose hours were over
 MODEL_DIR = "model_dir"  # where the run lies: a flag of the command, and a line of the run's flagfile
 
 
@@ -35,7 +38,7 @@ class TrainingConfig:
     Raises `InputError` with a line for each field that cannot be as it is.
     """
 
-    model: str = setting(
+    model: str | ModelConfig = setting(
         "srn",
         f"The network, one of {', '.join(MODELS)}; `srn` is the paper's. Others: as JSON.",
     )
@@ -57,12 +60,18 @@ class TrainingConfig:
     sharp_folder: str = setting("sharp", "Folder of the sharp images, if of another name.")
     mix: str | None = setting(None, "Instead of --data_dir: KIND:DIR:WEIGHT,... for several data sets.")
     cache_dir: str | None = setting(None, "Prepared cache of the pairs; see data/prepare.py.")
+    synthesis: str = setting(
+        "handheld", "Blur that is made of photographs; see docs/making_blur.md.", choices=tuple(SYNTHESES)
+    )
+    downscale: int = setting(1, "Integer factor by which all images but pools are downscaled.", minimum=1)
     crop_size: int = setting(256, "Side of the square crops, in pixels.", minimum=1)
     batch_size: int = setting(16, "Crops in a step.", minimum=1)
     augment: bool = setting(False, "Whether crops are mirrored and rotated at random; not in the paper.")
     seed: int = setting(0, "Seed of initial weights, order and crops.", minimum=0, maximum=2**31 - 1)
 
-    loss: str = setting("mse", "Loss; `mse` is Eq. 3 of the paper.", choices=tuple(LOSSES))
+    loss: str = setting(
+        "mse", "Loss; `mse` is Eq. 3 of the paper. Others: docs/training_log.md.", choices=tuple(LOSSES)
+    )
     tv_weight: float = setting(
         0.0, "Weight of the total variation beside the loss; Sec. 3.3 tried it.", minimum=0.0
     )
@@ -71,9 +80,15 @@ class TrainingConfig:
         "Weight of the adversarial loss, with the critic of Nah et al., who take 1e-4; Sec. 3.3 tried it.",
         minimum=0.0,
     )
-    optimizer: str = setting("adam", "Optimizer; `adam` is the paper's.", choices=tuple(OPTIMIZERS))
+    optimizer: str = setting(
+        "adam",
+        "Optimizer; `adam` is the paper's. `muon` needs a rate of 0.01 or so.",
+        choices=tuple(OPTIMIZERS),
+    )
     schedule: str = setting(
-        "polynomial", "Schedule of the learning rate; `polynomial` is the paper's.", choices=tuple(SCHEDULES)
+        "polynomial",
+        "Schedule of the learning rate; `polynomial` is the paper's, `trapezoid` stays constant, then falls.",
+        choices=tuple(SCHEDULES),
     )
     learning_rate: float = setting(1e-4, "Initial learning rate.", minimum=0.0)
     end_learning_rate: float = setting(1e-6, "Learning rate at the end of the decay.", minimum=0.0)
@@ -83,11 +98,23 @@ class TrainingConfig:
     )
     epochs: int = setting(2000, "Passes over the data (items // batch size steps each).", minimum=1)
     max_steps: int | None = setting(None, "Step at which the run ends. Default: with the decay.", minimum=1)
+    fall_steps: int = setting(
+        0,
+        "Steps before --max_steps in which the rate of `trapezoid` falls in a line; 0: no fall, for a "
+        "run that is to be prolonged.",
+        minimum=0,
+    )
     warmup_steps: int = setting(
         0, "Steps in which the learning rate rises from 0; not in the paper.", minimum=0
     )
     clip_norm: float = setting(
         3.0, "Max. global norm of the gradients of the recurrent cell alone; 0: no clip.", minimum=0.0
+    )
+    clip_all: bool = setting(
+        False, "Whether --clip_norm is that of all gradients, not of the recurrent cell's alone."
+    )
+    accumulate: int = setting(
+        1, "Parts in which a batch is computed one after the other, for want of memory.", minimum=1
     )
     ema_decay: float = setting(
         0.0,
@@ -99,7 +126,22 @@ class TrainingConfig:
 
     save_every: int = setting(1000, "Steps between checkpoints.", minimum=1)
     keep: int = setting(5, "Number of newest checkpoints to keep.", minimum=1)
-    log_every: int = setting(20, "Steps between scalars for TensorBoard.", minimum=1)
+    keep_every: int = setting(
+        0, "Checkpoints of multiples of this step are kept as well; 0: none.", minimum=0
+    )
+    resume_from: int | None = setting(
+        None, "Go back to the checkpoint of this step; later ones are moved to after-step-N/.", minimum=0
+    )
+    time_budget: float | None = setting(
+        None, "Hours after which the run saves and ends, to be resumed by the same command.", minimum=0.0
+    )
+    val_data_dir: str | None = setting(None, "Data set for validation on whole images: its test split.")
+    val_dataset: str = setting("auto", "Layout of the data set for validation.", choices=DATASETS)
+    val_every: int | None = setting(None, "Steps between validations. Default: --save_every.", minimum=1)
+    val_images: int = setting(
+        0, "Number of images for validation, at equal distances in the data set; 0: all.", minimum=0
+    )
+    log_every: int = setting(20, "Steps between scalars for TensorBoard and log.csv.", minimum=1)
     pictures_every: int = setting(500, "Steps between pictures for TensorBoard.", minimum=1)
     jit_compile: bool = setting(False, "Whether XLA compiles the training step: for accelerators.")
 
@@ -116,7 +158,8 @@ class TrainingConfig:
     @property
     def model_config(self) -> ModelConfig:
         """The network that `model` names."""
-        return _from_json(self.model) if self.model.startswith("{") else get_config(self.model)
+        text = str(self.model)
+        return _from_json(text) if text.startswith("{") else get_config(text)
 
     @property
     def model_name(self) -> str:
@@ -130,6 +173,11 @@ class TrainingConfig:
             return parse_mix(self.mix)
         assert self.data_dir is not None  # as checked
         return [Part(self.dataset, self.data_dir)]
+
+    @property
+    def validation_interval(self) -> int | None:
+        """Steps between validations, None where there are none."""
+        return None if self.val_data_dir is None else self.val_every or self.save_every
 
     def decay_steps_for(self, num_items: int) -> int:
         """Steps of the decay, for data of `num_items` pairs, photographs and windows of frames."""
@@ -166,6 +214,10 @@ def _check_combinations(config: TrainingConfig) -> None:
     if config.init_from is not None and config.grow_from is not None:
         raise InputError("`init_from` and `grow_from`: give one of them")
     assert config.parts  # each is checked
+    if config.batch_size % config.accumulate:
+        raise InputError(
+            f"accumulate={config.accumulate} does not divide batch_size={config.batch_size} into equal parts"
+        )
     multiple = config.model_config.size_multiple
     if config.crop_size % multiple:
         below = config.crop_size // multiple * multiple

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import signal
 import sys
-from collections.abc import Callable, Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import tensorflow as tf
 from tqdm import tqdm
 
 from srn.errors import WorkError
-from srn.training.board import Board
 from srn.training.checkpoints import Checkpoints
-from srn.training.config import FINISHED
+from srn.training.config import FINISHED, TIME_BUDGET
+from srn.training.watch import Watch, as_floats
+
+# Ctrl-C; the end of a job, a machine or a terminal; what a batch system sends some time before the end.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Intervals:
+    """Steps between checkpoints, reports, pictures and validations (None: no validation)."""
+
+    save_every: int = 1000
+    log_every: int = 20
+    pictures_every: int = 500
+    validate_every: int | None = None
 
 
 def run_steps(
@@ -22,27 +39,32 @@ def run_steps(
     batches: Iterable,
     checkpoints: Checkpoints,
     max_steps: int,
-    board: Board,
+    watch: Watch,
+    intervals: Intervals,
     *,
-    save_every: int = 1000,
-    log_every: int = 20,
-    pictures_every: int = 500,
+    deadline: float = math.inf,
+    describe: Callable[[int], list[str]] = lambda number: [],
 ) -> tuple[str, dict[str, float]]:
     """Trains from the step that the state is at to `max_steps`.
 
     Args:
       step: as `srn.training.step.make_training_step` makes it.
       batches: of (blurry, sharp); begins with the batch of the present step.
-      checkpoints: where the state goes, every `save_every` steps and at the end.
+      checkpoints: where the state goes.
       max_steps: updates of the whole run.
-      board: shows the results, every `log_every` steps, and crops, every `pictures_every` steps.
+      watch: shows the results and validates.
+      intervals: how often.
+      deadline: the time of `time.monotonic()` at which the run ends.
+      describe: gives a line for each crop of the batch of a step, to be said when the loss is no number.
 
     Returns:
-      (why it ended, results of the last step): "max_steps", or the name of a signal (SIGINT, SIGTERM) that
-      ended it early. The state is saved in both cases. There are no results where no step was left to do.
+      (why it ended, results of the last step): "max_steps", "time_budget", or the name of a signal (of
+      `SIGNALS`) that ended it early. The state is saved in all cases. There are no results where no step was
+      left to do.
 
-    Raises `WorkError` if the loss is no number, or if a checkpoint cannot be written; the latest one is then
-    from before. Where a batch cannot be read the state is saved and TensorFlow's error goes on.
+    Raises `WorkError` if the loss or the weights are no numbers, or if a checkpoint cannot be written; the
+    latest one is then from before. Where a batch cannot be read the state is saved and TensorFlow's error
+    goes on.
     """
     results: dict[str, float] = {}
     bar = tqdm(
@@ -52,38 +74,66 @@ def run_steps(
         dynamic_ncols=True,
         mininterval=0.5 if sys.stderr.isatty() else 30,
     )
-    with board, bar, catch_signals() as caught, checkpoints.save_on(tf.errors.OpError):
+    with watch.board, bar, catch_signals() as caught, checkpoints.save_on(tf.errors.OpError):
+        watch.catch_up(intervals.validate_every)
         # zip asks the range first, so that no batch is made that no step would see.
         for number, (blurry, sharp) in zip(range(checkpoints.step + 1, max_steps + 1), batches):
             outcome = step(blurry, sharp)
-            _require_finite(float(outcome["loss"]), number)
+            _require_finite(float(outcome["loss"]), number, checkpoints, describe)
             bar.update()
-            is_last, is_saved = number == max_steps or bool(caught), number % save_every == 0
-            if number % log_every == 0 or is_saved or is_last:
-                results = {name: float(value) for name, value in outcome.items()}
-                board.write_scalars(results, number, bar.format_dict["rate"])
-                bar.set_postfix(loss=f"{results['loss']:.5f}", psnr=f"{results['psnr']:.2f}")
-            if number % pictures_every == 0 or is_last:
-                board.write_pictures(blurry, sharp, number)
+            if time.monotonic() >= deadline and not caught:
+                caught.append(TIME_BUDGET)
+            is_last = number == max_steps or bool(caught)
+            is_validated = _is_due(number, intervals.validate_every)
+            is_saved = _is_due(number, intervals.save_every) or is_validated or is_last
+            if is_saved:
+                _require_sound(checkpoints, blurry, number)
+                checkpoints.save()
+            if _is_due(number, intervals.log_every) or is_saved:
+                rate = bar.format_dict["rate"]
+                results = watch.report(number, as_floats(outcome), rate, is_validated)
+                bar.set_postfix(_shown(results))
+            if _is_due(number, intervals.pictures_every) or is_last:
+                watch.board.write_pictures(blurry, sharp, number)
             if is_last:
                 break
-            if is_saved:
-                checkpoints.save()
-        checkpoints.save()
     return (caught[0] if caught else FINISHED), results
 
 
+def _is_due(step: int, interval: int | None) -> bool:
+    return interval is not None and step % interval == 0
+
+
+def _shown(results: dict[str, float]) -> dict[str, str]:
+    """What the bar shows: loss and PSNR of the crops, scores of a validation."""
+    shown = {"loss": f"{results['loss']:.5f}", "psnr": f"{results['psnr']:.2f}"}
+    for name, digits in (("psnr", 2), ("ssim_channel", 4), ("ssim_matlab", 4)):
+        if f"validation_{name}" in results:
+            shown[f"val_{name}"] = f"{results[f'validation_{name}']:.{digits}f}"
+    return shown
+
+
 @contextlib.contextmanager
-def catch_signals():
-    """Yields a list that gets the name of SIGINT or SIGTERM when one arrives; a second one acts as usual."""
-    caught = []
+def catch_signals() -> Iterator[list[str]]:
+    """Yields a list that gets the name of a signal of `SIGNALS` when one arrives; a second one acts as usual.
+
+    Signals that the caller ignores, as `nohup` does, stay ignored. Outside the main thread, as in some
+    notebooks, Python can catch none: the list stays empty.
+    """
+    caught: list[str] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
 
     def note(number, _frame):
         caught.append(signal.Signals(number).name)
         for kind, handler in before.items():
             signal.signal(kind, handler)
 
-    before = {kind: signal.signal(kind, note) for kind in (signal.SIGINT, signal.SIGTERM)}
+    before = {kind: signal.getsignal(kind) for kind in SIGNALS}
+    before = {kind: handler for kind, handler in before.items() if handler is not signal.SIG_IGN}
+    for kind in before:
+        signal.signal(kind, note)
     try:
         yield caught
     finally:
@@ -91,9 +141,19 @@ def catch_signals():
             signal.signal(kind, handler)
 
 
-def _require_finite(loss: float, step: int) -> None:
+def _require_finite(
+    loss: float, step: int, checkpoints: Checkpoints, describe: Callable[[int], list[str]]
+) -> None:
     if not math.isfinite(loss):
+        crops = describe(step)
+        heading = f"the loss is {loss} at step {step}, which is not saved; {checkpoints.way_back()}"
+        raise WorkError("\n".join([heading, *(f"step {step}: {crop}" for crop in crops)]))
+
+
+def _require_sound(checkpoints: Checkpoints, blurry: Any, step: int) -> None:
+    """Tries the weights before they are saved: numbers they may be, and yet restore none."""
+    first = tf.nest.flatten(blurry, expand_composites=True)[0][:1]
+    if not bool(tf.reduce_all(tf.math.is_finite(checkpoints.model(first)[0]))):
         raise WorkError(
-            f"the loss is {loss} at step {step}, which is not saved; checkpoints from before stay. "
-            "Try a lower `learning_rate` or `clip_norm`"
+            f"the network restores no numbers after step {step}, which is not saved; {checkpoints.way_back()}"
         )

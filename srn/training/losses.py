@@ -1,10 +1,12 @@
-"""The losses by name; `mse` is the paper's. To add one, add a function and a line of `LOSSES`.
+"""The losses by name; `mse` is the paper's, the others sum over the scales as Eq. 3 does.
 
-TensorFlow is imported where a loss is computed, so that a command can list the names at once.
+To add one, add a function and a line of `LOSSES`. TensorFlow is imported where a loss is computed, so that a
+command can list the names at once.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,12 +15,44 @@ from srn.config import ModelConfig
 if TYPE_CHECKING:
     import tensorflow as tf
 
+EPSILON = 1e-3  # of Charbonnier, for values in [0, 1]: below it differences count squared
+FREQUENCY_WEIGHT = 0.1  # of Cho et al.
+
 
 def mean_squared_error(restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
     """1 / N * ||I - I*||^2 of one scale."""
     import tensorflow as tf
 
     return tf.reduce_mean(tf.math.squared_difference(restored, sharp))
+
+
+def charbonnier(restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
+    """Mean of sqrt(d**2 + EPSILON**2), a smooth absolute error.
+
+    Charbonnier et al., ICIP 1994; for restoration: Lai et al., "Deep Laplacian pyramid networks", CVPR 2017.
+    """
+    import tensorflow as tf
+
+    return tf.reduce_mean(tf.sqrt(tf.math.squared_difference(restored, sharp) + EPSILON**2))
+
+
+def frequency(restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
+    """Mean absolute error of the real and the imaginary parts of the two-dimensional Fourier transforms.
+
+    The transform is not normalised, as in Cho et al., "Rethinking coarse-to-fine approach in single image
+    deblurring" (MIMO-UNet), ICCV 2021, Sec. 3.4. It is linear, so that one of the difference is enough.
+    """
+    import tensorflow as tf
+
+    difference = tf.transpose(restored - sharp, [0, 3, 1, 2])  # [B, C, H, W]: the last two are transformed
+    spectrum = tf.signal.fft2d(tf.cast(difference, tf.complex64))
+    parts = tf.stack([tf.math.real(spectrum), tf.math.imag(spectrum)])
+    return tf.reduce_mean(tf.abs(parts))
+
+
+def charbonnier_frequency(restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
+    """Charbonnier's error and, with the weight of MIMO-UNet, the one of the frequencies."""
+    return charbonnier(restored, sharp) + FREQUENCY_WEIGHT * frequency(restored, sharp)
 
 
 def multi_scale_loss(
@@ -90,4 +124,8 @@ def with_total_variation(loss: Callable, weight: float) -> Callable:
 
 
 # Name -> function (outputs, sharp, config) -> float32 scalar, as `multi_scale_loss`.
-LOSSES = {"mse": multi_scale_loss}
+LOSSES: dict[str, Callable] = {
+    "mse": multi_scale_loss,
+    "charbonnier": functools.partial(multi_scale_loss, distance=charbonnier),
+    "charbonnier_frequency": functools.partial(multi_scale_loss, distance=charbonnier_frequency),
+}

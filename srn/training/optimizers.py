@@ -27,11 +27,23 @@ def _polynomial(config: TrainingConfig, decay_steps: int, max_steps: int):
     return polynomial_decay(config.learning_rate, decay_steps, config.end_learning_rate, config.decay_power)
 
 
+def _trapezoid(config: TrainingConfig, decay_steps: int, max_steps: int):
+    from srn.training.schedules import Trapezoid
+
+    return Trapezoid(config.learning_rate, max_steps, config.fall_steps, config.end_learning_rate)
+
+
+def _muon(model, learning_rate):
+    from srn.training.muon import make_muon
+
+    return make_muon(model, learning_rate)
+
+
 # Name -> function (model, learning rate or schedule) -> Keras optimizer.
-OPTIMIZERS = {"adam": lambda model, learning_rate: adam(learning_rate)}
+OPTIMIZERS = {"adam": lambda model, learning_rate: adam(learning_rate), "muon": _muon}
 
 # Name -> function (config, decay_steps, max_steps) -> Keras schedule.
-SCHEDULES = {"polynomial": _polynomial}
+SCHEDULES = {"polynomial": _polynomial, "trapezoid": _trapezoid}
 
 
 def make_schedule(config: TrainingConfig, decay_steps: int, max_steps: int) -> Any:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from srn.data.mixture import SYNTHETIC, open_sources
-from srn.data.pairs import find_damage
+from srn.data.mixture import UNITS, open_sources
+from srn.data.pairs import Pair, find_pairs
 from srn.errors import WorkError, first_line
-from srn.files import write_atomically
+from srn.synthesis.settings import SYNTHESES
+from srn.training import folder
 from srn.training.config import FINISHED, TrainingConfig
 from srn.training.optimizers import OPTIMIZERS, adam, make_schedule
-
-FLAGFILE = "flags.cfg"  # of a run: the settings it was last started with
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +27,11 @@ class TrainingResult:
       model_dir: the folder of the run.
       first_step, step: updates of the weights before the call, and after it.
       max_steps: where the run ends; larger than `step` where it was interrupted.
-      ended_by: "max_steps", or the name of the signal (SIGINT, SIGTERM) that ended it early.
+      ended_by: "max_steps", "time_budget", or the name of the signal (SIGINT, SIGTERM, SIGHUP, SIGUSR1) that
+        ended it early.
       checkpoint: prefix of the checkpoint of `step`, for `srn.load_model` and --ckpt of the commands.
-      metrics: of the last step: `loss`, `psnr` in dB over the crops of its batch, and so on; empty where
-        nothing was left to do.
+      metrics: of the last step: `loss`, `psnr` in dB over the crops of its batch, and so on, with
+        `validation_psnr`, ... where it was validated; empty where nothing was left to do.
     """
 
     model_dir: Path
@@ -47,54 +49,172 @@ def train(
     """Runs the training that `config` describes, or resumes it where `model_dir` holds a checkpoint.
 
     The settings are left in `model_dir` as `flags.cfg`, so that `python train.py --flagfile=...` and
-    `TrainingConfig.from_flagfile` resume the run. Ctrl-C and SIGTERM save and return.
+    `TrainingConfig.from_flagfile` resume the run. Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 save and return.
 
     Args:
       config: of the run.
       model_dir: folder of the run, made if need be.
-      say: is given the line that tells what begins.
+      say: is given the line that tells what begins, and one for each thing that is not as it was.
 
     Raises `InputError` where data, weights or the folder cannot be used as given, before work begins;
     `WorkError` where it began and cannot go on, such as for an image that cannot be decoded.
     """
-    folder, parts = Path(model_dir), config.parts
-    sources = open_sources(parts, config.crop_size, config.blur_folder, config.cache_dir, config.sharp_folder)
-    decay_steps = config.decay_steps_for(sum(map(len, sources)))
-    max_steps = config.max_steps or decay_steps
-    model, checkpoints = _begin(config, folder, decay_steps, max_steps)
-    first_step = checkpoints.resume()
-    write_atomically(folder / FLAGFILE, config.to_flagfile(model_dir=str(folder)).encode())
-    say(
-        f"{config.model_name}: {model.count_params():,} parameters; {_describe(parts, sources)}; "
-        f"step {first_step} to {max_steps} in {folder}"
+    begun, path = time.monotonic(), Path(model_dir)
+    sources = open_sources(
+        config.parts,
+        config.crop_size,
+        config.blur_folder,
+        config.cache_dir,
+        config.sharp_folder,
+        SYNTHESES[config.synthesis],
+        config.downscale,
     )
-    ended_by, metrics = FINISHED, {}
-    if first_step < max_steps:
-        ended_by, metrics = _run_steps(config, model, sources, checkpoints, max_steps)
-    step = checkpoints.step
-    return TrainingResult(folder, first_step, step, max_steps, ended_by, checkpoints.prefix(step), metrics)
+    validation_pairs = _find_validation_pairs(config)
+    with folder.locked(path):
+        folder.remove_leftovers(path)
+        run = _Run(config, path, sources, validation_pairs, say)
+        first_step = run.checkpoints.resume(config.resume_from)
+        folder.write_settings(config, path, first_step, say)
+        facts = f"{run.model.count_params():,} parameters; {_describe(config.parts, sources)}"
+        say(f"{config.model_name}: {facts}; step {first_step} to {run.max_steps} in {path}")
+        ended_by: str = FINISHED
+        metrics: dict[str, float] = {}
+        if first_step < run.max_steps:
+            hours = math.inf if config.time_budget is None else config.time_budget
+            ended_by, metrics = run.finish(deadline=begun + 3600 * hours)
+        step = run.checkpoints.step
+    return TrainingResult(
+        path, first_step, step, run.max_steps, ended_by, run.checkpoints.prefix(step), metrics
+    )
 
 
 def _describe(parts, sources) -> str:
     """`30 pairs`, or `30 pairs and 208 photos`."""
-    units = [part.kind if part.kind in SYNTHETIC else "pairs" for part in parts]
+    units = [UNITS.get(part.kind, "pairs") for part in parts]
     return " and ".join(f"{len(source)} {unit}" for source, unit in zip(sources, units))
 
 
-def _begin(config: TrainingConfig, model_dir: Path, decay_steps: int, max_steps: int) -> tuple:
-    """(network, its `Checkpoints`) at the start of the run."""
-    import tensorflow as tf  # after all that can be checked without it
+def _find_validation_pairs(config: TrainingConfig) -> list[Pair]:
+    """The pairs for validation, all of them checked; none where no data set is named."""
+    if config.val_data_dir is None:
+        return []
+    pairs = find_pairs(
+        config.val_data_dir, config.val_dataset, "test", config.blur_folder, 11, config.sharp_folder
+    )
+    number = config.val_images
+    if not number or number >= len(pairs):
+        return pairs
+    return [pairs[index * len(pairs) // number] for index in range(number)]
 
-    from srn.training.average import WeightAverage
-    from srn.training.checkpoints import Checkpoints
 
-    tf.keras.utils.set_random_seed(config.seed)
-    model = _start_model(config, model_dir)
-    schedule = make_schedule(config, decay_steps, max_steps)
-    optimizer = OPTIMIZERS[config.optimizer](model, schedule)
-    average = WeightAverage(model.trainable_variables, config.ema_decay) if config.ema_decay else None
-    adversary = _make_adversary(config, schedule)
-    return model, Checkpoints(model, optimizer, model_dir, config.keep, average, adversary)
+class _Run:
+    """The parts of a run that work on one another: network, optimizer, average, checkpoints, crops."""
+
+    def __init__(self, config: TrainingConfig, model_dir: Path, sources: list, validation_pairs: list, say):
+        import tensorflow as tf  # after all that can be checked without it
+
+        from srn.training.average import WeightAverage
+        from srn.training.checkpoints import Checkpoints
+
+        self._config, self._sources, self._validation_pairs = config, sources, validation_pairs
+        decay_steps = config.decay_steps_for(sum(map(len, sources)))
+        self.max_steps = config.max_steps or decay_steps
+        tf.keras.utils.set_random_seed(config.seed)
+        self.model = _start_model(config, model_dir)
+        schedule = make_schedule(config, decay_steps, self.max_steps)
+        optimizer = OPTIMIZERS[config.optimizer](self.model, schedule)
+        average = None
+        if config.ema_decay:
+            average = WeightAverage(self.model.trainable_variables, config.ema_decay)
+        self.checkpoints = Checkpoints(
+            self.model,
+            optimizer,
+            model_dir,
+            config.keep,
+            average,
+            config.keep_every,
+            say,
+            _make_adversary(config, schedule),
+        )
+
+    def finish(self, deadline: float) -> tuple[str, dict[str, float]]:
+        """(why the run ended, results of its last step); an image that cannot be decoded is named."""
+        from tensorflow import errors
+
+        from srn.data import pipeline
+        from srn.training.loop import Intervals, run_steps
+
+        config, checkpoints = self._config, self.checkpoints
+        batches = pipeline.stream_crops(
+            self._sources,
+            config.batch_size,
+            config.crop_size,
+            config.seed,
+            checkpoints.step * config.batch_size,
+            self.model.config.channels,
+            config.augment,
+            [part.weight for part in config.parts],
+        )
+        intervals = Intervals(
+            save_every=config.save_every,
+            log_every=config.log_every,
+            pictures_every=config.pictures_every,
+            validate_every=config.validation_interval,
+        )
+        try:
+            return run_steps(
+                self._make_step(),
+                batches,
+                checkpoints,
+                self.max_steps,
+                self._make_watch(),
+                intervals,
+                deadline=deadline,
+                describe=lambda step: self._about_batch(pipeline.describe_batch, step),
+            )
+        except errors.OpError as error:
+            reasons = self._about_batch(pipeline.find_problems, checkpoints.step + 1) or [first_line(error)]
+            saved = f"step {checkpoints.step} is saved in {checkpoints.model_dir}"
+            raise WorkError("\n".join([*reasons, f"{saved}; mend it and give the same command"])) from error
+
+    def _make_step(self):
+        from srn.training.step import make_training_step
+
+        config = self._config
+        return make_training_step(
+            self.model,
+            self.checkpoints.optimizer,
+            config.clip_norm or None,
+            config.jit_compile,
+            self.checkpoints.average,
+            _choose_loss(config),
+            self.checkpoints.adversary,
+            clip_all=config.clip_all,
+            accumulate=config.accumulate,
+            report_norms=True,
+        )
+
+    def _make_watch(self):
+        from srn.training.board import Board
+        from srn.training.log import Log
+        from srn.training.validation import Validation
+        from srn.training.watch import Watch
+
+        checkpoints = self.checkpoints
+        validate = None
+        if self._validation_pairs:
+            validate = Validation(
+                self._validation_pairs, self.model, self._config.precision, checkpoints.average
+            )
+        board = Board(checkpoints.model_dir / "logs", self.model, checkpoints.optimizer)
+        return Watch(checkpoints, board, Log(checkpoints.model_dir, checkpoints.step), validate)
+
+    def _about_batch(self, tell, step: int) -> list[str]:
+        """What a function of `srn.data.pipeline` tells about the batch of a step, counted from 1."""
+        config = self._config
+        weights = [part.weight for part in config.parts]
+        first_sample = (step - 1) * config.batch_size
+        return tell(self._sources, config.batch_size, config.crop_size, config.seed, first_sample, weights)
 
 
 def _make_adversary(config: TrainingConfig, schedule):
@@ -128,60 +248,3 @@ def _start_model(config: TrainingConfig, model_dir: Path):
     elif config.start == "identity":
         initialisation.start_at_identity(model)
     return model
-
-
-def _run_steps(config: TrainingConfig, model, sources, checkpoints, max_steps: int) -> tuple:
-    """(why the run ended, results of its last step); an image that cannot be decoded is named."""
-    from tensorflow import errors
-
-    from srn.data import pipeline
-    from srn.training.board import Board
-    from srn.training.loop import run_steps
-    from srn.training.step import make_training_step
-
-    step = make_training_step(
-        model,
-        checkpoints.optimizer,
-        config.clip_norm or None,
-        config.jit_compile,
-        checkpoints.average,
-        _choose_loss(config),
-        checkpoints.adversary,
-    )
-    batches = pipeline.stream_crops(
-        sources,
-        config.batch_size,
-        config.crop_size,
-        config.seed,
-        checkpoints.step,
-        model.config.channels,
-        config.augment,
-        [part.weight for part in config.parts],
-    )
-    board = Board(checkpoints.model_dir / "logs", model, checkpoints.optimizer)
-    try:
-        return run_steps(
-            step,
-            batches,
-            checkpoints,
-            max_steps,
-            board,
-            save_every=config.save_every,
-            log_every=config.log_every,
-            pictures_every=config.pictures_every,
-        )
-    except errors.OpError as error:
-        reasons = _find_damage(config, sources, checkpoints.step) or [first_line(error)]
-        saved = (
-            f"step {checkpoints.step} is saved in {checkpoints.model_dir}; mend it and give the same command"
-        )
-        raise WorkError("\n".join([*reasons, saved])) from error
-
-
-def _find_damage(config: TrainingConfig, sources, step: int) -> list[str]:
-    """A line for each file of this step's pairs that cannot be decoded, where they are the only source."""
-    from srn.data.pipeline import pairs_of_step
-
-    if len(sources) > 1 or not hasattr(sources[0], "pairs"):
-        return []
-    return find_damage(pairs_of_step(sources[0].pairs, config.batch_size, config.seed, step))

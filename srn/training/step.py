@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -36,13 +37,18 @@ def clip_chosen(gradients: list, variables: list, chosen: list, clip_norm: float
 
 
 def make_training_step(
-    model,
-    optimizer,
+    model: Any,
+    optimizer: tf.keras.optimizers.Optimizer,
     clip_norm: float | None = CLIP_NORM,
     jit_compile: bool = False,
     average: WeightAverage | None = None,
     loss: Callable = multi_scale_loss,
     adversary: Adversary | None = None,
+    *,
+    clip_all: bool = False,
+    accumulate: int = 1,
+    report_norms: bool = False,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Callable:
     """Returns `step(blurry, sharp) -> dict of float32 scalars`, a `tf.function` that updates `model` once.
 
@@ -56,41 +62,97 @@ def make_training_step(
       average: of the model's trainable variables, to be kept by the step; None for none.
       loss: of (outputs, sharp, config), as `srn.training.losses.multi_scale_loss`, Eq. 3.
       adversary: a critic that adds a term to the loss, and learns with each step; None for none.
+      clip_all: whether `clip_norm` is that of all gradients together, not of the cells' alone.
+      accumulate: parts of equal size in which the batch is computed one after the other, for want of memory;
+        their mean gradient is that of the batch.
+      report_norms: whether the norms of all gradients before and after the clip are among the results.
+      strategy: replicas that compute equal parts of each batch; model, optimizer and average are made in its
+        scope. Gradients are averaged before the clip, so that the update is that of the whole batch.
 
     The step's images are [B, H, W, C] in [0, 1]. It returns `loss`, `psnr` of the finest scale in dB (of the
-    clipped float images, over the batch), `recurrent_gradient_norm` before the clip, and with an adversary
-    the `critic_loss`.
+    clipped float images, over the batch), the norm before the clip (`recurrent_gradient_norm`, or
+    `gradient_norm` with `clip_all`; 0 where nothing is clipped), and with an adversary the `critic_loss`.
     """
     variables = model.trainable_variables
     optimizer.build(variables)
 
-    @tf.function(jit_compile=jit_compile)
-    def step(blurry, sharp):
+    def differentiate(blurry, sharp):
+        """(restored images of the finest scale, loss, gradients) of some crops."""
         with tf.GradientTape() as tape:
             outputs = model(blurry, training=True)
             value = loss(outputs, sharp, model.config)
             if adversary is not None:
                 value += adversary.term(outputs[0])
-        gradients = tape.gradient(value, variables)
-        norm = tf.zeros([])
+        return outputs[0], value, tape.gradient(value, variables)
+
+    def mean_over_parts(blurry, sharp):
+        parts = zip(tf.split(blurry, accumulate), tf.split(sharp, accumulate))
+        outputs, values, gradients = zip(*(differentiate(*part) for part in parts))
+        means = [tf.add_n(of_variable) / accumulate for of_variable in zip(*gradients)]
+        return tf.concat(outputs, axis=0), tf.add_n(values) / accumulate, means
+
+    by_itself = {} if strategy is None else {"skip_gradients_aggregation": True}
+    chosen = variables if clip_all else model.recurrent_variables
+
+    def update(blurry, sharp):
+        compute = differentiate if accumulate == 1 else mean_over_parts
+        restored, value, gradients = compute(blurry, sharp)
+        error = error_of_batch(restored, sharp)
+        if strategy is not None:
+            replica = tf.distribute.get_replica_context()
+            value, error, *gradients = replica.all_reduce("MEAN", [value, error, *gradients])
+        norm, unclipped = tf.zeros([]), gradients
         if clip_norm is not None:
-            gradients, norm = clip_chosen(gradients, variables, model.recurrent_variables, clip_norm)
-        optimizer.apply_gradients(zip(gradients, variables))
+            gradients, norm = clip_chosen(gradients, variables, chosen, clip_norm)
+        optimizer.apply_gradients(zip(gradients, variables), **by_itself)
         if average is not None:
             average.update(variables, optimizer.iterations)
         results = {
             "loss": value,
-            "psnr": psnr_of_batch(outputs[0], sharp),
-            "recurrent_gradient_norm": norm,
+            "psnr": to_decibels(error),
+            "gradient_norm" if clip_all else "recurrent_gradient_norm": norm,
         }
+        if report_norms:
+            cell = model.recurrent_variables
+            results.update(norms_of_parts(unclipped, variables, cell))
+            after = norms_of_parts(gradients, variables, cell)
+            results.update({f"clipped_{name}": norm for name, norm in after.items()})
         if adversary is not None:
-            results["critic_loss"] = adversary.learn(outputs[0], sharp)
+            results["critic_loss"] = adversary.learn(restored, sharp)
         return results
+
+    if strategy is None:
+        return tf.function(update, jit_compile=jit_compile)
+
+    @tf.function
+    def step(blurry, sharp):
+        results = strategy.run(tf.function(update, jit_compile=jit_compile), (blurry, sharp))
+        return {name: strategy.experimental_local_results(value)[0] for name, value in results.items()}
 
     return step
 
 
-def psnr_of_batch(restored, sharp) -> tf.Tensor:
+def norms_of_parts(gradients: list, variables: list, cell: list) -> dict[str, tf.Tensor]:
+    """Global norms of the gradients of the recurrent cells and of the rest."""
+    wanted = {variable.ref() for variable in cell}
+    of_cell = [gradient for variable, gradient in zip(variables, gradients) if variable.ref() in wanted]
+    of_rest = [gradient for variable, gradient in zip(variables, gradients) if variable.ref() not in wanted]
+    return {
+        name: tf.linalg.global_norm(some) if some else tf.zeros([])
+        for name, some in (("recurrent_gradient_norm", of_cell), ("rest_gradient_norm", of_rest))
+    }
+
+
+def psnr_of_batch(restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
     """PSNR in dB over all elements of a batch in [0, 1]: a sign of progress, no score (see `srn.metrics`)."""
-    error = tf.reduce_mean(tf.math.squared_difference(tf.clip_by_value(restored, 0.0, 1.0), sharp))
+    return to_decibels(error_of_batch(restored, sharp))
+
+
+def error_of_batch(restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
+    """The mean squared error over all elements of a batch, of restored images clipped to [0, 1]."""
+    return tf.reduce_mean(tf.math.squared_difference(tf.clip_by_value(restored, 0.0, 1.0), sharp))
+
+
+def to_decibels(error: tf.Tensor) -> tf.Tensor:
+    """The PSNR of a mean squared error of images in [0, 1]; at most 100 dB."""
     return -10.0 / tf.math.log(10.0) * tf.math.log(tf.maximum(error, 1e-10))

@@ -53,7 +53,7 @@ def test_batches_do_not_depend_on_cache_parallelism_or_restart(prepared, augment
 
     for cache in (None, PreparedCache(folder, pairs)):
         for parallelism in (1, 2, 8):
-            batches = take(3, pairs, 3, 24, first_step=4, cache=cache, parallelism=parallelism, **options)
+            batches = take(3, pairs, 3, 24, first_sample=12, cache=cache, parallelism=parallelism, **options)
             assert len(batches) == 3
             assert_same(expected, batches)
 

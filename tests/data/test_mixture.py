@@ -16,7 +16,7 @@ def test_parts_of_a_mixture():
         ("gopro", "KIND:DIR:WEIGHT"),
         ("gopro:folder", "KIND:DIR:WEIGHT"),
         ("gopro:folder:0.5,", "'' cannot be understood"),
-        ("video:folder:1", "there is no kind 'video'"),
+        ("clips:folder:1", "there is no kind 'clips'"),
         ("gopro:folder:much", "the weight 'much'"),
         ("gopro:folder:0", "the weight '0'"),
         ("gopro:folder:inf", "the weight 'inf'"),

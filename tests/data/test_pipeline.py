@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import cv2
 import numpy as np
@@ -7,9 +8,18 @@ import tensorflow as tf
 
 from srn.data.listing import Pair
 from srn.data.pairs import find_pairs
-from srn.data.pipeline import PATTERN, pairs_of_step, pattern_counts, sample_order, stream_crops
+from srn.data.pipeline import (
+    PATTERN,
+    describe_batch,
+    find_problems,
+    pattern_counts,
+    sample_order,
+    samples_of_batch,
+    stream_crops,
+)
 from srn.data.sources import FrameSource, PairSource, PhotoSource
 from srn.errors import InputError
+from srn.images import read_rgb
 
 
 def take(dataset, count):
@@ -36,7 +46,8 @@ def test_every_crop_is_a_window_of_its_pair_and_both_sides_are_aligned(pairs_dir
     pairs = find_pairs(pairs_dir)
 
     for step, (blurry, sharp) in enumerate(take(stream_crops([PairSource(pairs)], 2, 16, seed=3), 4)):
-        for place, pair in enumerate(pairs_of_step(pairs, 2, 3, step)):
+        for place, (_, _, item) in enumerate(samples_of_batch([PairSource(pairs)], 2, 3, 2 * step)):
+            pair = pairs[item]
             images = [cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB) for f in (pair.blurry, pair.sharp)]
             crop = np.rint(sharp[place] * 255).astype(np.uint8)
             score = cv2.matchTemplate(images[1], crop, cv2.TM_SQDIFF)
@@ -58,7 +69,7 @@ def test_a_run_from_a_step_on_sees_what_a_run_from_the_start_sees_there(gopro_di
     pairs = find_pairs(gopro_dir)
 
     whole = take(stream_crops([PairSource(pairs)], 3, 16, seed=7), first_step + 3)
-    later = take(stream_crops([PairSource(pairs)], 3, 16, seed=7, first_step=first_step), 3)
+    later = take(stream_crops([PairSource(pairs)], 3, 16, seed=7, first_sample=3 * first_step), 3)
 
     assert_same(whole[first_step:], later)
 
@@ -115,7 +126,7 @@ def test_one_channel_is_luma(pairs_dir):
 
 
 @pytest.mark.parametrize(
-    "shares, counts",
+    "weights, counts",
     [
         ([1.0], [100]),
         ([0.5, 0.3, 0.2], [50, 30, 20]),
@@ -124,8 +135,8 @@ def test_one_channel_is_luma(pairs_dir):
         ([2, 6], [25, 75]),
     ],
 )
-def test_a_pattern_is_as_near_to_the_shares_as_can_be(shares, counts):
-    assert pattern_counts(shares) == counts
+def test_a_pattern_is_as_near_to_the_weights_as_can_be(weights, counts):
+    assert pattern_counts(weights) == counts
 
 
 class Numbered:
@@ -147,12 +158,12 @@ class Numbered:
 
 def marks(count, **options):
     sources = [Numbered(10, 3), Numbered(20, 50), Numbered(30, 7)]
-    stream = stream_crops(sources, 10, 1, shares=[0.5, 0.3, 0.2], **options)
+    stream = stream_crops(sources, 10, 1, weights=[0.5, 0.3, 0.2], **options)
     batches = [blurry for blurry, _ in take(stream, count)]
     return np.rint(np.concatenate(batches)[:, 0, 0] * 255).astype(int)
 
 
-def test_a_mixture_has_its_shares_and_every_source_its_own_order():
+def test_a_mixture_has_its_weights_and_every_source_its_own_order():
     seen = marks(2 * PATTERN // 10)
 
     for start in (0, PATTERN):
@@ -167,7 +178,9 @@ def test_a_mixture_has_its_shares_and_every_source_its_own_order():
 
 @pytest.mark.parametrize("first_step", [1, 7, 10, 13])
 def test_a_mixture_goes_on_where_it_was(first_step):
-    np.testing.assert_array_equal(marks(16)[10 * first_step :], marks(16 - first_step, first_step=first_step))
+    np.testing.assert_array_equal(
+        marks(16)[10 * first_step :], marks(16 - first_step, first_sample=10 * first_step)
+    )
 
 
 def test_pairs_photographs_and_frames_together(pairs_dir, tmp_path):
@@ -180,7 +193,7 @@ def test_pairs_photographs_and_frames_together(pairs_dir, tmp_path):
     ]
 
     whole = take(stream_crops(sources, 4, 24, seed=3, augment=True), 3)
-    later = take(stream_crops(sources, 4, 24, seed=3, augment=True, first_step=1, parallelism=1), 2)
+    later = take(stream_crops(sources, 4, 24, seed=3, augment=True, first_sample=4, parallelism=1), 2)
 
     assert_same(whole[1:], later)
     assert np.mean([np.abs(blurry - sharp).mean() for blurry, sharp in whole]) > 0.001
@@ -226,3 +239,29 @@ def test_photographs_that_are_none_are_named_together_before_work_begins(tmp_pat
         True,
         True,
     ]
+
+
+def test_the_batch_of_a_step_is_described_as_it_is_drawn(gopro_dir):
+    pairs = find_pairs(gopro_dir, "gopro")
+    sources = [PairSource(pairs), PairSource(pairs[:3])]
+    weights = [0.7, 0.3]
+    first = 130
+
+    (batch,) = take(stream_crops(sources, 5, 16, seed=7, first_sample=first, weights=weights), 1)
+    lines = describe_batch(sources, 5, 16, 7, first, weights)
+
+    for blurry, line in zip(batch[0], lines):
+        file, row, column = re.fullmatch(r"(.*): 16x16 pixels from row (\d+), column (\d+) on", line).groups()
+        window = read_rgb(file)[int(row) : int(row) + 16, int(column) : int(column) + 16]
+        np.testing.assert_array_equal(np.rint(blurry * 255), window)
+
+
+def test_files_behind_a_batch_that_are_not_as_they_were_are_named(gopro_dir):
+    pairs = find_pairs(gopro_dir, "gopro")
+    sources = [PairSource(pairs)]
+    pairs[1].sharp.write_bytes(pairs[1].sharp.read_bytes()[:-30])
+
+    lines = find_problems(sources, len(pairs), 16, 7, 0)
+
+    (line,) = lines
+    assert str(pairs[1].sharp) in line

@@ -1,5 +1,6 @@
 """What runs where JAX is: the sampler's facts, the engines, train.py. Skipped where JAX is not installed."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -105,6 +106,53 @@ for seed in range(5):
     assert path.shape == (25, 4) and not path[12].any()
     assert abs(np.linalg.norm(np.diff(path[:, :2], axis=0), axis=1).sum() - 12) < 1e-3
 """)
+
+
+def test_a_straight_stroke_is_even(python_in_jax):
+    python_in_jax("""
+settings = SamplerSettings(shortest=8.0, longest=8.0, bend=0.0, tremor=0.0, rotation=0.0, zoom=0.0)
+path = np.asarray(sampler.camera_path(jax.random.key(1), settings))
+np.testing.assert_allclose(np.diff(path, axis=0), np.broadcast_to(path[-1] / 12, (24, 4)), atol=1e-5)
+assert abs(np.linalg.norm(path[-1, :2]) - 4) < 1e-4
+""")
+
+
+def test_lengths_are_uniform_where_they_are_to_be(python_in_jax):
+    python_in_jax("""
+settings = dataclasses.replace(sampler.SYNTHESES["gopro"], shortest=1e-6, longest=40.0)
+paths = jax.vmap(lambda key: sampler.camera_path(key, settings))(jax.random.split(jax.random.key(0), 2000))
+lengths = np.linalg.norm(np.diff(np.asarray(paths)[..., :2], axis=1), axis=2).sum(1)
+np.testing.assert_allclose(np.quantile(lengths, [0.25, 0.5, 0.75]), [10, 20, 30], atol=1.5)
+""")
+
+
+def test_softened_patches_are_those_of_opencv(python_in_jax):
+    python_in_jax("""
+import cv2
+patch = np.random.default_rng(0).random((24, 24, 3)).astype(np.float32)
+settings = SamplerSettings(soften=1.5)
+ours = np.asarray(sampler._softened(jnp.asarray(patch), jnp.float32(1.2), settings))
+theirs = cv2.GaussianBlur(patch, (13, 13), 1.2, borderType=cv2.BORDER_REFLECT)
+np.testing.assert_allclose(ours, theirs, atol=1e-5)
+np.testing.assert_allclose(sampler._softened(jnp.asarray(patch), jnp.float32(0), settings), patch, atol=1e-6)
+""")
+
+
+def test_the_named_settings_are_those_of_the_project(python_in_jax):
+    from srn.synthesis.settings import SYNTHESES
+
+    text = python_in_jax("""
+import json
+print(json.dumps({name: dataclasses.asdict(one) for name, one in sampler.SYNTHESES.items()}))
+""")
+
+    device = json.loads(text)
+    assert device.keys() == SYNTHESES.keys()
+    for name, settings in SYNTHESES.items():
+        project = dataclasses.asdict(settings)
+        both = device[name].keys() & project.keys()
+        assert {"shortest", "longest", "lengths", "bend", "tremor", "noise_probability", "soften"} <= both
+        assert {key: device[name][key] for key in both} == pytest.approx({key: project[key] for key in both})
 
 
 def test_warp_moves_turns_and_zooms(python_in_jax):

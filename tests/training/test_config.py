@@ -24,28 +24,41 @@ OTHER = {
     "data_dir": "a/b c",
     "dataset": "reds",
     "blur_folder": "blur_gamma",
+    "sharp_folder": "truth",
     "mix": "gopro:a:0.5,photos:b:1",
     "cache_dir": "cache",
+    "synthesis": "gopro",
+    "downscale": 2,
     "crop_size": 64,
     "batch_size": 3,
     "augment": True,
     "seed": 7,
-    "loss": "mse",
+    "loss": "charbonnier",
     "tv_weight": 0.01,
     "adversarial_weight": 1e-4,
-    "optimizer": "adam",
-    "schedule": "polynomial",
+    "optimizer": "muon",
+    "schedule": "trapezoid",
     "learning_rate": 3e-3,
     "end_learning_rate": 2e-7,
     "decay_power": 1.5,
     "decay_steps": 11,
     "epochs": 12,
     "max_steps": 13,
+    "fall_steps": 5,
     "warmup_steps": 14,
     "clip_norm": 0.25,
+    "clip_all": True,
+    "accumulate": 4,
     "ema_decay": 0.75,
     "save_every": 15,
     "keep": 16,
+    "keep_every": 19,
+    "resume_from": 20,
+    "time_budget": 2.5,
+    "val_data_dir": "held out",
+    "val_dataset": "hide",
+    "val_every": 21,
+    "val_images": 22,
     "log_every": 17,
     "pictures_every": 18,
     "jit_compile": True,
@@ -65,6 +78,8 @@ def test_the_defaults_are_the_papers():
     assert (paper.clip_norm, paper.epochs, paper.start, paper.loss) == (3.0, 2000, "xavier", "mse")
     assert paper.decay_steps_for(2103) == 262_000
     assert (paper.warmup_steps, paper.ema_decay) == (0, 0)
+    assert (paper.optimizer, paper.schedule, paper.clip_all) == ("adam", "polynomial", False)
+    assert (paper.synthesis, paper.downscale) == ("handheld", 1)
 
 
 def test_an_epoch_has_at_least_one_step():
@@ -133,6 +148,7 @@ def test_the_parts_of_the_data():
         ({"start": "zero"}, "--start='zero'"),
         ({"precision": "float64"}, "--precision='float64'"),
         ({"loss": "none"}, "--loss='none'"),
+        ({"accumulate": 3}, "--accumulate=3 does not divide batch_size=16"),
     ],
     ids=str,
 )

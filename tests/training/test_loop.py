@@ -1,21 +1,26 @@
+import concurrent.futures
 import itertools
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import srn
+from srn import run_files
 from srn.config import ModelConfig
 from srn.errors import InputError, WorkError
 from srn.training.average import WeightAverage
 from srn.training.board import Board
 from srn.training.checkpoints import Checkpoints
-from srn.training.loop import catch_signals, run_steps
+from srn.training.log import Log, read_log
+from srn.training.loop import SIGNALS, Intervals, catch_signals, run_steps
 from srn.training.optimizers import adam
 from srn.training.schedules import polynomial_decay
 from srn.training.step import make_training_step
+from srn.training.watch import Watch
 from srn.weights import load_model
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
@@ -41,11 +46,12 @@ def run(folder, max_steps, start=None, keep=5, ema_decay=None, **options):
     return model, checkpoints
 
 
-def train(checkpoints, batches, max_steps, log_dir=None, **options):
+def train(checkpoints, batches, max_steps, log_dir=None, validate=None, log=None, more=None, **intervals):
     model, optimizer = checkpoints.model, checkpoints.optimizer
     step = make_training_step(model, optimizer, average=checkpoints.average)
-    board = Board(log_dir, model, optimizer)
-    return run_steps(step, batches, checkpoints, max_steps, board, **{"log_every": 1, **options})
+    watch = Watch(checkpoints, Board(log_dir, model, optimizer), log, validate)
+    intervals = Intervals(**{"log_every": 1, **intervals})
+    return run_steps(step, batches, checkpoints, max_steps, watch, intervals, **(more or {}))
 
 
 def test_three_steps_and_three_more_are_six(tmp_path):
@@ -88,7 +94,7 @@ def test_a_run_may_begin_an_average_later_but_not_drop_it(tmp_path):
         run(tmp_path, 5)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_the_run_after_its_step_and_saves(tmp_path, number):
     def interrupted():
         for step, batch in enumerate(batches()):
@@ -96,8 +102,7 @@ def test_a_signal_ends_the_run_after_its_step_and_saves(tmp_path, number):
                 os.kill(os.getpid(), number)
             yield batch
 
-    model = srn.build_model(SMALL)
-    checkpoints = Checkpoints(model, adam(1e-3), tmp_path)
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e-3), tmp_path)
 
     ended_by, _ = train(checkpoints, interrupted(), 100)
 
@@ -113,6 +118,86 @@ def test_handlers_are_put_back():
         assert signal.getsignal(signal.SIGINT) is not before
 
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_signals_that_are_ignored_stay_ignored():
+    """As `nohup` has it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with catch_signals():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_run_in_another_thread_catches_no_signals(tmp_path):
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e-3), tmp_path)
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        ended_by, _ = pool.submit(train, checkpoints, batches(), 2).result()
+
+    assert (ended_by, checkpoints.step) == ("max_steps", 2)
+
+
+def test_hours_that_are_over_end_the_run_and_save(tmp_path):
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e-3), tmp_path)
+
+    ended_by, results = train(checkpoints, batches(), 100, more={"deadline": time.monotonic()})
+
+    assert (ended_by, run_files.steps_in(tmp_path)) == ("time_budget", [1])
+    assert results["loss"] > 0
+
+
+def test_validation_keeps_the_best_and_is_logged(tmp_path):
+    scores = iter([20.0, 22.0, 21.0])
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e-3), tmp_path, keep=1)
+
+    _, results = train(
+        checkpoints,
+        batches(),
+        6,
+        validate=lambda: {"psnr": next(scores), "ssim_channel": 0.5, "ssim_matlab": 0.75},
+        log=Log(tmp_path, 0),
+        validate_every=2,
+        log_every=3,
+    )
+
+    assert run_files.read_best(tmp_path) == {
+        "step": 4,
+        "psnr": 22.0,
+        "ssim_channel": 0.5,
+        "ssim_matlab": 0.75,
+        "validated": 6,
+    }
+    assert run_files.steps_in(tmp_path) == [4, 6]
+    rows = read_log(tmp_path / "log.csv")
+    assert [(row["step"], row["validation_psnr"]) for row in rows] == [
+        ("2", "20"),
+        ("3", ""),
+        ("4", "22"),
+        ("6", "21"),
+    ]
+    assert results["validation_ssim_matlab"] == 0.75
+
+
+def test_a_validation_that_was_lost_is_made_up_for(tmp_path):
+    run(tmp_path, 2)
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e-3), tmp_path)
+    checkpoints.resume()
+
+    train(checkpoints, batches(2), 3, validate=lambda: {"psnr": 20.0}, log=Log(tmp_path, 2), validate_every=2)
+
+    assert run_files.read_best(tmp_path)["step"] == 2
+
+
+def test_weights_that_restore_no_numbers_are_not_saved(tmp_path):
+    """Too large a step leaves numbers, but none that a network could restore with."""
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e30), tmp_path)
+
+    with pytest.raises(WorkError, match="the network restores no numbers after step 1, which is not saved"):
+        train(checkpoints, batches(), 5, save_every=1)
+
+    assert run_files.steps_in(tmp_path) == []
 
 
 def test_a_crop_that_cannot_be_read_keeps_the_steps_before_it(tmp_path):
@@ -134,11 +219,17 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(tmp_path):
         for step, (blurry, sharp) in enumerate(batches()):
             yield (blurry, sharp * np.nan) if step == 3 else (blurry, sharp)
 
-    model = srn.build_model(SMALL)
-    checkpoints = Checkpoints(model, adam(1e-3), tmp_path)
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e-3), tmp_path)
+    more = {"describe": lambda step: [f"crop {number} of {step}" for number in range(2)]}
 
-    with pytest.raises(WorkError, match="nan at step 4"):
-        train(checkpoints, poisoned(), 10, save_every=3)
+    with pytest.raises(WorkError) as error:
+        train(checkpoints, poisoned(), 10, save_every=3, more=more)
+
+    heading, *crops = str(error.value).splitlines()
+    assert heading.startswith(
+        "the loss is nan at step 4, which is not saved; checkpoints of steps 3 stay: go back"
+    )
+    assert crops == ["step 4: crop 0 of 4", "step 4: crop 1 of 4"]
 
     assert tf.train.latest_checkpoint(str(tmp_path)).endswith("step-3")
 

@@ -146,3 +146,21 @@ def test_psnr_of_a_batch_by_hand():
 
     np.testing.assert_allclose(psnr_of_batch(sharp + 0.1, sharp), 20.0, rtol=1e-5)
     np.testing.assert_allclose(psnr_of_batch(sharp - 5.0, sharp), 100.0, rtol=1e-5)  # clipped to equal
+
+
+def test_all_gradients_are_clipped_together_on_request():
+    config = SMALL.replace(num_scales=1)
+    learning_rate, clip_norm = 1.0, 1e-3
+    moved = {}
+    for clip_all in (False, True):
+        tf.keras.utils.set_random_seed(0)
+        model = srn.build_model(config)
+        start = [variable.numpy() for variable in model.trainable_variables]
+        optimizer = tf.keras.optimizers.SGD(learning_rate, jit_compile=False)
+        results = make_training_step(model, optimizer, clip_norm, clip_all=clip_all)(*batch())
+        changes = [v.numpy() - before for v, before in zip(model.trainable_variables, start)]
+        moved[clip_all] = np.sqrt(sum(np.sum(change**2) for change in changes)), results
+
+    np.testing.assert_allclose(moved[True][0], clip_norm, rtol=1e-3)
+    assert moved[False][0] > 2 * clip_norm
+    assert float(moved[True][1]["gradient_norm"]) > float(moved[False][1]["recurrent_gradient_norm"]) > 0

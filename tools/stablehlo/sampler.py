@@ -9,10 +9,10 @@ Every batch has the same number of crops of each kind:
     frames   the mean of consecutive frames; the truth is the one in the middle
     pairs    real pairs
 
-What is drawn, and from which distributions, is what `srn/data/shake.py` and `srn/data/frames.py` draw for
-training with TensorFlow, with three differences: the depth of the scene bends each view smoothly in place of
-three planes, photographs may be made smaller first, and no JPEG is written. The middle pose is zero, so that
-truth and blur lie on top of each other.
+What is drawn, and from which distributions, is what `srn/synthesis/shake.py` and `srn/synthesis/frames.py`
+draw for training with TensorFlow under the settings of the same name, with three differences: the depth of
+the scene bends each view smoothly in place of three planes, photographs may be made smaller first, and no
+JPEG is written. The middle pose is zero, so that truth and blur lie on top of each other.
 
 The process runs with 64-bit types enabled: every array names its dtype.
 """
@@ -36,18 +36,22 @@ WHITE = 0.9  # mean of a pixel's channels from which on it may be saturated
 
 @dataclasses.dataclass(frozen=True)
 class SamplerSettings:
-    """What is drawn. The names are those of `srn.synthesis.shake.ShakeSettings` where that has them.
+    """What is drawn. The names are those of `srn.synthesis.settings.ShakeSettings` where that has them.
 
     Attributes:
       shares: of photos, frames and pairs; they need not sum to 1. A kind that the archive lacks is left out.
       poses: views averaged, odd.
-      shortest, longest: length of the camera's stroke, in pixels; log-uniform.
+      shortest, longest: length of the camera's stroke, in pixels.
+      lengths: "log_uniform" or "uniform" between the two.
+      bend, tremor: of strokes, as multiples of a hand's.
       rotation, zoom: standard deviations at both ends of the exposure.
       gamma, gamma_probability: in this part of what is averaged, light is, in the rest stored values.
       depth: by how much nearest and farthest move more and less than the middle.
       foreground: share of photos with something that moves in front.
       saturation, saturation_probability: how bright highlights are at most, as a multiple of white.
-      noise: largest standard deviation of the noise of what is made here; uniform from 0.
+      noise, noise_probability: largest standard deviation of the noise of what is made here; uniform from 0.
+      soften: largest standard deviation, in pixels, of the Gaussian that photographs are seen through;
+        uniform from 0.
       shrink, shrink_probability: by how much a photograph is made smaller at most.
     """
 
@@ -55,6 +59,9 @@ class SamplerSettings:
     poses: int = 25
     shortest: float = 2.0
     longest: float = 40.0
+    lengths: str = "log_uniform"
+    bend: float = 1.0
+    tremor: float = 1.0
     rotation: float = float(np.deg2rad(0.5))
     zoom: float = 0.006
     gamma: float = 2.2
@@ -64,12 +71,28 @@ class SamplerSettings:
     saturation: float = 3.0
     saturation_probability: float = 0.2
     noise: float = 2 / 255
+    noise_probability: float = 1.0
+    soften: float = 0.0
     shrink: float = 1.7
     shrink_probability: float = 0.4
 
     def __post_init__(self):
         if self.poses < 3 or self.poses % 2 == 0:
             raise UserError(f"poses={self.poses} has no middle between two ends; it must be odd, at least 3")
+
+
+SYNTHESES = {
+    "handheld": SamplerSettings(),
+    "gopro": SamplerSettings(
+        shortest=3.0,
+        lengths="uniform",
+        bend=0.5,
+        tremor=0.5,
+        gamma_probability=0.1,
+        saturation_probability=0.05,
+        noise_probability=0.1,
+    ),
+}
 
 
 def counts_of_kinds(batch: int, tables: dict, settings: SamplerSettings) -> dict:
@@ -147,14 +170,17 @@ def _shaken(key, tables, crop, settings, has_front):
     """One photograph, shaken: blurry, sharp."""
     keys = jax.random.split(key, 10)
     margin = int(np.ceil(0.75 * settings.longest)) + 8
+    sigma = settings.soften * jax.random.uniform(keys[9], dtype=F32)
     size = crop + 2 * margin
     gamma, gain = _draw_gamma(keys[0], settings), _draw_gain(keys[1], settings)
-    scene = _raised_light(_photo_patch(keys[2], tables, size, settings), gamma, gain)
+    scene = _softened(_photo_patch(keys[2], tables, size, settings), sigma, settings)
+    scene = _raised_light(scene, gamma, gain)
     path = camera_path(keys[3], settings)
     field = _smooth_field(keys[4], 4, crop)
     depth = 1 + F32(settings.depth) * jnp.clip(field, -1, 1)
     if has_front:
-        front = _raised_light(_photo_patch(keys[5], tables, size, settings), gamma, gain)
+        front = _softened(_photo_patch(keys[5], tables, size, settings), sigma, settings)
+        front = _raised_light(front, gamma, gain)
         opacity = jax.nn.sigmoid((_smooth_field(keys[6], 6, size) - 0.7) * 12)[..., None]
         front = jnp.concatenate([front * opacity, opacity], axis=-1)
         own_path = path + camera_path(keys[7], settings)
@@ -184,22 +210,34 @@ def camera_path(key, settings: SamplerSettings):
     time = jnp.linspace(-1, 1, settings.poses, dtype=F32)
     normal = jax.random.normal(jax.random.fold_in(key, 0), (7,), F32)
     uniform = jax.random.uniform(jax.random.fold_in(key, 1), (6,), F32)
-    along = time + 0.25 * normal[0] * time**2 + 0.15 * normal[1] * time**3
-    across = 0.3 * normal[2] * time**2
+    bend = F32(settings.bend)
+    along = time + bend * (0.25 * normal[0] * time**2 + 0.15 * normal[1] * time**3)
+    across = bend * 0.3 * normal[2] * time**2
 
     def tremor(size, cycles, phase):
-        return 0.06 * size * jnp.sin(jnp.pi * (1 + 2 * cycles) * time + 2 * jnp.pi * phase)
+        return (
+            F32(0.06 * settings.tremor)
+            * size
+            * jnp.sin(jnp.pi * (1 + 2 * cycles) * time + 2 * jnp.pi * phase)
+        )
 
     along, across = along + tremor(normal[3], *uniform[:2]), across + tremor(normal[4], *uniform[2:4])
     heading = 2 * jnp.pi * uniform[4]
     cosine, sine = jnp.cos(heading), jnp.sin(heading)
     stroke = jnp.stack([cosine * along - sine * across, sine * along + cosine * across], axis=1)
-    low, high = np.log(settings.shortest), np.log(settings.longest)
-    length = jnp.exp(F32(low) + F32(high - low) * uniform[5])
+    length = _draw_length(uniform[5], settings)
     stroke = stroke * (length / jnp.sum(jnp.linalg.norm(jnp.diff(stroke, axis=0), axis=1)))
     turns = jnp.stack([settings.rotation * normal[5] * time, settings.zoom * normal[6] * time], axis=1)
     path = jnp.concatenate([stroke, turns], axis=1).astype(F32)
     return path - path[settings.poses // 2]
+
+
+def _draw_length(uniform, settings):
+    """The length of a stroke, from a number that is uniform in [0, 1)."""
+    if settings.lengths == "uniform":
+        return F32(settings.shortest) + F32(settings.longest - settings.shortest) * uniform
+    low, high = np.log(settings.shortest), np.log(settings.longest)
+    return jnp.exp(F32(low) + F32(high - low) * uniform)
 
 
 def warp(patch, pose, crop, depth=None):
@@ -240,6 +278,25 @@ def _photo_patch(key, tables, size, settings):
     top, left = _corner(of_corner, image, jnp.ceil(size * shrink).astype(I32))
     patch = _unit(_cut(tables["pixels"], image, top, left, wide))
     return _stretched(patch, size, 1 / shrink, "linear")
+
+
+def _softened(patch, sigma, settings):
+    """A square [P, P, 3] seen through a Gaussian of standard deviation `sigma` <= settings.soften pixels."""
+    if not settings.soften:
+        return patch
+    radius = int(np.ceil(4 * settings.soften))
+    distance = jnp.arange(-radius, radius + 1, dtype=F32)
+    kernel = jnp.exp(-0.5 * (distance / jnp.maximum(sigma, F32(1e-3))) ** 2)
+    kernel /= jnp.sum(kernel)
+    for axis in (0, 1):
+        pads = [(radius, radius) if axis == padded else (0, 0) for padded in range(3)]
+        wider = jnp.pad(patch, pads, mode="symmetric")
+        size = patch.shape[axis]
+        shifted = [
+            jax.lax.slice_in_dim(wider, start, start + size, axis=axis) for start in range(2 * radius + 1)
+        ]
+        patch = sum(weight * part for weight, part in zip(kernel, shifted))
+    return patch
 
 
 def _stretched(picture, size, scale, method):
@@ -322,5 +379,7 @@ def _record(key, picture, settings):
     """What sensor and file leave of a picture: noise, then 8 bits."""
     of_size, of_noise = jax.random.split(key)
     deviation = F32(settings.noise) * jax.random.uniform(of_size, dtype=F32)
+    is_noisy = jax.random.bernoulli(jax.random.fold_in(key, 2), F32(settings.noise_probability))
+    deviation = jnp.where(is_noisy, deviation, F32(0))
     noisy = picture + deviation * jax.random.normal(of_noise, picture.shape, F32)
     return jnp.round(jnp.clip(noisy, 0, 1) * 255) / 255

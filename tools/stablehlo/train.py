@@ -32,7 +32,7 @@ from . import commands
 from . import state as travelling
 from .archive import open_archive
 from .commands import UserError, WorkError
-from .sampler import KINDS, SamplerSettings
+from .sampler import KINDS, SYNTHESES
 
 STATE_FILE, LOG_FILE = "state.npz", "log.jsonl"
 SPENT = "seconds_spent"
@@ -58,6 +58,18 @@ def parse() -> argparse.Namespace:
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the step"
     )
     parser.add_argument("--shares", default=None, help="of photos,frames,pairs in a batch")
+    parser.add_argument(
+        "--synthesis",
+        choices=tuple(SYNTHESES),
+        default="gopro",
+        help="what blur is made (docs/making_blur.md)",
+    )
+    parser.add_argument(
+        "--soften",
+        type=float,
+        default=0.0,
+        help="largest Gaussian that photographs are seen through, in pixels",
+    )
     parser.add_argument("--longest", type=float, help="stroke of the camera, in pixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--inner", type=positive, default=20, help="steps between two looks at the clock")
@@ -164,7 +176,7 @@ def train(args) -> int:
 
 def make_engine(args, bundles, state, tables):
     """The engine that --engine names."""
-    settings = SamplerSettings()
+    settings = dataclasses.replace(SYNTHESES[args.synthesis], soften=args.soften)
     if args.shares:
         shares = tuple(number(share, "--shares") for share in args.shares.split(","))
         if len(shares) != len(KINDS):

@@ -21,6 +21,7 @@ _RAW = (
     "x3f gpr cap"
 )
 RAW_SUFFIXES = tuple(f".{word}" for word in _RAW.split(" "))
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
 
 
 def format_of_suffix(path: str | Path) -> Format | None:

@@ -1,0 +1,170 @@
+"""A pool of crops made in advance: what the pipeline would draw on the fly, drawn once and kept as bytes.
+
+A pool is a folder of
+
+    index.json          what its crops are drawn from, their size, the shards in order; written last
+    NNNNN.pixels        uint8 RGB [SHARD, 2, S, S, 3], blurry and sharp of crop after crop
+
+Crops are a function of what the index says and of their number: a pool that was interrupted goes on, and one
+that is enlarged keeps the crops that it has. They are read through memory maps, so that a pool may be larger
+than memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from srn.data.sources import ALGORITHM, corner
+from srn.errors import InputError
+from srn.files import write_atomically
+
+FORMAT = 1
+INDEX = "index.json"
+SHARD = 500  # crops
+
+
+def make_pool(
+    batches: Callable[[int], Iterable],
+    pool_dir: str | os.PathLike[str],
+    crop_size: int,
+    num_shards: int,
+    drawn_from: dict,
+    progress: bool = True,
+) -> int:
+    """Draws the shards that are missing of the first `num_shards`.
+
+    Args:
+      batches: function of a shard's number that returns an iterable of its and the following shards: uint8
+        [SHARD, 2, crop_size, crop_size, 3].
+      pool_dir: the folder, made if need be.
+      crop_size: side of the crops, in pixels.
+      num_shards: how many the pool is to have; a pool with more keeps them.
+      drawn_from: what the crops are a function of; JSON. A pool of another is refused.
+      progress: whether to show a bar on stderr.
+
+    Returns:
+      How many crops were drawn by this call.
+
+    Raises `InputError` for a folder whose crops are drawn from something else.
+    """
+    pool_dir = Path(pool_dir)
+    pool_dir.mkdir(parents=True, exist_ok=True)
+    checksums = _known_checksums(pool_dir, crop_size, drawn_from)
+    begun = len(checksums)
+    missing = range(begun, num_shards)
+    with tqdm(total=num_shards * SHARD, initial=begun * SHARD, unit="crop", disable=not progress) as bar:
+        for shard, crops in zip(missing, batches(begun) if missing else ()):
+            checksums.append(_write_shard(pool_dir / _name(shard), crops))
+            description = {"crop_size": crop_size, "drawn_from": drawn_from, "checksums": checksums}
+            write_atomically(pool_dir / INDEX, _json({"format": FORMAT, **description}))
+            bar.update(SHARD)
+    return len(missing) * SHARD
+
+
+class PoolSource:
+    """The crops of a pool as a source of training crops (see `srn.data.sources`).
+
+    Args:
+      pool_dir: the folder.
+      crop_size: the pool's crops must be at least as large; windows of them are placed at random.
+
+    Raises `InputError` if the pool is not whole or its crops are too small.
+    """
+
+    def __init__(self, pool_dir: str | os.PathLike[str], crop_size: int):
+        pool_dir = Path(pool_dir)
+        index = _read_index(pool_dir)
+        self._side = index["crop_size"]
+        if self._side < crop_size:
+            raise InputError(f"{pool_dir}: its crops are of {self._side} pixels, smaller than {crop_size}")
+        self._shards = [self._open_shard(pool_dir / _name(n)) for n in range(len(index["checksums"]))]
+
+    def __len__(self):
+        return len(self._shards) * SHARD
+
+    def reader(self, crop_size: int, seed: int) -> Callable:
+        """See `srn.data.sources`."""
+        size = tf.constant([self._side, self._side])
+
+        def read(sample, place):
+            draws = tf.random.stateless_uniform([2], seed=tf.stack([seed, sample]), alg=ALGORITHM)
+            top, left = tf.unstack(corner(size, crop_size, draws))
+            return tf.numpy_function(
+                self._read_window, [place, top, left, crop_size], tf.uint8, stateful=False
+            )
+
+        return read
+
+    def read_crop(self, index: int) -> np.ndarray:
+        """Crop number `index` whole: uint8 [2, S, S, 3], blurry and sharp."""
+        return self._read_window(index, 0, 0, self._side)
+
+    def _read_window(self, place, top, left, size):
+        shard, crop = divmod(int(place), SHARD)
+        return np.ascontiguousarray(self._shards[shard][crop, :, top : top + size, left : left + size])
+
+    def _open_shard(self, file):
+        shape = (SHARD, 2, self._side, self._side, 3)
+        if not file.exists() or file.stat().st_size != np.prod(shape):
+            raise InputError(f"{file}: missing or cut short; run data/make_pool.py again")
+        return np.memmap(file, np.uint8, mode="r", shape=shape)
+
+
+def verify_pool(pool_dir: str | os.PathLike[str]) -> list[str]:
+    """Reads a pool whole; a line for each shard whose pixels are not what was written."""
+    lines = []
+    for shard, checksum in enumerate(_read_index(Path(pool_dir))["checksums"]):
+        file = Path(pool_dir) / _name(shard)
+        if not file.exists() or zlib.crc32(file.read_bytes()) != checksum:
+            lines.append(f"{file}: damaged; remove the pool and make it again")
+    return lines
+
+
+def _known_checksums(pool_dir, crop_size, drawn_from) -> list:
+    """Those of the shards that are there; none for a folder without a pool."""
+    if not (pool_dir / INDEX).exists():
+        others = [path.name for path in pool_dir.iterdir() if path.suffix != ".pixels"]
+        if others:
+            raise InputError(f"{pool_dir}: holds other files ({sorted(others)[0]}); give an empty folder")
+        return []
+    index = _read_index(pool_dir)
+    if (index["crop_size"], index["drawn_from"]) != (crop_size, json.loads(json.dumps(drawn_from))):
+        raise InputError(f"{pool_dir}: holds a pool of other settings; choose another --pool_dir")
+    return index["checksums"]
+
+
+def _write_shard(file, crops) -> int:
+    """Writes a shard under a temporary name and renames it; returns its CRC-32."""
+    pixels = np.ascontiguousarray(crops, np.uint8)
+    temporary = file.with_suffix(".partial.pixels")
+    temporary.write_bytes(pixels)
+    os.replace(temporary, file)
+    return zlib.crc32(pixels.data)
+
+
+def _name(shard) -> str:
+    return f"{shard:05d}.pixels"
+
+
+def _read_index(pool_dir) -> dict:
+    try:
+        index = json.loads((pool_dir / INDEX).read_text())
+        if index["format"] == FORMAT:
+            return index
+    except FileNotFoundError:
+        raise InputError(f"{pool_dir / INDEX}: not there; run data/make_pool.py") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise InputError(f"{pool_dir / INDEX}: not of a pool of this version; run data/make_pool.py again")
+
+
+def _json(description) -> bytes:
+    return (json.dumps(description, indent=1) + "\n").encode()

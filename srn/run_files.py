@@ -1,0 +1,84 @@
+"""The files in the folder of a training run: which checkpoints are there, which are whole, which is the best.
+
+Checkpoints are found by their own files, `step-N.index` and `step-N.data-...`, never by TensorFlow's list
+(`checkpoint`), which may be lost or damaged while they are sound.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from srn.errors import first_line
+from srn.files import write_atomically
+
+BEST_FILE = "best.json"  # {"step": of the best validation, "psnr": its score, "validated": the latest one}
+_FILE = re.compile(r"^step-(\d+)\.(?:index|data-\d{5}-of-\d{5})$")
+
+
+def steps_in(model_dir: str | os.PathLike[str]) -> list[int]:
+    """The steps of which there is any file of a checkpoint, whole or damaged, in rising order."""
+    if not Path(model_dir).is_dir():
+        return []
+    matches = (_FILE.match(name) for name in os.listdir(model_dir))
+    return sorted({int(match[1]) for match in matches if match})
+
+
+def prefix_of(model_dir: str | os.PathLike[str], step: int) -> str:
+    """The prefix of the checkpoint of a step."""
+    return str(Path(model_dir) / f"step-{step}")
+
+
+def files_of(model_dir: str | os.PathLike[str], step: int) -> list[Path]:
+    """The files of the checkpoint of a step, its index first: without that the others stand for nothing."""
+    files = Path(model_dir).glob(f"step-{step}.*")
+    return sorted(
+        (file for file in files if _FILE.match(file.name)), key=lambda file: file.suffix != ".index"
+    )
+
+
+def damage_of(prefix: str | os.PathLike[str]) -> str | None:
+    """Reads a checkpoint whole, checksums included; says what is wrong with it, None for a sound one."""
+    if not Path(f"{prefix}.index").exists():
+        return f"{Path(prefix).name}.index is missing"
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except (tf.errors.OpError, ValueError, IndexError, RuntimeError, TypeError, OSError) as error:
+        return first_line(error)
+    return None
+
+
+def newest_whole(model_dir: str | os.PathLike[str]) -> tuple[int | None, dict[int, str]]:
+    """(the newest step whose checkpoint is sound, {step: what is wrong} of the newer ones).
+
+    The step is None where there is none.
+    """
+    damaged: dict[int, str] = {}
+    for step in reversed(steps_in(model_dir)):
+        reason = damage_of(prefix_of(model_dir, step))
+        if reason is None:
+            return step, damaged
+        damaged[step] = reason
+    return None, damaged
+
+
+def read_best(model_dir: str | os.PathLike[str]) -> dict[str, Any]:
+    """What `write_best` has left; empty where nothing was validated yet, or the file is damaged."""
+    try:
+        best = json.loads((Path(model_dir) / BEST_FILE).read_text())
+        return best if {"step", "psnr", "validated"} <= set(best) else {}
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def write_best(model_dir: str | os.PathLike[str], best: Mapping[str, Any]) -> None:
+    """Notes the step of the best validation, its scores, and the step of the latest one."""
+    write_atomically(Path(model_dir) / BEST_FILE, (json.dumps(best) + "\n").encode())

@@ -1,0 +1,66 @@
+"""What a training run tells of itself: TensorBoard, `log.csv`, validation, the best checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from srn import run_files
+from srn.training.board import Board
+from srn.training.checkpoints import Checkpoints
+from srn.training.log import Log
+
+
+class Watch:
+    """Reports results of steps; validates, and keeps the best checkpoint.
+
+    Args:
+      checkpoints: of the run.
+      board: for TensorBoard.
+      log: the run's `log.csv`; None where another process writes it.
+      validate: gives the scores of the present weights, `psnr` among them; None for none.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        board: Board,
+        log: Log | None = None,
+        validate: Callable[[], dict[str, float]] | None = None,
+    ):
+        self.board, self._checkpoints, self._log, self._validate = board, checkpoints, log, validate
+
+    def report(
+        self, step: int, results: dict[str, float], rate: float | None, is_validated: bool
+    ) -> dict[str, float]:
+        """Shows the results of a step; gives them back with the scores of a validation, if there is one."""
+        scores = self.validate(step) if is_validated else {}
+        values = {**results, "learning_rate": self.board.learning_rate()}
+        self.board.write_scalars({**values, **scores}, step, rate)
+        if self._log is not None:
+            self._log.write(step, {**values, **scores})
+        return {**results, **scores}
+
+    def validate(self, step: int) -> dict[str, float]:
+        """Scores the present weights; notes the step where they are better than all before."""
+        if self._validate is None:
+            return {}
+        scores, model_dir = self._validate(), self._checkpoints.model_dir
+        best = run_files.read_best(model_dir)
+        is_best = not best or scores["psnr"] > best["psnr"]
+        new = {"step": step, **scores} if is_best else best
+        if self._log is not None:
+            run_files.write_best(model_dir, {**new, "validated": step})
+        return {f"validation_{name}": score for name, score in scores.items()}
+
+    def catch_up(self, every: int | None) -> None:
+        """Validates a checkpoint whose validation was lost, since the run was killed in it."""
+        step = self._checkpoints.step
+        is_lost = run_files.read_best(self._checkpoints.model_dir).get("validated", 0) < step
+        if every and step and step % every == 0 and is_lost:
+            self.report(step, {}, None, is_validated=True)
+
+
+def as_floats(results: dict[str, Any]) -> dict[str, float]:
+    """Results of a step as numbers."""
+    return {name: float(value) for name, value in results.items()}
