@@ -98,7 +98,12 @@ class _Restorer:
             precision = "bfloat16" if has_fast_bfloat16() else "float32"
             reporter.detail(f"precision: {precision}, as the processor is")
         self._deblurrer = loader.submit(
-            lambda: srn.Deblurrer(arguments.ckpt, precision=precision, self_ensemble=arguments.self_ensemble)
+            lambda: srn.Deblurrer(
+                arguments.ckpt,
+                precision=precision,
+                self_ensemble=arguments.self_ensemble,
+                keep_graph=True,
+            )
         )
         self._tile, self._reporter, self._quiet = arguments.tile, reporter, arguments.quiet
 
@@ -112,7 +117,8 @@ class _Restorer:
     def _choose_tile(self, pixels: np.ndarray) -> int | None:
         if self._tile != AUTO:
             return self._tile or None
-        tile = choose_tile(pixels.shape[0], pixels.shape[1], self._deblurrer.result().model)
+        network = self._deblurrer.result()
+        tile = choose_tile(pixels.shape[0], pixels.shape[1], network.config, network.compute_dtype)
         if tile is not None:
             self._reporter.detail(f"tiles of {tile} pixels, as the free memory is")
         return tile
