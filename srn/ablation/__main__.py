@@ -13,12 +13,14 @@ models or seeds can be asked for later.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from absl import flags
 
 from srn import command, settings
 from srn.ablation import candidates, plot, report, runs
+from srn.data.layouts import DATASETS
 from srn.errors import InputError
 from srn.files import require_writable
 from srn.training.config import TrainingConfig
@@ -33,7 +35,7 @@ _VALIDATION_DIR = flags.DEFINE_string(
     "validation_dir", None, "Pairs that every checkpoint (--save_every) is scored on, for validation.png."
 )
 _TEST_DIR = flags.DEFINE_string("test_dir", None, "Data set that finished models are scored on.")
-_TEST_DATASET = flags.DEFINE_string("test_dataset", "auto", "Its layout, as --dataset of evaluate.py.")
+_TEST_DATASET = flags.DEFINE_enum("test_dataset", "auto", DATASETS, "Its layout; see data/README.md.")
 _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time; each gets one of the visible GPUs.", lower_bound=1)
 _TITLE = flags.DEFINE_string("title", "Ablation", "Above table and plot.")
 
@@ -42,8 +44,13 @@ def main() -> int:
     """Carries out or resumes the ablation that the flags describe; returns the exit code."""
     if _TEST_DIR.value is None:
         raise InputError("`test_dir` is needed: the data set that finished models are scored on")
+    for name, instead in (("model", "models"), ("seed", "seeds")):
+        if flags.FLAGS[name].present:
+            raise InputError(f"{name}: an ablation takes several; give `{instead}`")
     if _VALIDATION_DIR.value is not None:
         plot.require_matplotlib()
+        runs.require_pairs(_VALIDATION_DIR.value)
+    runs.require_pairs(_TEST_DIR.value, _TEST_DATASET.value)
     out_dir, base = Path(_OUT_DIR.value), settings.from_flags(TrainingConfig)
     planned = runs.plan(
         candidates.find(_MODELS.value),
@@ -89,4 +96,4 @@ def _describe(base: TrainingConfig, planned: int, finished: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, ["srn.ablation", *sys.argv[1:]])

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from srn.ablation.candidates import Candidate
+from srn.data.pairs import find_pairs
 from srn.errors import InputError, WorkError
 from srn.files import write_atomically
+from srn.metrics import WINDOW_SIZE
 from srn.training.config import TrainingConfig
 
 RECORD = "run.json"
@@ -128,6 +130,11 @@ def outcome_of(run: Run) -> Outcome | None:
     return Outcome(dict(sorted(validation.items())), record["test"])
 
 
+def require_pairs(data_dir: str, dataset: str = "auto") -> None:
+    """Raises `InputError` for data that could not be scored: now, and not after the training."""
+    find_pairs(data_dir, dataset, "test", smallest=WINDOW_SIZE)
+
+
 def read_finished(runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
     """The finished ones among `runs`, with what came of them."""
     outcomes = [(run, outcome_of(run)) for run in runs]
@@ -147,18 +154,39 @@ def carry_out(run: Run) -> Outcome | None:
         result = train(run.training, run.folder)
         if result.ended_by != FINISHED:
             return None
-        for step, prefix in _checkpoints(run, result.step):
-            if run.validation_dir is not None and str(step) not in record["validation"]:
-                summary = _evaluate(run, run.validation_dir, prefix)
-                if summary is None:
-                    return None
-                record["validation"][str(step)] = summary["psnr"]
-                _write(run, record)
-        record["test"] = _evaluate(run, run.test_dir, result.checkpoint, run.folder / "test")
+        if not _validate(run, record, _checkpoints(run, result.step)):
+            return None
+        record["test"] = _evaluate(
+            run.test_dir,
+            result.checkpoint,
+            dataset=run.test_dataset,
+            precision=run.training.precision,
+            out_dir=run.folder / "test",
+        )
         if record["test"] is None:
             return None
         _write(run, record)
     return outcome_of(run)
+
+
+def _validate(run: Run, record: dict[str, Any], checkpoints: Sequence[tuple[int, str]]) -> bool:
+    """Adds the PSNR of each checkpoint that has none yet to the record; False where Ctrl-C came."""
+    missing = [(step, prefix) for step, prefix in checkpoints if str(step) not in record["validation"]]
+    if run.validation_dir is None or not missing:
+        return True
+    from srn.inference.deblurrer import Deblurrer
+    from srn.weights import load_model
+
+    restore = Deblurrer(missing[0][1], precision=run.training.precision)
+    for step, prefix in missing:
+        # One graph for all of them: to trace it takes longer than a few small pairs.
+        restore.model.set_weights(load_model(prefix).get_weights())
+        summary = _evaluate(run.validation_dir, methods={run.candidate.name: restore})
+        if summary is None:
+            return False
+        record["validation"][str(step)] = summary["psnr"]
+        _write(run, record)
+    return True
 
 
 def _checkpoints(run: Run, last_step: int) -> list[tuple[int, str]]:
@@ -170,14 +198,11 @@ def _checkpoints(run: Run, last_step: int) -> list[tuple[int, str]]:
     ]
 
 
-def _evaluate(run: Run, data_dir: str, prefix: str, out_dir: Path | None = None) -> dict[str, Any] | None:
-    """The summary of `srn.evaluate`; None where Ctrl-C came."""
+def _evaluate(*what: Any, **how: Any) -> dict[str, Any] | None:
+    """The summary of `srn.evaluate` of these arguments; None where Ctrl-C came."""
     from srn.evaluation.run import evaluate
 
-    dataset = run.test_dataset if data_dir == run.test_dir else "auto"
-    results = evaluate(
-        data_dir, prefix, dataset=dataset, precision=run.training.precision, out_dir=out_dir, verbose=False
-    )
+    results = evaluate(*what, **how)
     (scores,) = results.by_method.values()
     if scores.interrupted:
         return None
