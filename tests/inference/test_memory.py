@@ -10,9 +10,8 @@ from srn.inference.tiling import split
 GIB = 2**30
 
 
-class Network:
-    def __init__(self, compute_dtype="float32", **config):
-        self.compute_dtype, self.config = compute_dtype, ModelConfig(**config)
+def network(compute_dtype="float32", **config):
+    return ModelConfig(**config), compute_dtype
 
 
 @pytest.fixture
@@ -26,9 +25,9 @@ def seen_at_once(size, tile):
 
 def test_photographs_that_fit_are_restored_whole(free):
     free(16 * GIB)
-    assert choose_tile(720, 1280, Network()) is None
+    assert choose_tile(720, 1280, *network()) is None
     free(None)
-    assert choose_tile(720, 1280, Network()) is None
+    assert choose_tile(720, 1280, *network()) is None
 
 
 @pytest.mark.parametrize("amount", [1.5, 4, 16])
@@ -39,7 +38,7 @@ def test_what_the_network_sees_at_once_takes_half_of_the_free_memory(
 ):
     free(int(amount * GIB))
 
-    tile = choose_tile(*size, Network(dtype))
+    tile = choose_tile(*size, *network(dtype))
 
     assert tile is not None
     side = seen_at_once(max(size), tile)
@@ -51,7 +50,7 @@ def test_networks_of_one_channel_and_narrow_ones_are_counted_as_they_are(free):
     free(1 * GIB)
 
     gray, colour, narrow = (
-        choose_tile(9000, 9000, Network(**config)) for config in ({"channels": 1}, {}, {"width": 8})
+        choose_tile(9000, 9000, *network(**config)) for config in ({"channels": 1}, {}, {"width": 8})
     )
 
     assert gray < colour < narrow
@@ -60,7 +59,7 @@ def test_networks_of_one_channel_and_narrow_ones_are_counted_as_they_are(free):
 def test_there_is_always_a_tile(free):
     free(0)
 
-    assert choose_tile(720, 1280, Network()) == 256
+    assert choose_tile(720, 1280, *network()) == 256
 
 
 @pytest.mark.parametrize("version", [1, 2])
