@@ -55,8 +55,8 @@ def test_two_interrupted_and_resumed_ablations_say_the_same_as_one_that_was_not(
         """The loop over the steps ends there as by a signal."""
         original = loop.run_steps
 
-        def run_steps(step, batches, checkpoints, max_steps, board, **options):
-            original(step, batches, checkpoints, limit, board, **options)
+        def run_steps(step, batches, checkpoints, max_steps, *others, **options):
+            original(step, batches, checkpoints, limit, *others, **options)
             return "SIGTERM", {}
 
         return run_steps
