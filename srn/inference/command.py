@@ -28,7 +28,7 @@ from srn.inference.planning import STANDARD, Job, make_plan
 from srn.inference.restoring import restore_all
 from srn.inference.tiling import SMALLEST_TILE, count_tiles
 from srn.inference.video import is_video, restore_video
-from srn.released import DEFAULT
+from srn.released import DEFAULT, WHICH
 from srn.zoo import PRECISIONS
 
 NAME = "srn-deblur"
@@ -97,8 +97,9 @@ class _Restorer:
         if precision == AUTO:
             precision = "bfloat16" if has_fast_bfloat16() else "float32"
             reporter.detail(f"precision: {precision}, as the processor is")
+        ckpt = arguments.ckpt if arguments.which is None else f"{arguments.ckpt}/{arguments.which}"
         self._deblurrer = loader.submit(
-            lambda: srn.Deblurrer(arguments.ckpt, precision=precision, self_ensemble=arguments.self_ensemble)
+            lambda: srn.Deblurrer(ckpt, precision=precision, self_ensemble=arguments.self_ensemble)
         )
         self._tile, self._reporter, self._quiet = arguments.tile, reporter, arguments.quiet
 
@@ -124,6 +125,9 @@ def _parser() -> Parser:
     add_naming_arguments(parser)
     parser.add_argument(
         "--ckpt", default=DEFAULT, help=f"weights: a released name or a path (default: {DEFAULT})"
+    )
+    parser.add_argument(
+        "--which", choices=WHICH, help="weights of a training run in --ckpt; short for --ckpt RUN/best"
     )
     parser.add_argument(
         "--precision",
