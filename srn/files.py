@@ -23,7 +23,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[bytes]
     try:
         _write_atomically(path, data)
     except OSError as error:
-        error.filename, error.filename2 = str(path), None  # of a full disk the system does not tell the file
+        if error.errno is not None:  # of a full disk the system does not tell the file
+            error.filename, error.filename2 = str(path), None
         raise
 
 
