@@ -79,6 +79,7 @@ export_tflite(model, sys.argv[1], "float32", (64, 48) if sys.argv[2] == "fixed" 
         assert ("only supports static-sized tensors" in done.stderr) == (kind == "any")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [None, (40, 56)])
 def test_an_onnx_file_names_its_dimensions_and_says_what_it_is(tmp_path, size):
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: make test-full")
