@@ -80,7 +80,7 @@ def _views(pixels, entries) -> list:
     return views
 
 
-def prepare(pairs: list, cache_dir, progress: bool = True) -> int:
+def prepare(pairs: list, cache_dir: str | os.PathLike[str], progress: bool = True) -> int:
     """Decodes every pair into `cache_dir`; what an earlier, interrupted call has finished is kept.
 
     Args:
@@ -110,7 +110,7 @@ def prepare(pairs: list, cache_dir, progress: bool = True) -> int:
     return decoded
 
 
-def verify_checksums(cache_dir) -> list:
+def verify_checksums(cache_dir: str | os.PathLike[str]) -> list:
     """Reads a cache whole; a line for each shard whose pixels are not what was written."""
     cache_dir, lines = Path(cache_dir), []
     for shard in _read_json(cache_dir / INDEX)["shards"]:
@@ -129,7 +129,9 @@ def verify_checksums(cache_dir) -> list:
 
 def _split_into_shards(pairs) -> dict:
     """{shard: its pairs}: consecutive pairs of one sequence, some SHARD_BYTES of files at most."""
-    shards, used, numbers = {}, 0, {}
+    shards: dict[str, list] = {}
+    numbers: dict[str, int] = {}
+    used = 0
     for pair in pairs:
         size = os.path.getsize(pair.blurry) + os.path.getsize(pair.sharp)
         sequence = pair.sequence or "pairs"

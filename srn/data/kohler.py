@@ -21,6 +21,7 @@ from srn.errors import InputError
 from srn.images import is_image, require_whole, size_of
 
 _LOGGER = logging.getLogger(__name__)
+Key = tuple[int, int]  # image, kernel
 IMAGES, KERNELS = range(1, 5), range(1, 13)
 _OTHER_FRAMES = {(2, 11): 200, **dict.fromkeys([(1, 10), (1, 12), (2, 10), (3, 7), (3, 12), (4, 12)], 198)}
 # The official script passes over frame 30 of image 1, kernel 3, which it calls missing: none need have it.
@@ -59,25 +60,30 @@ def find_kohler(data_dir: str | os.PathLike[str]) -> list[KohlerImage]:
     Files are known by their names. Where there are both PNG frames and a .mat file, the frames count.
     Raises `InputError` if there are none, or two files of one name: one could be somebody's result.
     """
-    data_dir, blurry, frames, arrays, others = Path(data_dir), {}, {}, {}, 0
+    data_dir, others = Path(data_dir), 0
+    blurry: dict[Key, Path] = {}
+    arrays: dict[Key, Path] = {}
+    frames: dict[Key, dict[int, Path]] = {}
     for path in sorted(data_dir.rglob("*")):
-        if match := _BLURRY.fullmatch(path.name):
-            key, files = (int(match[1]), int(match[2])), blurry
-        elif match := _TRUTH.fullmatch(path.name):
-            key, files = (int(match[1]), int(match[2])), arrays
-            if match[3]:
-                key, files = int(match[3]), frames.setdefault(key, {})
-        else:
+        match = _BLURRY.fullmatch(path.name) or _TRUTH.fullmatch(path.name)
+        if match is None:
             others += is_image(path)
             continue
-        if key in files:
-            raise InputError(f"{path}: is there twice, also as {files[key]}; leave one of them in the folder")
-        files[key] = path
+        key = int(match[1]), int(match[2])
+        if path.name.startswith("Blurry"):
+            known = blurry.setdefault(key, path)
+        elif match[3]:
+            known = frames.setdefault(key, {}).setdefault(int(match[3]), path)
+        else:
+            known = arrays.setdefault(key, path)
+        if known != path:
+            raise InputError(f"{path}: is there twice, also as {known}; leave one of them in the folder")
     images = []
     for key in sorted({*blurry, *frames, *arrays}):
         truths = tuple(path for _, path in sorted(frames.get(key, {}).items()))
         truths = truths or ((arrays[key],) if key in arrays else ())
-        images.append(KohlerImage("{}_{}".format(*key), *key, blurry.get(key), truths))
+        image, kernel = key
+        images.append(KohlerImage(f"{image}_{kernel}", image, kernel, blurry.get(key), truths))
     if not images:
         looked_for = "Blurry1_1.png to Blurry4_12.png and GroundTruth1_1.mat or GroundTruth1_1_1.png, ..."
         raise InputError(f"{data_dir}: no images of Köhler et al. in it or below; looked for {looked_for}")
@@ -146,7 +152,8 @@ def _check_frames(image: KohlerImage, size: tuple[int, int] | None) -> list[str]
         except InputError as error:
             lines.append(str(error))
     if others:
-        lines.append("{}: {}x{}, but {}".format(image.blurry or image.name, *size, _some_of(others)))
+        width, height = size or (0, 0)
+        lines.append(f"{image.blurry or image.name}: {width}x{height}, but {_some_of(others)}")
     return lines
 
 

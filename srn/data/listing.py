@@ -86,8 +86,8 @@ class Request:
         """The folders of the two sides in `folder`, `suffix` after their names; None if they are missing."""
         there = folders_by_name(folder)
         for names in self.sides:
-            found = [there.get(f"{name}{suffix}".lower()) for name in names]
-            if all(found):
+            found = [there[name] for name in (f"{name}{suffix}".lower() for name in names) if name in there]
+            if len(found) == len(names):
                 return found[0], found[1]
         return None
 

@@ -34,8 +34,8 @@ def find_sides(root: Path, request: Request, split: str) -> tuple[Path, Path] | 
     there = folders_by_name(root)
     reds = (f"{split}_{request.blur_folder}", f"{split}_{request.sharp_folder}")
     for sides in (reds, *_OTHER_SIDES):
-        paths = [there.get(f"{side}{SUFFIX}") for side in sides]
-        if all(paths):
+        paths = [there[name] for name in (f"{side}{SUFFIX}" for side in sides) if name in there]
+        if len(paths) == len(sides):
             return paths[0], paths[1]
     return None
 

@@ -173,4 +173,4 @@ def find_damage(pairs: Sequence[Pair]) -> list[str]:
 
 def _together(problems: Sequence[str]) -> str:
     hidden = len(problems) - MAX_LINES
-    return "\n".join(problems[:MAX_LINES] + ([f"... and {hidden} more"] if hidden > 0 else []))
+    return "\n".join([*problems[:MAX_LINES], *([f"... and {hidden} more"] if hidden > 0 else [])])

@@ -65,7 +65,7 @@ GOPRO_FILES = {
     },
 }
 # Pairs, and sequences where HIDE has none; "all" where there are no lists to tell RealBlur's splits apart.
-OFFICIAL_COUNTS = {
+OFFICIAL_COUNTS: dict[str, dict[str, tuple[int, int | None]]] = {
     "gopro": {"train": (2103, 22), "test": (1111, 11)},
     "reds": {"train": (24000, 240), "test": (3000, 30)},
     "hide": {"train": (6397, None), "test": (2025, None)},
@@ -89,7 +89,7 @@ class Verification:
     """
 
     layout: str
-    counts: dict[str, dict[str, int]]
+    counts: Mapping[str, Mapping[str, int]]
     compared: bool = False
     problems: list[str] = dataclasses.field(default_factory=list)
     extent: str = "every file is whole"

@@ -136,7 +136,7 @@ def _select(items: Sequence, sequences: Sequence[str], limit: int | None) -> tup
     return chosen, words
 
 
-def _as_pairs(items: Iterable[Pair | tuple[PathLike, PathLike]], min_size: int) -> list[Pair]:
+def _as_pairs(items: Iterable[Any], min_size: int) -> list[Pair]:
     """`Pair`s as they are; (blurry, sharp) named by the blurry file."""
     pairs = []
     for item in items:

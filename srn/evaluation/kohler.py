@@ -72,10 +72,11 @@ def _find_shift(truth_spectrum: np.ndarray, spectrum: np.ndarray) -> tuple[int, 
     correlation = np.abs(np.fft.ifft2(truth_spectrum * np.conj(spectrum)))
     # The first of equal peaks counts column by column, as in MATLAB.
     column, row = divmod(int(np.argmax(correlation.ravel(order="F"))), correlation.shape[0])
-    return tuple(
+    rows, columns = (
         index - size if index + 1 > size // 2 else index
         for index, size in zip((row, column), correlation.shape)
     )
+    return rows, columns
 
 
 def _shifted(image: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
@@ -108,7 +109,7 @@ def score_against(restored: np.ndarray, frames: Iterable[np.ndarray]) -> BestSco
     Raises ValueError for a frame of another size, and where there is none.
     """
     spectrum = np.fft.fft2(restored.mean(axis=-1))
-    frames, scores = iter(frames), []
+    frames, scores = iter(frames), list[FrameScore]()
     with ThreadPoolExecutor() as pool:  # NumPy and OpenCV let other threads run
         while some := list(itertools.islice(frames, _AT_A_TIME)):
             scores += pool.map(lambda frame: score_frame(restored, frame, spectrum), some)

@@ -39,11 +39,11 @@ class Method:
         self.label = label
         self.source = {"ckpt": IDENTITY, "results_dir": None} if source is None else dict(source)
 
-    def restore(self, item, blurry: np.ndarray) -> np.ndarray:
+    def restore(self, item: Any, blurry: np.ndarray) -> np.ndarray:
         """Image of a data set and its blurry pixels -> restored pixels, both uint8 RGB [H, W, 3]."""
         return blurry
 
-    def file_of(self, item) -> Path | None:
+    def file_of(self, item: Any) -> Path | None:
         """The file with the restored pixels of an image, once it is scored; None where none is written."""
         return Path(item.blurry)
 
@@ -73,11 +73,11 @@ class Network(Method):
         self._restore, self.settings = restore, settings
         self._folder = None if out_dir is None else Path(out_dir) / "restored"
 
-    def restore(self, item, blurry: np.ndarray) -> np.ndarray:
+    def restore(self, item: Any, blurry: np.ndarray) -> np.ndarray:
         """See `Method`."""
         return self._restore(blurry)
 
-    def file_of(self, item) -> Path | None:
+    def file_of(self, item: Any) -> Path | None:
         """Below `out_dir`, by the image's name."""
         return None if self._folder is None else self._folder / f"{item.name}.png"
 
@@ -97,11 +97,11 @@ class ResultImages(Method):
         super().__init__(label, {"ckpt": None, "results_dir": os.fspath(results_dir)})
         self._files = find_results(items, results_dir)
 
-    def restore(self, item, blurry: np.ndarray) -> np.ndarray:
+    def restore(self, item: Any, blurry: np.ndarray) -> np.ndarray:
         """Reads the image."""
         return read_rgb(self._files[item.name], deep=True)
 
-    def file_of(self, item) -> Path:
+    def file_of(self, item: Any) -> Path:
         """The file that was found."""
         return self._files[item.name]
 
@@ -143,18 +143,15 @@ def load_network(
     from srn import weights  # not above: it loads TensorFlow
     from srn.inference.deblurrer import Deblurrer
 
-    options = {
-        "precision": precision,
-        "tile": tile,
-        "self_ensemble": self_ensemble,
-        "truncate": truncate,
-    }
-    restore = Deblurrer(ckpt, model, **options)
+    restore = Deblurrer(ckpt, model, precision, tile=tile, self_ensemble=self_ensemble, truncate=truncate)
     settings = {
         "model": restore.model.name,
         "config": restore.model.config.to_dict(),
         "weights_sha256": weights.checksum(restore.model),
-        **options,
+        "precision": precision,
+        "tile": tile,
+        "self_ensemble": self_ensemble,
+        "truncate": truncate,
     }
     return Network(restore, label, out_dir, settings, ckpt)
 

@@ -11,7 +11,7 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,8 @@ def write_page(
 def _in_parallel(function: Callable[[Score], Row], scores: Iterable[Score]) -> Iterator[Row]:
     """`map` by as many threads as there are processors, which are a few results ahead and no more."""
     threads = os.cpu_count() or 1
-    pool, waiting = ThreadPoolExecutor(threads), deque()
+    pool = ThreadPoolExecutor(threads)
+    waiting: deque[Future[Row]] = deque()
     try:
         for score in scores:
             waiting.append(pool.submit(function, score))
@@ -150,7 +151,8 @@ def _plot_gain(scores: Sequence[Score]) -> dict[str, Any] | None:
     known = [
         (score.psnr_blurry, score.gain, score.name)
         for score in scores
-        if score.gain is not None and math.isfinite(score.psnr_blurry) and math.isfinite(score.gain)
+        if score.psnr_blurry is not None and score.gain is not None
+        if math.isfinite(score.psnr_blurry) and math.isfinite(score.gain)
     ]
     if len(known) < 2 or not any(gain for _, gain, _ in known):
         return None

@@ -172,15 +172,15 @@ class Protocol:
         )
         return layout_of(pairs), pairs
 
-    def truth_files(self, item) -> list[Path]:
+    def truth_files(self, item: Any) -> list[Path]:
         """The files that the ground truth of an image is read from."""
         return [Path(item.sharp)]
 
-    def picture_of_truth(self, item) -> Path | None:
+    def picture_of_truth(self, item: Any) -> Path | None:
         """The one image to show beside a restored one; None where no single image is the ground truth."""
         return Path(item.sharp)
 
-    def read(self, item) -> tuple[np.ndarray, Any]:
+    def read(self, item: Any) -> tuple[np.ndarray, Any]:
         """The blurry pixels of an image, RGB [H, W, 3], and its ground truth: here the same.
 
         Both are uint8, or uint16 where the protocol is of 16 bits.

@@ -128,7 +128,7 @@ def evaluate(
     )
     labelled = _label(ckpts, folders, methods or {})
     out_dirs = _choose_folders(out_dir, labelled)
-    how = {"tile": tile, "self_ensemble": self_ensemble, "truncate": truncate}
+    how: dict[str, Any] = {"tile": tile, "self_ensemble": self_ensemble, "truncate": truncate}
 
     def open_method(label: str, argument: str, source: Any) -> Method:
         if argument == "results_dir":
@@ -140,8 +140,8 @@ def evaluate(
         return of_methods.load_network(source, label, out_dirs[label], model, precision, **how)
 
     opened = {label: open_method(label, *source) for label, source in labelled.items()}
-    for folder in {*out_dirs.values(), out_dir} - {None}:
-        outcome.prepare_folder(Path(folder))
+    for folder in {Path(folder) for folder in (*out_dirs.values(), out_dir) if folder is not None}:
+        outcome.prepare_folder(folder)
     return _score_all(evaluation, opened, out_dirs, out_dir, workers, verbose)
 
 
@@ -153,7 +153,7 @@ def _label(
     ckpts: Sequence[str], folders: Sequence[str], functions: Mapping[str, Restore]
 ) -> dict[str, tuple[str, Any]]:
     """(argument, what it names) of each label. Raises `InputError` for labels that clash."""
-    labelled = [(*of_methods.split_name(named), "ckpt") for named in ckpts]
+    labelled: list[tuple[str, Any, str]] = [(*of_methods.split_name(named), "ckpt") for named in ckpts]
     labelled += [(*of_methods.split_name(named), "results_dir") for named in folders]
     labelled += [(label, restore, "methods") for label, restore in functions.items()]
     of_methods.require_distinct([(label, argument) for label, _, argument in labelled])
@@ -175,7 +175,7 @@ def _choose_folders(
             is_inside = folder in source.parents and (len(labelled) > 1 or source.name == "restored")
             if folder == source or is_inside:
                 raise InputError(f"out_dir={out_dir}: {folder} holds images to score; choose another")
-    return folders
+    return {**folders}
 
 
 def _score_all(
@@ -205,7 +205,10 @@ def _score_all(
             break
     if len(opened) > 1 and len(by_method) == len(opened):
         with _reporting(out_dir, results):
-            say("\n" + outcome.compare(evaluation, opened, by_method, out_dir and Path(out_dir)))
+            say(
+                "\n"
+                + outcome.compare(evaluation, opened, by_method, None if out_dir is None else Path(out_dir))
+            )
     return results
 
 

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from srn.errors import WorkError, first_line
@@ -95,7 +94,7 @@ class _Job:
     Attributes:
       item: of the data set.
       files: everything that its score is made from, the restored image included.
-      blurry, truth: what was read.
+      blurry, truth: what was read, until it is scored.
       restored: what was made of it, in `seconds`.
       score: the end; `is_known` where it was in the journal.
       error: what went wrong.
@@ -103,9 +102,9 @@ class _Job:
 
     item: Any
     files: list[Path]
-    blurry: np.ndarray | None = None
+    blurry: Any = None
     truth: Any = None
-    restored: np.ndarray | None = None
+    restored: Any = None
     seconds: float = 0.0
     score: Score | None = None
     is_known: bool = False
@@ -126,7 +125,8 @@ class _Pipeline:
 
     def run(self, items: Sequence) -> Iterator[_Job]:
         """Yields each image when it is scored, or has failed."""
-        remaining, reading = iter(items), deque()
+        remaining = iter(items)
+        reading: deque[Future[_Job]] = deque()
         while True:
             while len(reading) < self._ahead and (item := next(remaining, None)) is not None:
                 reading.append(self._submit(self._read, self._begin(item)))
@@ -215,8 +215,8 @@ def _collect(result: Scores, job: _Job, journal: Journal | None) -> None:
     """Adds what came of an image. Raises `_CannotWriteError` where its score cannot be kept."""
     if isinstance(job.error, _CannotWriteError):
         raise job.error
-    if job.error is not None:
-        result.failures.append(_describe_failure(job.item, job.error))
+    if job.error is not None or job.score is None:
+        result.failures.append(_describe_failure(job.item, job.error or WorkError("has no score")))
         return
     if journal and not job.is_known:
         try:

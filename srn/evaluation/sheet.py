@@ -54,7 +54,9 @@ def choose_rows(scores: Sequence[Score], items: Sequence, method: Method) -> lis
     rows = []
     for index, title in sorted(titles.items()):
         item = item_of[ranked[index].name]
-        rows.append(SheetRow(title, ranked[index], item.blurry, method.file_of(item), item.sharp))
+        restored = method.file_of(item)
+        assert restored is not None  # reports are of images in files
+        rows.append(SheetRow(title, ranked[index], item.blurry, restored, item.sharp))
     return rows
 
 
@@ -106,7 +108,8 @@ def write_comparison(
     for item in items:
         blurry, sharp = read_picture(item.blurry), read_picture(item.sharp)
         detail = find_detail(blurry, sharp)
-        restored = [read_picture(method.file_of(item)) for method in methods.values()]
+        files = [method.file_of(item) for method in methods.values()]
+        restored = [read_picture(file) for file in files if file is not None]
         pictures = [_framed(blurry, detail), *(image[detail] for image in (blurry, *restored, sharp))]
         numbers = ", ".join(f"{label} {scores[label][item.name].psnr:.2f}" for label in methods)
         caption = _draw_caption(item.name, "", f"PSNR in dB: {numbers}", len(titles), picture_width)

@@ -82,7 +82,9 @@ def _restore_with(
         for outcome in restore_all(restore, photographs, settings):
             reporter.outcome(outcome)
             bar.update()
-    identity = {name: getattr(arguments, name) for name in ("ckpt", "precision", "tile", "self_ensemble")}
+    identity = {
+        name: getattr(arguments, name) for name in ("ckpt", "which", "precision", "tile", "self_ensemble")
+    }
     for job in jobs:
         if is_video(job.source):
             hidden = arguments.quiet or arguments.json
@@ -99,7 +101,9 @@ class _Restorer:
             reporter.detail(f"precision: {precision}, as the processor is")
         ckpt = arguments.ckpt if arguments.which is None else f"{arguments.ckpt}/{arguments.which}"
         self._deblurrer = loader.submit(
-            lambda: srn.Deblurrer(ckpt, precision=precision, self_ensemble=arguments.self_ensemble)
+            lambda: srn.Deblurrer(
+                ckpt, precision=precision, self_ensemble=arguments.self_ensemble, keep_graph=True
+            )
         )
         self._tile, self._reporter, self._quiet = arguments.tile, reporter, arguments.quiet
 
@@ -113,7 +117,8 @@ class _Restorer:
     def _choose_tile(self, pixels: np.ndarray) -> int | None:
         if self._tile != AUTO:
             return self._tile or None
-        tile = choose_tile(pixels.shape[0], pixels.shape[1], self._deblurrer.result().model)
+        network = self._deblurrer.result()
+        tile = choose_tile(pixels.shape[0], pixels.shape[1], network.config, network.compute_dtype)
         if tile is not None:
             self._reporter.detail(f"tiles of {tile} pixels, as the free memory is")
         return tile
