@@ -76,7 +76,10 @@ class TrainingConfig:
     seed: int = setting(0, "Seed of initial weights, order and crops.", minimum=0, maximum=2**31 - 1)
 
     loss: str = setting(
-        "mse", "Loss; `mse` is Eq. 3 of the paper. Others: docs/training_log.md.", choices=tuple(LOSSES)
+        "mse",
+        "Loss; `mse` is Eq. 3 of the paper. `charbonnier` is a smooth absolute error, `..._frequency` adds "
+        "that of the Fourier transforms (MIMO-UNet).",
+        choices=tuple(LOSSES),
     )
     tv_weight: float = setting(
         0.0, "Weight of the total variation beside the loss; Sec. 3.3 tried it.", minimum=0.0

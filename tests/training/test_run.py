@@ -16,7 +16,7 @@ from srn.training.config import FINISHED, TrainingConfig
 from srn.training.optimizers import make_schedule
 from srn.training.schedules import Warmup, polynomial_decay
 
-TINY = ModelConfig(width=2, res_blocks=1, kernel_size=3, num_scales=2)
+TINY = ModelConfig(width=2, res_blocks=1, kernel_size=3, num_scales=1)
 
 
 @pytest.fixture
