@@ -18,6 +18,7 @@ from srn.errors import InputError, WorkError
 from srn.evaluation.items import LAYOUTS, SPLITS
 from srn.evaluation.run import Results
 from srn.inference.tiling import SMALLEST_TILE
+from srn.released import WHICH
 from srn.zoo import MODELS, PRECISIONS
 
 _FLAGS = [
@@ -61,9 +62,14 @@ _FLAGS = [
 ]
 
 
+_WHICH = flags.DEFINE_enum("which", None, WHICH, "Weights of a run in --ckpt; short for --ckpt=RUN/best.")
+
+
 def main() -> int:
     """Scores what the flags name; returns the exit code."""
     arguments = {flag.name: flag.value for flag in _FLAGS}  # they have the names of `evaluate`'s arguments
+    if _WHICH.value is not None:
+        arguments["ckpt"] = [f"{ckpt}/{_WHICH.value}" for ckpt in arguments["ckpt"]]
     if arguments["data_dir"] is None:
         raise InputError("--data_dir is needed")
     return _end(srn.evaluate(**arguments, verbose=True))

@@ -17,6 +17,7 @@ from absl import flags
 
 from srn import command
 from srn.errors import InputError
+from srn.released import WHICH
 from srn.zoo import MODELS, PRECISIONS
 
 _CKPT = flags.DEFINE_string("ckpt", None, "Weights: model directory, checkpoint, .npz, released name.")
@@ -24,6 +25,7 @@ _MODEL = flags.DEFINE_enum("model", None, list(MODELS), "The network, where the 
 _WEIGHTS = flags.DEFINE_enum(
     "weights", "average", ["average", "latest"], "Of checkpoints with both: averaged weights, or the latest."
 )
+_WHICH = flags.DEFINE_enum("which", None, WHICH, "Weights of a run in --ckpt; short for --ckpt=RUN/best.")
 _PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the convolutions.")
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the model; gets one for the version.")
 _NAME = flags.DEFINE_string("name", None, "Of the model on the server. Default: that of --export_dir.")
@@ -54,7 +56,7 @@ def main() -> int:
     from srn.serving import export
 
     folder = export.export_checkpoint(
-        _CKPT.value,
+        _CKPT.value if _WHICH.value is None else f"{_CKPT.value}/{_WHICH.value}",
         _EXPORT_DIR.value,
         _VERSION.value,
         model=_MODEL.value,

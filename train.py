@@ -11,15 +11,21 @@ from absl import flags
 from srn import command, settings
 from srn.training.config import FINISHED, MODEL_DIR, TIME_BUDGET, TrainingConfig
 from srn.training.run import TrainingResult, train
+from srn.training.summary import summarize
 
 settings.define_flags(TrainingConfig)
 _MODEL_DIR = flags.DEFINE_string(MODEL_DIR, None, "Folder of the run. Default: runs/MODEL.")
+_SUMMARY = flags.DEFINE_boolean("summary", False, "Say what the run would do, and do nothing.")
 
 
 def main() -> int:
     """Runs or resumes the training that the flags describe; returns the exit code."""
     config = settings.from_flags(TrainingConfig)
-    result = train(config, _MODEL_DIR.value or f"runs/{config.model_name}")
+    model_dir = _MODEL_DIR.value or f"runs/{config.model_name}"
+    if _SUMMARY.value:
+        print("\n".join(summarize(config, model_dir)))
+        return command.DONE
+    result = train(config, model_dir)
     print(_summary(result))
     if result.ended_by == FINISHED:
         return command.DONE

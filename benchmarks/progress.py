@@ -1,13 +1,12 @@
-"""How much checkpoints restore: gains in dB on held-out pairs and on pools, as a table and a plot.
+"""How much checkpoints restore: gains in dB on held-out pairs and on pools, as a table.
 
     python benchmarks/progress.py --set=held_out:HELD_OUT:2 --set=gopro:POOL:1 --csv=progress.csv \
         runs/long/step-1000 runs/long/step-2000 sr_edrb1
-    python benchmarks/progress.py --csv=progress.csv --plot=progress.png --batch_size=16
 
 A set is NAME:FOLDER:FACTOR, a data set of pairs or a pool of crops (data/make_pool.py), downscaled by FACTOR.
 What the CSV file holds already is not measured again. `gain` is the mean over the images of the PSNR of the
 restored less that of the blurry one (8 bits); `pooled` is the gain of the PSNR over all pixels, in which
-heavily blurred images count most; `minimum` is the smallest gain of an image.
+heavily blurred images count most; `minimum` is the smallest gain of an image. docs/draw/progress.py plots it.
 """
 
 from __future__ import annotations
@@ -28,13 +27,11 @@ PIXELS_AT_ONCE = 480 * 1280
 
 
 def main() -> None:
-    """Measures what is asked for, prints it, and draws the plot."""
+    """Measures what is asked for and prints it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("checkpoints", nargs="*", help="as --ckpt of evaluate.py")
     parser.add_argument("--set", action="append", default=[], metavar="NAME:FOLDER:FACTOR", dest="sets")
     parser.add_argument("--csv", required=True, help="file of all results; lines are added to it")
-    parser.add_argument("--plot", help="PNG file for the gains over the crops seen")
-    parser.add_argument("--batch_size", type=int, default=16, help="of the run, for the plot")
     arguments = parser.parse_args()
     rows = read_rows(arguments.csv)
     sets = {text.split(":")[0]: load_set(*text.split(":")[1:]) for text in arguments.sets}
@@ -45,8 +42,6 @@ def main() -> None:
             rows.append(row)
             print(*row.values(), flush=True)
             write_rows(arguments.csv, rows)
-    if arguments.plot:
-        plot(rows, arguments.batch_size, arguments.plot)
 
 
 def load_set(folder: str, factor: str = "1") -> list:
@@ -123,27 +118,6 @@ def write_rows(path: str, rows: list[dict]) -> None:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-
-
-def plot(rows: list[dict], batch_size: int, path: str) -> None:
-    """Draws `gain` and `pooled` of each set over the crops seen; other checkpoints are lines across."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    for axes, number in zip(figure.subplots(1, 2), ("gain", "pooled")):
-        for index, name in enumerate(dict.fromkeys(row["set"] for row in rows)):
-            of_set = [row for row in rows if row["set"] == name]
-            points = sorted(
-                (int(row["step"]) * batch_size, float(row[number])) for row in of_set if row["step"]
-            )
-            axes.plot(*zip(*points), marker="o", color=f"C{index}", label=name)
-            for row in of_set:
-                if not row["step"]:
-                    axes.axhline(float(row[number]), color=f"C{index}", linestyle=":")
-        axes.set(xlabel="crops seen", ylabel=f"{'mean' if number == 'gain' else 'pooled'} gain (dB)")
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.savefig(path, dpi=100)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import re
 
 LONGEST_LINE = 240
 # `{{function_node __wrapped__SaveV2_...}} ` before TensorFlow's reason, ` [Op:SaveV2]` after it.
+_EXCEPTION = re.compile(r"^(?:srn\.errors\.)?(?:Input|Work)Error: ")  # from a Python function in a graph
 _OPERATION = re.compile(r"\{\{(?:function_)?node .*?\}\} ?|:? ?\[Op:\w+\].*$")
 
 
@@ -28,5 +29,5 @@ def first_line(error: object) -> str:
     TensorFlow's marks of the operation are left out; of a long line the end stays, which has the reason.
     """
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    line = _OPERATION.sub("", line).strip()
+    line = _EXCEPTION.sub("", _OPERATION.sub("", line).strip())
     return line if len(line) <= LONGEST_LINE else f"{line[:60]} ... {line[60 - LONGEST_LINE :]}"

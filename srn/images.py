@@ -148,12 +148,30 @@ def decode_in_graph(file: tf.Tensor | str) -> tf.Tensor:
     return tf.ensure_shape(image, [None, None, 3])
 
 
-def encode_png(image: np.ndarray) -> bytes:
-    """Encodes [H, W], [H, W, 3] (RGB) or [H, W, 4] (RGBA), uint8 or uint16, as PNG."""
+def encode_png(image: np.ndarray, compression: int | None = None) -> bytes:
+    """Encodes [H, W], [H, W, 3] (RGB) or [H, W, 4] (RGBA), uint8 or uint16, as PNG.
+
+    Args:
+      image: see above.
+      compression: 0 (none, fast) to 9; None: OpenCV's own.
+    """
     swaps = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     if image.ndim == 3 and image.shape[2] in swaps:
         image = cv2.cvtColor(image, swaps[image.shape[2]])
-    return cv2.imencode(".png", image)[1].tobytes()
+    options = [] if compression is None else [cv2.IMWRITE_PNG_COMPRESSION, compression]
+    return cv2.imencode(".png", image, options)[1].tobytes()
+
+
+def decode_png(encoded: bytes) -> np.ndarray | None:
+    """The inverse of `encode_png`; None for what is no PNG, or no whole one."""
+    data = np.frombuffer(encoded, np.uint8)
+    if not encoded.startswith(b"\x89PNG") or _is_cut_off(data):
+        return None
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    swaps = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+    if image is not None and image.ndim == 3:
+        image = cv2.cvtColor(image, swaps[image.shape[2]])
+    return image
 
 
 def write_png(path: str | os.PathLike[str], image: np.ndarray) -> None:

@@ -109,7 +109,7 @@ def _kind_of(shapes, prefix):
     if first not in shapes:
         raise InputError(f"{prefix}: no checkpoint of the authors' SRN-DeblurNet: it has no {first}")
     has_cell = any(name.startswith(f"{SCOPE}convLSTM/") for name in shapes)
-    channels = shapes[first][2] // 2 if len(shapes[first]) == 4 else None
+    channels = shapes[first][2] // 2 if len(shapes[first]) == 4 else 0
     if (channels, has_cell) not in _KINDS:
         raise InputError(
             f"{prefix}: {first} has the shape {shapes[first]}, not (5, 5, 2, 32) or (5, 5, 6, 32) as theirs"

@@ -23,6 +23,7 @@ from srn import official, released, run_files
 from srn.config import ModelConfig
 from srn.errors import InputError, first_line
 from srn.files import write_atomically
+from srn.released import WHICH
 from srn.zoo import build_model, get_config, name_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.json"
 AVERAGE = "average"  # of own checkpoints: what `srn.training.average.WeightAverage` keeps
-WHICH = ("best", "latest", "average")  # weights of a run
 KINDS = (
     "a model directory, a checkpoint prefix (own or the authors'), weights as .npz, "
     "or the name of released weights"

@@ -113,6 +113,7 @@ def test_interrupting_an_evaluation_reports_what_is_there(trained, command, tmp_
     assert journal.read_text().count('"score"') == 1
 
 
+@pytest.mark.slow
 def test_the_released_weights_score_as_their_card_says(shared, command, tmp_path):
     card = released.read_card(released.DEFAULT)["scores"]
     pairs = shared / "data" / "gopro_eval"

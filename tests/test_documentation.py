@@ -43,7 +43,7 @@ def drawing(monkeypatch):
     """Imports a module of docs/draw."""
     monkeypatch.syspath_prepend(str(ROOT / "docs" / "draw"))
     yield importlib.import_module
-    for name in ("architecture", "pictures"):
+    for name in ("architecture", "pictures", "progress"):
         sys.modules.pop(name, None)
 
 

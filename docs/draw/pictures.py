@@ -19,6 +19,7 @@ from pathlib import Path
 
 import architecture
 import numpy as np
+import progress
 from PIL import Image
 
 import srn
@@ -147,6 +148,7 @@ PICTURES = {
     "making_blur_frames.jpg": Picture(draw_frames, ("frames",)),
     "making_blur_interpolation.jpg": Picture(draw_interpolation, ("frames",)),
     "making_blur_photos.jpg": Picture(draw_shakes, ("sharp",)),
+    "training_progress.png": Picture(progress.draw),
 }
 SOURCES = {
     "demo": "what `make demo` left",

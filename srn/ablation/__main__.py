@@ -1,11 +1,11 @@
 r"""Trains several models under equal conditions, scores them, and writes one table.
 
     python -m srn.ablation --models=table1 --seeds=0,1,2 --flagfile=flags/ablation.cfg \
-        --data_dir=TRAINING_PAIRS --validation_dir=PAIRS --test_dir=TEST_PAIRS --out_dir=runs/table1
+        --data_dir=TRAINING_PAIRS --val_data_dir=PAIRS --test_dir=TEST_PAIRS --out_dir=runs/table1
 
 --models takes lists (table1, table2, cells, upsampling, scales, losses), models and members of lists, with
 commas. The other flags of train.py set the training, the same for all. In --out_dir there will be table.csv,
-table.md, table.html, validation.png, and a folder for each model and seed.
+table.md, table.html, validation.png (with --val_data_dir), and a folder for each model and seed.
 
 An ablation that was interrupted resumes when the same command is given again; finished runs are kept. More
 models or seeds can be asked for later.
@@ -13,12 +13,14 @@ models or seeds can be asked for later.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from absl import flags
 
 from srn import command, settings
 from srn.ablation import candidates, plot, report, runs
+from srn.data.layouts import DATASETS
 from srn.errors import InputError
 from srn.files import require_writable
 from srn.training.config import TrainingConfig
@@ -29,11 +31,8 @@ _MODELS = flags.DEFINE_string(
 )
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "Seeds, with commas: each model is trained with each.")
 _OUT_DIR = flags.DEFINE_string("out_dir", "runs/ablation", "Folder of the ablation.")
-_VALIDATION_DIR = flags.DEFINE_string(
-    "validation_dir", None, "Pairs that every checkpoint (--save_every) is scored on, for validation.png."
-)
 _TEST_DIR = flags.DEFINE_string("test_dir", None, "Data set that finished models are scored on.")
-_TEST_DATASET = flags.DEFINE_string("test_dataset", "auto", "Its layout, as --dataset of evaluate.py.")
+_TEST_DATASET = flags.DEFINE_enum("test_dataset", "auto", DATASETS, "Its layout; see data/README.md.")
 _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time; each gets one of the visible GPUs.", lower_bound=1)
 _TITLE = flags.DEFINE_string("title", "Ablation", "Above table and plot.")
 
@@ -42,9 +41,13 @@ def main() -> int:
     """Carries out or resumes the ablation that the flags describe; returns the exit code."""
     if _TEST_DIR.value is None:
         raise InputError("`test_dir` is needed: the data set that finished models are scored on")
-    if _VALIDATION_DIR.value is not None:
-        plot.require_matplotlib()
+    for name, instead in (("model", "models"), ("seed", "seeds")):
+        if flags.FLAGS[name].present:
+            raise InputError(f"{name}: an ablation takes several; give `{instead}`")
+    runs.require_pairs(_TEST_DIR.value, _TEST_DATASET.value)
     out_dir, base = Path(_OUT_DIR.value), settings.from_flags(TrainingConfig)
+    if base.val_data_dir is not None:
+        plot.require_matplotlib()
     planned = runs.plan(
         candidates.find(_MODELS.value),
         base,
@@ -52,7 +55,6 @@ def main() -> int:
         out_dir,
         _TEST_DIR.value,
         _TEST_DATASET.value,
-        _VALIDATION_DIR.value,
     )
     require_writable(out_dir)
     done = runs.carry_out_all(planned, _JOBS.value)
@@ -89,4 +91,4 @@ def _describe(base: TrainingConfig, planned: int, finished: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, ["srn.ablation", *sys.argv[1:]])

@@ -22,7 +22,7 @@ def require_matplotlib() -> None:
     except ImportError as error:
         raise InputError(
             "matplotlib, which draws the curves, is not installed: pip install 'srn-deblurnet[plots]', or "
-            "leave `validation_dir` out"
+            "leave `val_data_dir` out"
         ) from error
 
 
@@ -35,7 +35,7 @@ def write_curves(finished: Sequence[tuple[Run, Outcome]], path: Path, title: str
       title: above the picture.
 
     Returns:
-      Whether there was anything to draw: no run has been validated without `validation_dir`.
+      Whether there was anything to draw: no run is validated without `val_data_dir`.
     """
     from matplotlib.figure import Figure
 

@@ -1,8 +1,8 @@
 """The runs of an ablation: each candidate with each seed is trained, validated and scored, once.
 
-A run has a folder `OUT_DIR/NAME/seed-SEED` with the checkpoints of `srn.train`, the scores of `srn.evaluate`,
-and `run.json`: its settings, the validation of each checkpoint, the test. A run that was interrupted anywhere
-resumes there; a finished one is only read.
+A run has a folder `OUT_DIR/NAME/seed-SEED` with the checkpoints and the log of `srn.train`, the scores of
+`srn.evaluate`, and `run.json`: its settings, the validation over the steps, the test. A run that was
+interrupted anywhere resumes there; a finished one is only read.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from srn.ablation.candidates import Candidate
+from srn.data.pairs import find_pairs
 from srn.errors import InputError, WorkError
 from srn.files import write_atomically
+from srn.metrics import WINDOW_SIZE
 from srn.training.config import TrainingConfig
 
 RECORD = "run.json"
 _DEVICES = "CUDA_VISIBLE_DEVICES"
 # Of the training settings, those that change no result; a finished run stays valid under others.
-_WITHOUT_EFFECT = ("keep", "log_every", "pictures_every", "jit_compile", "cache_dir")
+_WITHOUT_EFFECT = ("keep", "keep_every", "log_every", "pictures_every", "jit_compile", "cache_dir")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +40,12 @@ class Run:
       candidate: what is trained.
       training: its settings, with the seed and what the candidate changes.
       folder: of the run.
-      validation_dir: pairs that every kept checkpoint is scored on; None for none.
       test_dir, test_dataset: the data set that the last checkpoint is scored on, and its layout.
     """
 
     candidate: Candidate
     training: TrainingConfig
     folder: Path
-    validation_dir: str | None
     test_dir: str
     test_dataset: str = "auto"
 
@@ -59,7 +59,6 @@ class Run:
         }
         return {
             "training": training,
-            "validation_dir": self.validation_dir,
             "test_dir": self.test_dir,
             "test_dataset": self.test_dataset,
         }
@@ -85,7 +84,6 @@ def plan(
     out_dir: str | os.PathLike[str],
     test_dir: str,
     test_dataset: str = "auto",
-    validation_dir: str | None = None,
 ) -> list[Run]:
     """The runs of an ablation: all candidates with the first seed, then with the second, and so on.
 
@@ -94,20 +92,16 @@ def plan(
       base: settings of training, the same for all but for the network, the seed and what a candidate changes.
       seeds: of start values, order and crops.
       out_dir: the folder of the ablation.
-      test_dir, test_dataset, validation_dir: see `Run`.
+      test_dir, test_dataset: see `Run`.
 
     Raises `InputError` where a candidate cannot be trained with these settings, or a folder holds a run that
     was begun with others.
     """
-    # Every checkpoint stays until it is validated.
-    steps = base.max_steps or base.decay_steps
-    keep = max(base.keep, steps // base.save_every + 2) if steps and validation_dir else base.keep
     runs = [
         Run(
             candidate,
-            base.replace(model=candidate.config, seed=seed, keep=keep, **candidate.changes),
+            base.replace(model=candidate.config, seed=seed, **candidate.changes),
             Path(out_dir) / candidate.name / f"seed-{seed}",
-            validation_dir,
             test_dir,
             test_dataset,
         )
@@ -128,6 +122,11 @@ def outcome_of(run: Run) -> Outcome | None:
     return Outcome(dict(sorted(validation.items())), record["test"])
 
 
+def require_pairs(data_dir: str, dataset: str = "auto") -> None:
+    """Raises `InputError` for data that could not be scored: now, and not after the training."""
+    find_pairs(data_dir, dataset, "test", smallest=WINDOW_SIZE)
+
+
 def read_finished(runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
     """The finished ones among `runs`, with what came of them."""
     outcomes = [(run, outcome_of(run)) for run in runs]
@@ -135,7 +134,7 @@ def read_finished(runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
 
 
 def carry_out(run: Run) -> Outcome | None:
-    """Trains, validates and scores, as far as it is not done; None where Ctrl-C or SIGTERM came.
+    """Trains and scores, as far as it is not done; None where Ctrl-C or SIGTERM came.
 
     Raises `InputError` and `WorkError` as `srn.train` and `srn.evaluate` do.
     """
@@ -147,37 +146,40 @@ def carry_out(run: Run) -> Outcome | None:
         result = train(run.training, run.folder)
         if result.ended_by != FINISHED:
             return None
-        for step, prefix in _checkpoints(run, result.step):
-            if run.validation_dir is not None and str(step) not in record["validation"]:
-                summary = _evaluate(run, run.validation_dir, prefix)
-                if summary is None:
-                    return None
-                record["validation"][str(step)] = summary["psnr"]
-                _write(run, record)
-        record["test"] = _evaluate(run, run.test_dir, result.checkpoint, run.folder / "test")
+        record["validation"] = _read_validation(run, result.step)
+        record["test"] = _evaluate(
+            run.test_dir,
+            result.checkpoint,
+            dataset=run.test_dataset,
+            precision=run.training.precision,
+            out_dir=run.folder / "test",
+        )
         if record["test"] is None:
             return None
         _write(run, record)
     return outcome_of(run)
 
 
-def _checkpoints(run: Run, last_step: int) -> list[tuple[int, str]]:
-    """(step, prefix) of the checkpoints, in their order; those of an interruption are passed over."""
-    prefixes = [index.with_suffix("") for index in run.folder.glob("step-*.index")]
-    found = sorted((int(prefix.name.removeprefix("step-")), str(prefix)) for prefix in prefixes)
-    return [
-        (step, prefix) for step, prefix in found if step % run.training.save_every == 0 or step == last_step
-    ]
+def _read_validation(run: Run, last_step: int) -> dict[str, float]:
+    """Step -> PSNR, from the log of the run; what an interruption added is passed over."""
+    from srn.training.log import FILE, read_log
+
+    interval = run.training.validation_interval
+    if interval is None:
+        return {}
+    rows = {int(row["step"]): row.get("validation_psnr") for row in read_log(run.folder / FILE)}
+    return {
+        str(step): float(psnr)
+        for step, psnr in sorted(rows.items())
+        if psnr and (step % interval == 0 or step == last_step)
+    }
 
 
-def _evaluate(run: Run, data_dir: str, prefix: str, out_dir: Path | None = None) -> dict[str, Any] | None:
-    """The summary of `srn.evaluate`; None where Ctrl-C came."""
+def _evaluate(*what: Any, **how: Any) -> dict[str, Any] | None:
+    """The summary of `srn.evaluate` of these arguments; None where Ctrl-C came."""
     from srn.evaluation.run import evaluate
 
-    dataset = run.test_dataset if data_dir == run.test_dir else "auto"
-    results = evaluate(
-        data_dir, prefix, dataset=dataset, precision=run.training.precision, out_dir=out_dir, verbose=False
-    )
+    results = evaluate(*what, **how)
     (scores,) = results.by_method.values()
     if scores.interrupted:
         return None
@@ -193,18 +195,23 @@ def _read(run: Run) -> dict[str, Any]:
         return {"settings": run.settings, "validation": {}, "test": None}
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        begun, wanted = record["settings"], json.loads(json.dumps(run.settings))
+        begun = _flatten(record["settings"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not the record of a run ({error}); remove it to score it again") from error
-    if begun != wanted:
-        flat = {**wanted["training"], **wanted}
-        before = {**begun.get("training", {}), **begun}
-        other = [name for name in flat if name != "training" and before.get(name) != flat[name]]
+    defaults = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
+    wanted = _flatten(json.loads(json.dumps(run.settings)))
+    # A setting that is younger than the run had its default.
+    other = [name for name, value in wanted.items() if begun.get(name, defaults.get(name)) != value]
+    if other:
         raise InputError(
             f"{run.folder}: its run was begun with another {', '.join(other)}; choose another `out_dir`, or "
             "give the same settings"
         )
     return record
+
+
+def _flatten(settings: dict[str, Any]) -> dict[str, Any]:
+    return {**settings["training"], **{name: settings[name] for name in settings if name != "training"}}
 
 
 def _write(run: Run, record: dict[str, Any]) -> None:

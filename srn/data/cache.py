@@ -47,18 +47,27 @@ class PreparedCache:
 
     def __init__(self, cache_dir, pairs: list):
         cache_dir = Path(cache_dir)
-        entries, self._pairs = [], []
+        entries: list[dict] = []
+        self._pairs: list[np.ndarray] = []
+        self._files: list[tuple[Path, int]] = []  # of each pair: its shard, and the bytes that must be there
         for shard in _read_json(cache_dir / INDEX)["shards"]:
             description = _read_json(cache_dir / f"{shard}.json")
             pixels = cache_dir / f"{shard}.pixels"
             _check_length(pixels, description["bytes"])
             entries += description["pairs"]
+            self._files += [(pixels, description["bytes"])] * len(description["pairs"])
             self._pairs += _views(np.memmap(pixels, np.uint8, mode="r"), description["pairs"])
         _check_entries(cache_dir, entries, pairs)
         self.sizes = np.array([pair.shape[1:3] for pair in self._pairs], np.int32).reshape(-1, 2)
 
     def read_window(self, place: int, top: int, left: int, size: int) -> np.ndarray:
-        """uint8 [2, size, size, 3]: blurry and sharp RGB of pair number `place`, from (top, left) on."""
+        """uint8 [2, size, size, 3]: blurry and sharp RGB of pair number `place`, from (top, left) on.
+
+        Raises `WorkError` if the file was cut short since: reading on would end the process.
+        """
+        file, length = self._files[place]
+        if os.path.getsize(file) < length:
+            raise WorkError(f"{file}: was cut short; prepare the cache again")
         return np.ascontiguousarray(self._pairs[place][:, top : top + size, left : left + size])
 
 
@@ -71,7 +80,7 @@ def _views(pixels, entries) -> list:
     return views
 
 
-def prepare(pairs: list, cache_dir, progress: bool = True) -> int:
+def prepare(pairs: list, cache_dir: str | os.PathLike[str], progress: bool = True) -> int:
     """Decodes every pair into `cache_dir`; what an earlier, interrupted call has finished is kept.
 
     Args:
@@ -101,7 +110,7 @@ def prepare(pairs: list, cache_dir, progress: bool = True) -> int:
     return decoded
 
 
-def verify_checksums(cache_dir) -> list:
+def verify_checksums(cache_dir: str | os.PathLike[str]) -> list:
     """Reads a cache whole; a line for each shard whose pixels are not what was written."""
     cache_dir, lines = Path(cache_dir), []
     for shard in _read_json(cache_dir / INDEX)["shards"]:
@@ -120,7 +129,9 @@ def verify_checksums(cache_dir) -> list:
 
 def _split_into_shards(pairs) -> dict:
     """{shard: its pairs}: consecutive pairs of one sequence, some SHARD_BYTES of files at most."""
-    shards, used, numbers = {}, 0, {}
+    shards: dict[str, list] = {}
+    numbers: dict[str, int] = {}
+    used = 0
     for pair in pairs:
         size = os.path.getsize(pair.blurry) + os.path.getsize(pair.sharp)
         sequence = pair.sequence or "pairs"

@@ -29,6 +29,8 @@ def stream_crops(
     augment: bool = False,
     weights: list[float] | None = None,
     parallelism: int = tf.data.AUTOTUNE,
+    worker: int = 0,
+    num_workers: int = 1,
 ) -> tf.data.Dataset:
     """Streams aligned random crops, blurry and sharp, without an end.
 
@@ -42,16 +44,23 @@ def stream_crops(
       augment: whether crops are mirrored and turned by quarters at random (the paper does neither).
       weights: of the sources, in crops; they need not sum to 1. None is equal weights.
       parallelism: crops made at the same time in each source. It changes the speed and nothing else.
+      worker, num_workers: of each `batch_size` crops this worker gets part number `worker` of `num_workers`.
 
     Returns:
-      A dataset of (blurry, sharp), each float32 [batch_size, crop_size, crop_size, channels] in [0, 1].
+      A dataset of (blurry, sharp), each float32 [batch_size // num_workers, crop_size, crop_size, channels],
+      in [0, 1].
     """
-    crops = stream_bytes(sources, crop_size, seed, first_sample, augment, weights, parallelism)
+    if num_workers == 1:
+        crops = stream_bytes(sources, crop_size, seed, first_sample, augment, weights, parallelism)
+    else:
+        part = batch_size, worker, num_workers
+        crops = _stream_part(sources, crop_size, seed, first_sample, augment, weights, parallelism, part)
 
     def to_floats(batch):
         return tuple(_to_unit_range(side, channels) for side in tf.unstack(batch, axis=1))
 
-    return crops.batch(batch_size, drop_remainder=True).map(to_floats).prefetch(tf.data.AUTOTUNE)
+    batches = crops.batch(batch_size // num_workers, drop_remainder=True)
+    return batches.map(to_floats).prefetch(tf.data.AUTOTUNE)
 
 
 def stream_bytes(
@@ -76,6 +85,44 @@ def stream_bytes(
     if len(streams) == 1:
         return streams[0]
     return tf.data.Dataset.choose_from_datasets(streams, _choices(counts, seed, first_sample))
+
+
+def _stream_part(sources, crop_size, seed, first_sample, augment, weights, parallelism, part):
+    """The crops of `stream_bytes` that are of one worker's part of each batch.
+
+    The order of all samples is cheap, being numbers alone; only the worker's own samples are read.
+    """
+    batch_size, worker, num_workers = part
+    counts = pattern_counts(weights or [1.0] * len(sources))
+    begun = _samples_before(counts, seed, first_sample)
+    orders = [
+        sample_order(len(source), _seed_of_source(seed, number), begun[number]).map(
+            lambda sample, item, number=number: (tf.constant(number, tf.int64), sample, item)
+        )
+        for number, source in enumerate(sources)
+    ]
+    order = orders[0]
+    if len(orders) > 1:
+        order = tf.data.Dataset.choose_from_datasets(orders, _choices(counts, seed, first_sample))
+    size = batch_size // num_workers
+    own = order.batch(batch_size).map(
+        lambda *columns: tuple(column[worker * size : (worker + 1) * size] for column in columns)
+    )
+    own = own.unbatch()
+    streams = []
+    for number, source in enumerate(sources):
+        read = _crop_reader(source, crop_size, _seed_of_source(seed, number), augment)
+        samples = own.filter(lambda kind, sample, item, number=number: kind == number)
+        streams.append(
+            samples.map(
+                lambda kind, sample, item, read=read: read(sample, item),
+                num_parallel_calls=parallelism,
+                deterministic=True,
+            )
+        )
+    if len(streams) == 1:
+        return streams[0]
+    return tf.data.Dataset.choose_from_datasets(streams, own.map(lambda kind, sample, item: kind))
 
 
 def sample_order(num_parts: int, seed: int, first_sample: int = 0) -> tf.data.Dataset:
@@ -157,16 +204,22 @@ def pattern_counts(weights: list[float]) -> list[int]:
 
 def _stream_source(source, crop_size, seed, first_sample, augment, parallelism):
     """uint8 [2, crop_size, crop_size, 3], one after the other, from sample `first_sample` of a source on."""
+    order = sample_order(len(source), seed, first_sample)
+    read = _crop_reader(source, crop_size, seed, augment)
+    return order.map(read, num_parallel_calls=parallelism, deterministic=True)
+
+
+def _crop_reader(source, crop_size, seed, augment):
+    """Function (sample, item) -> uint8 [2, crop_size, crop_size, 3]."""
     read = source.reader(crop_size, seed)
 
-    def read_crop(sample, place):
-        both = read(sample, place)
+    def read_crop(sample, item):
+        both = read(sample, item)
         if augment:
             both = _mirror_and_turn(both, seed, sample)
         return tf.ensure_shape(both, [2, crop_size, crop_size, 3])
 
-    order = sample_order(len(source), seed, first_sample)
-    return order.map(read_crop, num_parallel_calls=parallelism, deterministic=True)
+    return read_crop
 
 
 def _choices(counts, seed, first_sample):

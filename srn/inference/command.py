@@ -28,7 +28,7 @@ from srn.inference.planning import STANDARD, Job, make_plan
 from srn.inference.restoring import restore_all
 from srn.inference.tiling import SMALLEST_TILE, count_tiles
 from srn.inference.video import is_video, restore_video
-from srn.released import DEFAULT
+from srn.released import DEFAULT, WHICH
 from srn.zoo import PRECISIONS
 
 NAME = "srn-deblur"
@@ -82,7 +82,9 @@ def _restore_with(
         for outcome in restore_all(restore, photographs, settings):
             reporter.outcome(outcome)
             bar.update()
-    identity = {name: getattr(arguments, name) for name in ("ckpt", "precision", "tile", "self_ensemble")}
+    identity = {
+        name: getattr(arguments, name) for name in ("ckpt", "which", "precision", "tile", "self_ensemble")
+    }
     for job in jobs:
         if is_video(job.source):
             hidden = arguments.quiet or arguments.json
@@ -97,8 +99,11 @@ class _Restorer:
         if precision == AUTO:
             precision = "bfloat16" if has_fast_bfloat16() else "float32"
             reporter.detail(f"precision: {precision}, as the processor is")
+        ckpt = arguments.ckpt if arguments.which is None else f"{arguments.ckpt}/{arguments.which}"
         self._deblurrer = loader.submit(
-            lambda: srn.Deblurrer(arguments.ckpt, precision=precision, self_ensemble=arguments.self_ensemble)
+            lambda: srn.Deblurrer(
+                ckpt, precision=precision, self_ensemble=arguments.self_ensemble, keep_graph=True
+            )
         )
         self._tile, self._reporter, self._quiet = arguments.tile, reporter, arguments.quiet
 
@@ -112,7 +117,8 @@ class _Restorer:
     def _choose_tile(self, pixels: np.ndarray) -> int | None:
         if self._tile != AUTO:
             return self._tile or None
-        tile = choose_tile(pixels.shape[0], pixels.shape[1], self._deblurrer.result().model)
+        network = self._deblurrer.result()
+        tile = choose_tile(pixels.shape[0], pixels.shape[1], network.config, network.compute_dtype)
         if tile is not None:
             self._reporter.detail(f"tiles of {tile} pixels, as the free memory is")
         return tile
@@ -124,6 +130,9 @@ def _parser() -> Parser:
     add_naming_arguments(parser)
     parser.add_argument(
         "--ckpt", default=DEFAULT, help=f"weights: a released name or a path (default: {DEFAULT})"
+    )
+    parser.add_argument(
+        "--which", choices=WHICH, help="weights of a training run in --ckpt; short for --ckpt RUN/best"
     )
     parser.add_argument(
         "--precision",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import tensorflow as tf
@@ -13,9 +13,13 @@ from PIL import Image
 
 from srn.errors import WorkError
 from srn.images import from_unit_range, to_unit_range
+from srn.inference import stored_graph
 from srn.inference.tiling import restore_in_all_orientations, restore_tiled
 from srn.released import DEFAULT
 from srn.weights import load_model
+
+if TYPE_CHECKING:
+    from srn.network import DeblurringNetwork
 
 # Floating-point images may be this far outside of [0, 1]: what resizing and rounding leave.
 _TOLERANCE = 1e-3
@@ -31,6 +35,13 @@ class Deblurrer:
       tile: side of the tiles that large images are restored in (`srn.inference.tiling`); None: whole images.
       self_ensemble: whether to take the mean of all eight orientations, in eight times the time.
       truncate: whether whole numbers are cut off, as the authors' code does, and not rounded.
+      keep_graph: whether graphs of released weights are kept in the user's folder of caches, for a faster
+        start (`srn.inference.stored_graph`).
+
+    Attributes:
+      model: the Keras model.
+      config: its `ModelConfig`.
+      compute_dtype: of its convolutions.
 
     Raises `InputError` for weights.
     """
@@ -44,14 +55,23 @@ class Deblurrer:
         tile: int | None = None,
         self_ensemble: bool = False,
         truncate: bool = False,
+        keep_graph: bool = False,
     ):
-        self.model = load_model(ckpt, model, precision)
         self.tile, self.self_ensemble, self.truncate = tile, self_ensemble, truncate
-        # One graph for all sizes.
-        self._network = tf.function(
-            self.model.restore,
-            input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
-        )
+        self._load = functools.partial(load_model, ckpt, model, precision)
+        stored = stored_graph.load(ckpt, precision) if keep_graph and model is None else None
+        if stored is None:
+            # One graph for all sizes.
+            restore = tf.function(self.model.restore, input_signature=stored_graph.SIGNATURE)
+            if keep_graph and model is None:
+                stored_graph.save(restore, self.model, ckpt, precision)
+            stored = stored_graph.StoredNetwork(restore, self.model.config, self.model.compute_dtype)
+        self._network, self.config, self.compute_dtype = stored.restore, stored.config, stored.compute_dtype
+
+    @functools.cached_property
+    def model(self) -> DeblurringNetwork:
+        """The Keras model."""
+        return self._load()
 
     @overload
     def __call__(

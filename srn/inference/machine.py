@@ -44,16 +44,24 @@ def _of_machine() -> int | None:
 
 
 def _of_control_group() -> int | None:
-    """Of the group that this process is in, and those around it (version 2), or of the whole (version 1)."""
+    """Of the group that this process is in, and of those around it; None where none has a limit."""
     try:
-        own = Path("/proc/self/cgroup").read_text().rsplit("::", 1)[-1].strip().lstrip("/")
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
-        own = ""
-    folder = _CGROUP / own
-    around = [each for each in (folder, *folder.parents) if each.is_relative_to(_CGROUP)]
-    found = [_left(each, ("memory.max", "memory.current", "memory.stat"), "inactive_file") for each in around]
-    names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat")
-    found.append(_left(_CGROUP / "memory", names, "total_inactive_file"))
+        return None
+    found = []
+    for line in lines:
+        _, controllers, own = line.split(":", 2)
+        if controllers == "":  # version 2
+            names, cache, root = ("memory.max", "memory.current", "memory.stat"), "inactive_file", _CGROUP
+        elif "memory" in controllers.split(","):
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat")
+            cache, root = "total_inactive_file", _CGROUP / "memory"
+        else:
+            continue
+        folder = root / own.lstrip("/")
+        around = [each for each in (folder, *folder.parents) if each.is_relative_to(root)]
+        found += [_left(each, names, cache) for each in around]
     amounts = [amount for amount in found if amount is not None]
     return min(amounts) if amounts else None
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+from srn.config import ModelConfig
 from srn.inference.machine import free_memory
 from srn.inference.tiling import fit_tile
-
-if TYPE_CHECKING:
-    from srn.network import ScaleRecurrentNetwork
 
 # Bytes that one pixel takes at the peak, with 32 channels at the finest scale: measured 730 to 780 in float32
 # and 390 in bfloat16, at 480x480 to 1280x1440 (docs/photographs.md).
@@ -20,16 +17,17 @@ _LARGEST = 2048  # side in pixels: more is no faster, and no progress is seen
 _SMALLEST = 256
 
 
-def choose_tile(height: int, width: int, model: ScaleRecurrentNetwork) -> int | None:
+def choose_tile(height: int, width: int, config: ModelConfig, compute_dtype: str) -> int | None:
     """The tile for an image of this size, None where it may be restored whole.
 
     Args:
       height, width: in pixels.
-      model: the network.
+      config: of the network.
+      compute_dtype: of its convolutions.
     """
     free = free_memory()
-    planes = 1 if model.config.channels == 3 else 3
-    cost = BYTES_PER_PIXEL[model.compute_dtype] * planes * model.config.width / _WIDTH
+    planes = 1 if config.channels == 3 else 3
+    cost = BYTES_PER_PIXEL[compute_dtype] * planes * config.width / _WIDTH
     affordable = math.inf if free is None else free * _USED / cost
     if height * width <= min(affordable, _LARGEST**2):
         return None

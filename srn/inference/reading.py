@@ -106,12 +106,11 @@ def _decode(data: bytes, max_megapixels: float) -> Photograph:
             f"has {size[0] * size[1] / 1e6:.0f} megapixels; --max_megapixels={max_megapixels:g} is the limit"
         )
     pixels, alpha, stored_as_colour, notes, metadata = _pixels(parts, kind)
-    spread = stored_as_colour and pixels.ndim == 3 and _is_gray(pixels)
-    turned = _turn(pixels[..., 0] if pixels.ndim == 3 and _is_gray(pixels) else pixels, metadata.orientation)
+    is_gray = pixels.ndim == 3 and _is_gray(pixels)
     return Photograph(
-        pixels=turned,
+        pixels=_turn(pixels[..., 0] if is_gray else pixels, metadata.orientation),
         alpha=None if alpha is None else _turn(alpha, metadata.orientation),
-        spread=spread,
+        spread=is_gray and stored_as_colour,
         format=kind,
         metadata=dataclasses.replace(
             metadata, exif=set_upright(metadata.exif), xmp=set_xmp_upright(metadata.xmp)
@@ -230,7 +229,9 @@ def _pillow_pixels(image: Image.Image) -> tuple:
         image = Image.merge("RGBa", [image.getchannel(0)] * 3 + [image.getchannel(1)]).convert("RGBA")
         channels = np.asarray(image)
         return channels[..., 0], channels[..., 3], False
-    channels = np.asarray(image.convert(target))
+    # Pillow copies where there is nothing to convert.
+    same = image.mode == target
+    channels = np.asarray(image if same else image.convert(target))
     stored_as_colour = image.mode not in ("P", "PA")
     if not transparent:
         return channels, None, stored_as_colour

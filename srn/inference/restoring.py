@@ -146,7 +146,10 @@ def _restore(restore: Restore, photograph: Photograph, job: Job, settings: Setti
     start = time.perf_counter()
     restored = restore(photograph.pixels)
     seconds = time.perf_counter() - start
-    return _Restored(photograph, mix(photograph.pixels, restored, settings.strength), seconds)
+    restored = mix(photograph.pixels, restored, settings.strength)
+    if not settings.compare:  # the original's pixels are not needed any more
+        photograph = dataclasses.replace(photograph, pixels=restored)
+    return _Restored(photograph, restored, seconds)
 
 
 def mix(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:

@@ -138,8 +138,9 @@ def _encode(job: Job, folder: Path) -> list[str]:
     with av.open(str(job.source)) as source, av.open(str(temporary), "w") as target:
         video = source.streams.video[0]
         target.metadata.update(source.metadata)
-        sounds = {stream.index: target.add_stream_from_template(stream) for stream in source.streams.audio}
+        # First, as players expect it.
         output: Any = target.add_stream(codec, rate=video.average_rate or 30, options=dict(_OPTIONS[codec]))
+        sounds = {stream.index: target.add_stream_from_template(stream) for stream in source.streams.audio}
         first = read_rgb(folder / f"{0:08d}.png")
         output.height, output.width = first.shape[:2]
         # Half the colours only where both sides are even.

@@ -1,40 +1,57 @@
-"""The command `srn-client`: photographs to a server and back, sharper."""
+"""The command `srn-client`: photographs to a server and back, sharper. Needs no TensorFlow."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-import cv2
-import numpy as np
 from tqdm import tqdm
 
 from srn.command import DONE, FAILED, exit_code_of, exit_code_of_signal
-from srn.errors import WorkError
-from srn.inference.photographs import Parser, add_arguments, choose_jobs, restore_photograph
-from srn.serving import protos
-from srn.serving.client import Client, connect
+from srn.errors import InputError, WorkError
+from srn.inference.photographs import (
+    Parser,
+    Reporter,
+    add_arguments,
+    add_naming_arguments,
+    naming_of,
+    open_jobs,
+    settings_of,
+)
+from srn.inference.planning import STANDARD, Job, make_plan
+from srn.inference.restoring import Outcome, restore_one
+from srn.inference.tiling import SMALLEST_TILE
+from srn.serving.client import DEFAULT_ATTEMPTS, MAX_ATTEMPTS, Client, Credentials, ServerError, connect
+from srn.serving.remote import AUTO, RemoteRestorer
 
 NAME = "srn-client"
 _READY = "AVAILABLE"
+# Arguments of the library that are flags here.
+_FLAGS = {"server", "version", "label", "attempts", "ca", "cert", "key", "header", "token_file"}
 
 
-def main(argv: list | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Has the photographs restored that the command line names; returns the exit code."""
     arguments = _parser().parse_args(argv)
-    protos.load_without_tensorflow()
-    code = exit_code_of(lambda: _restore_all(arguments), NAME)
+    code = exit_code_of(lambda: _run(arguments), NAME, _FLAGS)
     if code == exit_code_of_signal("SIGINT"):
         sys.stdout.flush()
         os._exit(code)  # a thread that waits for an answer by REST would keep the process for as long
     return code
 
 
-def _restore_all(arguments) -> int:
-    waiting = choose_jobs(arguments.input, arguments.output, arguments.overwrite)
-    if not waiting:
+def _run(arguments: argparse.Namespace) -> int:
+    plan = make_plan(arguments.input, naming_of(arguments), arguments.recursive)
+    to_stdout = any(str(job.target) == STANDARD for job in plan.jobs)
+    reporter = Reporter(NAME, arguments, to_stdout)
+    reporter.plan(plan)
+    if arguments.dry_run:
+        for source, target in plan.jobs:
+            reporter.say(f"{source} -> {target}")
         return DONE
     server = connect(
         arguments.server,
@@ -43,94 +60,149 @@ def _restore_all(arguments) -> int:
         label=arguments.label,
         timeout=arguments.timeout,
         attempts=arguments.attempts,
+        credentials=_credentials(arguments),
     )
     with server:
-        _require_ready(server, arguments)
-        succeeded = _restore_in_parallel(server, waiting, arguments.parallel)
-    return DONE if all(succeeded) else FAILED
+        jobs = list(open_jobs(plan, arguments.overwrite, reporter))
+        if jobs:
+            _require_ready(server, arguments.model)
+            _restore(server, jobs, arguments, reporter)
+    reporter.summary()
+    return FAILED if reporter.counts["failed"] else DONE
 
 
-def _restore_in_parallel(server, waiting, parallel) -> list:
-    """Whether each was restored. Ctrl-C ends requests under way, and those that wait."""
-    pool = ThreadPoolExecutor(parallel)
-    results = pool.map(
-        lambda job: restore_photograph(lambda pixels: _restore(server, pixels), *job, NAME), waiting
-    )
+def _credentials(arguments: argparse.Namespace) -> Credentials:
+    headers = dict(arguments.header)
+    if arguments.token_file is not None:
+        try:
+            token = Path(arguments.token_file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"token_file={arguments.token_file}: cannot be read ({error})") from error
+        headers["authorization"] = f"Bearer {token}"
+    return Credentials(arguments.ca, arguments.cert, arguments.key, headers)
+
+
+def _require_ready(server: Client, model: str) -> None:
+    """Raises `WorkError` where no version of the model answers: one line, and not one for each photograph."""
     try:
-        with tqdm(results, total=len(waiting), unit="photo", disable=len(waiting) < 2) as bar:
-            return list(bar)
-    except KeyboardInterrupt:
-        server.close()
-        raise
+        states = server.states()
+    except ServerError as error:
+        raise WorkError(f"{server.address}: model {model!r}: {error}") from error
+    if _READY not in states.values():
+        raise WorkError(f"{server.address}: no version of {model!r} is {_READY}: {states}")
+
+
+def _restore(server: Client, jobs: list[Job], arguments: argparse.Namespace, reporter: Reporter) -> None:
+    """Restores all, some at a time. Raises `WorkError` where the server is gone for good."""
+    restore, settings = RemoteRestorer(server, arguments.tile), settings_of(arguments)
+    outcomes = _in_parallel(lambda job: restore_one(restore, job, settings), jobs, arguments.parallel)
+    hidden = len(jobs) < 2 or arguments.quiet or arguments.json
+    done = 0
+    # None: shown on a terminal only.
+    with tqdm(total=len(jobs), unit="photo", disable=hidden or None) as bar:
+        for outcome in outcomes:
+            if restore.gone is not None and outcome.error is not None:
+                continue
+            reporter.outcome(outcome)
+            done += 1
+            bar.update()
+    if restore.gone is not None:
+        raise WorkError(
+            f"{server.address}: {restore.gone}; {len(jobs) - done} of {len(jobs)} photographs are not "
+            "restored, the same command resumes"
+        )
+
+
+def _in_parallel(work: Callable[[Job], Outcome], jobs: list[Job], parallel: int) -> Iterator[Outcome]:
+    """The outcomes in order. Ctrl-C ends what waits."""
+    pool = ThreadPoolExecutor(parallel)
+    try:
+        yield from pool.map(work, jobs)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _require_ready(server, arguments) -> None:
-    """Raises `WorkError` where no version of the model answers: one line, and not one for each photograph."""
-    try:
-        states = server.states()
-    except WorkError as error:
-        raise WorkError(f"{arguments.server}: model {arguments.model!r}: {error}") from error
-    if _READY not in states.values():
-        raise WorkError(f"{arguments.server}: no version of {arguments.model!r} is {_READY}: {states}")
-
-
-def _restore(server: Client, pixels: np.ndarray) -> np.ndarray:
-    (restored,) = server.restore_files([_encode(pixels)])
-    return _decode(restored)
-
-
-def _encode(pixels: np.ndarray) -> bytes:
-    """PNG of uint8 [H, W], [H, W, 3] or [H, W, 4], lightly compressed."""
-    _, encoded = cv2.imencode(".png", _swap(pixels), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    return encoded.tobytes()
-
-
-def _decode(encoded: bytes) -> np.ndarray:
-    return _swap(cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED))
-
-
-def _swap(pixels):
-    """RGB to BGR, which OpenCV has, and back; gray stays."""
-    if pixels.ndim == 2:
-        return pixels
-    return cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA if pixels.shape[2] == 4 else cv2.COLOR_RGB2BGR)
-
-
-def _parser():
+def _parser() -> Parser:
     parser = Parser(prog=NAME, description="Restores photographs on a TensorFlow Serving server.")
     add_arguments(parser)
+    add_naming_arguments(parser)
     parser.add_argument(
         "--server",
         default="localhost:8500",
-        help="HOST:PORT for gRPC (default: %(default)s), or http://HOST:PORT",
+        help="HOST:PORT for gRPC (default: %(default)s), http://HOST:PORT for REST; grpcs, https: TLS",
     )
     parser.add_argument("--model", default="srn", help="its name on the server (default: %(default)s)")
-    parser.add_argument("--version", type=int, help="of the model; default: the highest")
+    parser.add_argument(
+        "--model_version",
+        "--version",
+        dest="version",
+        type=_number(int, 0, 2**63 - 1),
+        help="default: the highest",
+    )
     parser.add_argument("--label", help="of the version, in place of its number")
     parser.add_argument(
-        "--timeout", type=_seconds, default=300.0, help="seconds for each (default: %(default)g)"
+        "--timeout",
+        type=_number(float, 0.001, 1e6),
+        default=300.0,
+        help="seconds for each attempt (default: %(default)g)",
     )
     parser.add_argument(
-        "--attempts", type=int, choices=range(1, 6), default=5, help="while the server is UNAVAILABLE"
+        "--attempts",
+        type=_number(int, 1, MAX_ATTEMPTS),
+        default=DEFAULT_ATTEMPTS,
+        help="while the connection breaks or the server is UNAVAILABLE (default: %(default)s)",
     )
     parser.add_argument(
-        "--parallel",
-        type=int,
-        choices=range(1, 65),
-        default=2,
-        metavar="N",
-        help="requests at a time (%(default)s)",
+        "--parallel", type=_number(int, 1, 64), default=2, help="photographs at a time (default: %(default)s)"
     )
+    parser.add_argument(
+        "--tile",
+        type=_tile,
+        default=AUTO,
+        metavar="SIDE",
+        help="send tiles of so many pixels; auto (default): of photographs that the server refuses whole",
+    )
+    parser.add_argument("--ca", help="PEM file of the authority of the server's certificate")
+    parser.add_argument("--cert", help="PEM file of the client's own certificate")
+    parser.add_argument("--key", help="PEM file of its key")
+    parser.add_argument(
+        "--header",
+        type=_header,
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="sent with all; can be repeated",
+    )
+    parser.add_argument("--token_file", help="file of a token, sent as `Authorization: Bearer TOKEN`")
     return parser
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError("a positive number of seconds")
-    return value
+def _number(kind: type, low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text}: a number from {low:g} to {high:g} is wanted")
+        return value
+
+    return parse
+
+
+def _tile(text: str) -> int | str:
+    if text == AUTO:
+        return AUTO
+    if not text.isdecimal() or int(text) < SMALLEST_TILE:
+        raise argparse.ArgumentTypeError(f"{text}: auto, or at least {SMALLEST_TILE} pixels")
+    return int(text)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition(":")
+    if not sign:
+        raise argparse.ArgumentTypeError("give NAME: VALUE")
+    return name.strip(), value.strip()
 
 
 if __name__ == "__main__":

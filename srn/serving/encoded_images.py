@@ -10,6 +10,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from srn.serving.contract import TOO_MANY_PIXELS
+
 KINDS = ("PNG", "JPEG", "BMP")
 _PNG, _JPEG, _BMP = range(3)
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
@@ -58,7 +60,7 @@ class PixelLimit:
     def _say_too_many(self, count, rows, columns, height, width, what):
         planes = f", each restored as {self.planes} planes" if self.planes > 1 else ""
         text = (
-            f"{what} has too many pixels: {{}} of {{}}x{{}}, which the network pads to {{}}x{{}}{planes}, is "
+            f"{what} {TOO_MANY_PIXELS}: {{}} of {{}}x{{}}, which the network pads to {{}}x{{}}{planes}, is "
             f"more than {self.max_pixels} pixels; send it in tiles (srn-client does), or export the model "
             "with a larger --max_megapixels"
         )

@@ -16,8 +16,9 @@ import tensorflow as tf
 from srn import provenance, weights
 from srn.errors import InputError, WorkError, first_line
 from srn.files import require_writable, write_atomically
+from srn.serving.contract import MAX_PIXELS
 from srn.serving.server_files import require_same_name, write_server_files, write_warm_up
-from srn.serving.signatures import MAX_PIXELS, make_limit, make_servable
+from srn.serving.signatures import make_limit, make_servable
 
 if TYPE_CHECKING:
     from srn.network import DeblurringNetwork

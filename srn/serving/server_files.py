@@ -110,4 +110,5 @@ def _draw(height, width) -> np.ndarray:
     """uint8 [height, width, 3] with an edge in it."""
     rows, columns = np.mgrid[:height, :width]
     ramp = (rows + columns) * 255 // max(height + width - 2, 1)
-    return np.repeat(np.uint8(np.where(columns < width // 2, ramp, 255 - ramp))[..., np.newaxis], 3, axis=2)
+    gray = np.where(columns < width // 2, ramp, 255 - ramp).astype(np.uint8)
+    return np.repeat(gray[..., np.newaxis], 3, axis=2)

@@ -15,19 +15,13 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from srn.serving import encoded_images
+from srn.serving.contract import MAX_FILES, MAX_PIXELS, MAX_VALUE, MIN_VALUE
 from srn.serving.encoded_images import PixelLimit
 
 if TYPE_CHECKING:
     from tensorflow.types.experimental import ConcreteFunction
 
     from srn.network import DeblurringNetwork
-
-# Photographs of telephones: 4000x3000, 4032x3024, 4080x3072, 4160x3120, 4208x3120. benchmarks/README.md has
-# what they cost in memory.
-MAX_PIXELS = 13_500_000
-MAX_FILES = 64
-# What resizing with a sharp filter leaves of [0, 1] is restored; values of another range are a mistake.
-MIN_VALUE, MAX_VALUE = -0.5, 1.5
 
 
 def make_servable(

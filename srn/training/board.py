@@ -36,8 +36,8 @@ class Board:
                 tf.summary.scalar("train/steps_per_second", rate)
 
     def learning_rate(self) -> float:
-        """The learning rate of the next step."""
-        return float(_learning_rate(self._optimizer))
+        """The learning rate of the last step."""
+        return float(tf.convert_to_tensor(_learning_rate(self._optimizer)))
 
     def write_pictures(self, blurry: tf.Tensor, sharp: tf.Tensor, step: int) -> None:
         """Blurry, restored and sharp crops side by side."""

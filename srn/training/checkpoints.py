@@ -33,6 +33,7 @@ class Checkpoints:
         had none so far begins with it as it is.
       keep_every: checkpoints of multiples of this step stay as well; 0 for none. So does the best one.
       say: is given a line for each thing that is not as it should be.
+      is_chief: whether this process writes; others read only.
 
     Raises `InputError` if the folder holds the run of another model, or cannot be written.
     """
@@ -47,8 +48,10 @@ class Checkpoints:
         keep_every: int = 0,
         say: Callable[[str], Any] = print,
         adversary: Adversary | None = None,
+        is_chief: bool = True,
     ):
         self.model, self.optimizer, self.average, self.adversary = model, optimizer, average, adversary
+        self.is_chief = is_chief
         self.model_dir, self._keep, self._keep_every, self._say = Path(model_dir), keep, keep_every, say
         others = {**_tracked(average), **_tracked_adversary(adversary)}
         self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **others)
@@ -56,7 +59,8 @@ class Checkpoints:
         if known is not None and not known.is_same_network(model.config):
             raise InputError(f"{model_dir}: holds the run of another model; choose another `model_dir`")
         try:
-            weights.write_model_file(model_dir, model.config)
+            if is_chief:
+                weights.write_model_file(model_dir, model.config)
         except OSError as error:
             raise InputError(f"{model_dir}: cannot be written ({error.strerror})") from error
 
@@ -69,13 +73,13 @@ class Checkpoints:
 
         Raises `InputError` where there are checkpoints, but none that is whole, or none of `step`.
         """
-        if step is not None and not (self.model_dir / f"after-step-{step}").exists():
+        if self.is_chief and step is not None and not (self.model_dir / f"after-step-{step}").exists():
             self._go_back(step)
         found, damaged = run_files.newest_whole(self.model_dir)
         if found is None and damaged:
             lines = [f"{self.prefix(number)}: damaged ({reason})" for number, reason in damaged.items()]
             raise InputError("\n".join([*lines, "no whole checkpoint is left; choose another `model_dir`"]))
-        for number, reason in damaged.items():
+        for number, reason in damaged.items() if self.is_chief else ():
             self._say(
                 f"{self.prefix(number)}: damaged ({reason}), moved to {folder.DAMAGED}/; "
                 f"resuming from step-{found}"
@@ -125,8 +129,10 @@ class Checkpoints:
         Raises `WorkError` if it cannot be written, or if the state holds numbers that are none: such a state
         is of no use, and those from before stay.
         """
-        self._require_finite()
         prefix = self.prefix(self.step)
+        if not self.is_chief:
+            return prefix
+        self._require_finite()
         try:
             self._checkpoint.save_counter.assign_add(1)  # which `tf.train.Checkpoint.restore` looks for
             self._checkpoint.write(prefix)
@@ -190,7 +196,7 @@ class Checkpoints:
     @property
     def step(self) -> int:
         """How many updates the weights have seen."""
-        return int(self.optimizer.iterations)
+        return int(self.optimizer.iterations.numpy())
 
 
 def _tracked(average) -> dict:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from typing import Any
 
 from srn import settings
@@ -19,9 +20,11 @@ from srn.settings import setting
 from srn.synthesis.settings import SYNTHESES
 from srn.training.losses import LOSSES
 from srn.training.optimizers import OPTIMIZERS, SCHEDULES
+from srn.training.phases import Phase, parse_phases, plan_phases
 from srn.zoo import MODELS, PRECISIONS, get_config, name_of
 
 STARTS = ("xavier", "identity")
+DISTRIBUTIONS = ("none", "mirrored", "multi_worker")
 FINISHED = "max_steps"  # why a run ended that was not interrupted
 TIME_BUDGET = "time_budget"  # why a run ended whose hours were over
 MODEL_DIR = "model_dir"  # where the run lies: a flag of the command, and a line of the run's flagfile
@@ -66,11 +69,17 @@ class TrainingConfig:
     downscale: int = setting(1, "Integer factor by which all images but pools are downscaled.", minimum=1)
     crop_size: int = setting(256, "Side of the square crops, in pixels.", minimum=1)
     batch_size: int = setting(16, "Crops in a step.", minimum=1)
+    phases: str | None = setting(
+        None, "Instead of --crop_size and --batch_size: CROPxBATCH:FRACTION,... of --max_steps."
+    )
     augment: bool = setting(False, "Whether crops are mirrored and rotated at random; not in the paper.")
     seed: int = setting(0, "Seed of initial weights, order and crops.", minimum=0, maximum=2**31 - 1)
 
     loss: str = setting(
-        "mse", "Loss; `mse` is Eq. 3 of the paper. Others: docs/training_log.md.", choices=tuple(LOSSES)
+        "mse",
+        "Loss; `mse` is Eq. 3 of the paper. `charbonnier` is a smooth absolute error, `..._frequency` adds "
+        "that of the Fourier transforms (MIMO-UNet).",
+        choices=tuple(LOSSES),
     )
     tv_weight: float = setting(
         0.0, "Weight of the total variation beside the loss; Sec. 3.3 tried it.", minimum=0.0
@@ -87,7 +96,7 @@ class TrainingConfig:
     )
     schedule: str = setting(
         "polynomial",
-        "Schedule of the learning rate; `polynomial` is the paper's, `trapezoid` stays constant, then falls.",
+        "Schedule of the learning rate; `polynomial` is the paper's, `trapezoid` stays, then falls.",
         choices=tuple(SCHEDULES),
     )
     learning_rate: float = setting(1e-4, "Initial learning rate.", minimum=0.0)
@@ -143,6 +152,12 @@ class TrainingConfig:
     )
     log_every: int = setting(20, "Steps between scalars for TensorBoard and log.csv.", minimum=1)
     pictures_every: int = setting(500, "Steps between pictures for TensorBoard.", minimum=1)
+    distribute: str = setting(
+        "none",
+        "Devices of one batch: `mirrored`, all of this machine; `multi_worker`, those of TF_CONFIG.",
+        choices=DISTRIBUTIONS,
+    )
+    device: str | None = setting(None, "The one device to use: cpu, gpu:0, gpu:1, ...")
     jit_compile: bool = setting(False, "Whether XLA compiles the training step: for accelerators.")
 
     def __post_init__(self):
@@ -183,6 +198,11 @@ class TrainingConfig:
         """Steps of the decay, for data of `num_items` pairs, photographs and windows of frames."""
         return self.decay_steps or self.epochs * max(num_items // self.batch_size, 1)
 
+    def phases_until(self, max_steps: int) -> list[Phase]:
+        """The phases of a run of `max_steps` steps; one of `crop_size` and `batch_size` by default."""
+        phases = parse_phases(self.phases) if self.phases else [(self.crop_size, self.batch_size, 1.0)]
+        return plan_phases(phases, max_steps)
+
     def replace(self, **changes: Any) -> TrainingConfig:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
@@ -214,16 +234,29 @@ def _check_combinations(config: TrainingConfig) -> None:
     if config.init_from is not None and config.grow_from is not None:
         raise InputError("`init_from` and `grow_from`: give one of them")
     assert config.parts  # each is checked
-    if config.batch_size % config.accumulate:
-        raise InputError(
-            f"accumulate={config.accumulate} does not divide batch_size={config.batch_size} into equal parts"
-        )
+    if config.phases is not None and config.max_steps is None:
+        raise InputError("phases: are parts of the steps of a run; give `max_steps`")
+    if config.device is not None and not re.fullmatch(r"cpu|gpu:\d+", config.device.lower()):
+        raise InputError(f"device={config.device} is none; give cpu, or gpu:0, gpu:1, ...")
+    if config.adversarial_weight and config.distribute != "none":
+        raise InputError("adversarial_weight: is for one device; leave `distribute` out")
+    for phase in config.phases_until(config.max_steps or 1):
+        _check_crop_size(config, phase.crop_size)
+        if phase.batch_size % config.accumulate:
+            raise InputError(
+                f"accumulate={config.accumulate} does not divide batch_size={phase.batch_size} "
+                "into equal parts"
+            )
+
+
+def _check_crop_size(config: TrainingConfig, crop_size: int) -> None:
     multiple = config.model_config.size_multiple
-    if config.crop_size % multiple:
-        below = config.crop_size // multiple * multiple
+    if crop_size % multiple or not crop_size:
+        below = crop_size // multiple * multiple
         nearest = " and ".join(str(size) for size in (below, below + multiple) if size)
+        name = "phases" if config.phases else "crop_size"
         raise InputError(
-            f"crop_size={config.crop_size} is no multiple of {multiple}, which {config.model_name} needs; "
+            f"{name}={crop_size} is no multiple of {multiple}, which {config.model_name} needs; "
             f"nearest: {nearest}"
         )
 

@@ -6,13 +6,17 @@ Not in the paper, which starts at Xavier values; from those, thousands of crops 
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from srn.errors import InputError
 
+if TYPE_CHECKING:
+    from srn.network import DeblurringNetwork
 
-def start_at_identity(model) -> None:
+
+def start_at_identity(model: DeblurringNetwork) -> None:
     """Changes the start values of `model` so that every scale returns its blurry image (where not negative).
 
     The blurry image goes through the centre of the first convolution into the first features, past the
@@ -40,7 +44,7 @@ def start_at_identity(model) -> None:
         _set(network.out_block.convolution, _pass)
 
 
-def grow(model, trained) -> None:
+def grow(model: DeblurringNetwork, trained: DeblurringNetwork) -> None:
     """Changes the start values of `model` so that it computes exactly what the smaller `trained` one does.
 
     Kernels are put into the centre of the larger ones, with zeros around them; ResBlocks that the smaller

@@ -44,6 +44,8 @@ def run_steps(
     *,
     deadline: float = math.inf,
     describe: Callable[[int], list[str]] = lambda number: [],
+    first_part: Callable[[Any], tf.Tensor] = lambda images: images,
+    is_anywhere: Callable[[bool], bool] = bool,
 ) -> tuple[str, dict[str, float]]:
     """Trains from the step that the state is at to `max_steps`.
 
@@ -56,6 +58,8 @@ def run_steps(
       intervals: how often.
       deadline: the time of `time.monotonic()` at which the run ends.
       describe: gives a line for each crop of the batch of a step, to be said when the loss is no number.
+      first_part: gives the part of a batch that the first replica has, where there are several.
+      is_anywhere: tells whether something is so in any of the processes that train together.
 
     Returns:
       (why it ended, results of the last step): "max_steps", "time_budget", or the name of a signal (of
@@ -73,6 +77,7 @@ def run_steps(
         unit="step",
         dynamic_ncols=True,
         mininterval=0.5 if sys.stderr.isatty() else 30,
+        disable=not checkpoints.is_chief,
     )
     with watch.board, bar, catch_signals() as caught, checkpoints.save_on(tf.errors.OpError):
         watch.catch_up(intervals.validate_every)
@@ -83,18 +88,20 @@ def run_steps(
             bar.update()
             if time.monotonic() >= deadline and not caught:
                 caught.append(TIME_BUDGET)
+            if is_anywhere(bool(caught)) and not caught:
+                caught.append("SIGTERM")  # of another process
             is_last = number == max_steps or bool(caught)
             is_validated = _is_due(number, intervals.validate_every)
             is_saved = _is_due(number, intervals.save_every) or is_validated or is_last
             if is_saved:
-                _require_sound(checkpoints, blurry, number)
+                _require_sound(checkpoints, first_part(blurry), number)
                 checkpoints.save()
             if _is_due(number, intervals.log_every) or is_saved:
-                rate = bar.format_dict["rate"]
+                rate = bar.format_dict.get("rate")
                 results = watch.report(number, as_floats(outcome), rate, is_validated)
                 bar.set_postfix(_shown(results))
             if _is_due(number, intervals.pictures_every) or is_last:
-                watch.board.write_pictures(blurry, sharp, number)
+                watch.board.write_pictures(first_part(blurry), first_part(sharp), number)
             if is_last:
                 break
     return (caught[0] if caught else FINISHED), results
@@ -152,8 +159,7 @@ def _require_finite(
 
 def _require_sound(checkpoints: Checkpoints, blurry: Any, step: int) -> None:
     """Tries the weights before they are saved: numbers they may be, and yet restore none."""
-    first = tf.nest.flatten(blurry, expand_composites=True)[0][:1]
-    if not bool(tf.reduce_all(tf.math.is_finite(checkpoints.model(first)[0]))):
+    if not bool(tf.reduce_all(tf.math.is_finite(checkpoints.model(blurry[:1])[0]))):
         raise WorkError(
             f"the network restores no numbers after step {step}, which is not saved; {checkpoints.way_back()}"
         )

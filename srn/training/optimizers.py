@@ -33,6 +33,14 @@ def _trapezoid(config: TrainingConfig, decay_steps: int, max_steps: int):
     return Trapezoid(config.learning_rate, max_steps, config.fall_steps, config.end_learning_rate)
 
 
+def _cosine(config: TrainingConfig, decay_steps: int, max_steps: int):
+    import tensorflow as tf
+
+    rate = config.learning_rate
+    fraction = config.end_learning_rate / rate if rate else 0.0
+    return tf.keras.optimizers.schedules.CosineDecay(rate, decay_steps, alpha=fraction)
+
+
 def _muon(model, learning_rate):
     from srn.training.muon import make_muon
 
@@ -43,7 +51,7 @@ def _muon(model, learning_rate):
 OPTIMIZERS = {"adam": lambda model, learning_rate: adam(learning_rate), "muon": _muon}
 
 # Name -> function (config, decay_steps, max_steps) -> Keras schedule.
-SCHEDULES = {"polynomial": _polynomial, "trapezoid": _trapezoid}
+SCHEDULES = {"polynomial": _polynomial, "cosine": _cosine, "trapezoid": _trapezoid}
 
 
 def make_schedule(config: TrainingConfig, decay_steps: int, max_steps: int) -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
+import itertools
 import math
 import os
 import time
@@ -62,7 +65,7 @@ def train(
     begun, path = time.monotonic(), Path(model_dir)
     sources = open_sources(
         config.parts,
-        config.crop_size,
+        max(phase.crop_size for phase in config.phases_until(config.max_steps or 1)),
         config.blur_folder,
         config.cache_dir,
         config.sharp_folder,
@@ -70,13 +73,16 @@ def train(
         config.downscale,
     )
     validation_pairs = _find_validation_pairs(config)
-    with folder.locked(path):
-        folder.remove_leftovers(path)
-        run = _Run(config, path, sources, validation_pairs, say)
-        first_step = run.checkpoints.resume(config.resume_from)
-        folder.write_settings(config, path, first_step, say)
-        facts = f"{run.model.count_params():,} parameters; {_describe(config.parts, sources)}"
-        say(f"{config.model_name}: {facts}; step {first_step} to {run.max_steps} in {path}")
+    distribution = _distribute(config)
+    with folder.locked(path) if distribution.is_chief else contextlib.nullcontext():
+        if distribution.is_chief:
+            folder.remove_leftovers(path)
+        run = _Run(config, path, sources, validation_pairs, distribution, say)
+        first_step = run.resume()
+        if distribution.is_chief:
+            folder.write_settings(config, path, first_step, say)
+            facts = f"{run.model.count_params():,} parameters; {_describe(config.parts, sources)}"
+            say(f"{config.model_name}: {facts}; step {first_step} to {run.max_steps} in {path}")
         ended_by: str = FINISHED
         metrics: dict[str, float] = {}
         if first_step < run.max_steps:
@@ -86,6 +92,15 @@ def train(
     return TrainingResult(
         path, first_step, step, run.max_steps, ended_by, run.checkpoints.prefix(step), metrics
     )
+
+
+def _distribute(config: TrainingConfig):
+    """The devices of the run; before TensorFlow computes anything."""
+    from srn.training.distribution import Distribution, prepare_devices
+
+    prepare_devices(config.device)
+    sizes = {phase.batch_size for phase in config.phases_until(config.max_steps or 1)}
+    return Distribution(config.distribute, math.gcd(*sizes))
 
 
 def _describe(parts, sources) -> str:
@@ -110,32 +125,49 @@ def _find_validation_pairs(config: TrainingConfig) -> list[Pair]:
 class _Run:
     """The parts of a run that work on one another: network, optimizer, average, checkpoints, crops."""
 
-    def __init__(self, config: TrainingConfig, model_dir: Path, sources: list, validation_pairs: list, say):
+    def __init__(self, config, model_dir, sources, validation_pairs, distribution, say):
         import tensorflow as tf  # after all that can be checked without it
 
         from srn.training.average import WeightAverage
         from srn.training.checkpoints import Checkpoints
 
         self._config, self._sources, self._validation_pairs = config, sources, validation_pairs
+        self._distribution = distribution
         decay_steps = config.decay_steps_for(sum(map(len, sources)))
         self.max_steps = config.max_steps or decay_steps
+        self._phases = config.phases_until(self.max_steps)
         tf.keras.utils.set_random_seed(config.seed)
-        self.model = _start_model(config, model_dir)
-        schedule = make_schedule(config, decay_steps, self.max_steps)
-        optimizer = OPTIMIZERS[config.optimizer](self.model, schedule)
-        average = None
-        if config.ema_decay:
-            average = WeightAverage(self.model.trainable_variables, config.ema_decay)
-        self.checkpoints = Checkpoints(
-            self.model,
-            optimizer,
-            model_dir,
-            config.keep,
-            average,
-            config.keep_every,
-            say,
-            _make_adversary(config, schedule),
-        )
+        with distribution.scope():
+            self.model = _start_model(config, model_dir)
+            schedule = make_schedule(config, decay_steps, self.max_steps)
+            optimizer = OPTIMIZERS[config.optimizer](self.model, schedule)
+            average = None
+            if config.ema_decay:
+                average = WeightAverage(self.model.trainable_variables, config.ema_decay)
+            self.checkpoints = Checkpoints(
+                self.model,
+                optimizer,
+                model_dir,
+                config.keep,
+                average,
+                config.keep_every,
+                say,
+                _make_adversary(config, schedule),
+                distribution.is_chief,
+            )
+
+    def resume(self) -> int:
+        """Restores the checkpoint to go on from; returns the number of steps done.
+
+        The chief is first, since it moves damaged checkpoints away; the others wait for it.
+        """
+        if not self._distribution.is_chief:
+            self._distribution.sum_over_workers([0.0])
+        with self._distribution.scope():
+            step = self.checkpoints.resume(self._config.resume_from)
+        if self._distribution.is_chief:
+            self._distribution.sum_over_workers([0.0])
+        return step
 
     def finish(self, deadline: float) -> tuple[str, dict[str, float]]:
         """(why the run ended, results of its last step); an image that cannot be decoded is named."""
@@ -144,17 +176,7 @@ class _Run:
         from srn.data import pipeline
         from srn.training.loop import Intervals, run_steps
 
-        config, checkpoints = self._config, self.checkpoints
-        batches = pipeline.stream_crops(
-            self._sources,
-            config.batch_size,
-            config.crop_size,
-            config.seed,
-            checkpoints.step * config.batch_size,
-            self.model.config.channels,
-            config.augment,
-            [part.weight for part in config.parts],
-        )
+        config, checkpoints, distribution = self._config, self.checkpoints, self._distribution
         intervals = Intervals(
             save_every=config.save_every,
             log_every=config.log_every,
@@ -164,35 +186,71 @@ class _Run:
         try:
             return run_steps(
                 self._make_step(),
-                batches,
+                self._batches(),
                 checkpoints,
                 self.max_steps,
                 self._make_watch(),
                 intervals,
                 deadline=deadline,
                 describe=lambda step: self._about_batch(pipeline.describe_batch, step),
+                first_part=distribution.first_part,
+                is_anywhere=lambda is_here: distribution.sum_over_workers([float(is_here)])[0] > 0,
             )
         except errors.OpError as error:
             reasons = self._about_batch(pipeline.find_problems, checkpoints.step + 1) or [first_line(error)]
             saved = f"step {checkpoints.step} is saved in {checkpoints.model_dir}"
             raise WorkError("\n".join([*reasons, f"{saved}; mend it and give the same command"])) from error
 
+    def _batches(self):
+        """The batches from the present step on, phase after phase."""
+        done = self.checkpoints.step
+        for phase in self._phases:
+            if phase.end > done:
+                step = max(done, phase.begin)
+                batches = self._distribution.batches(
+                    functools.partial(self._stream, phase, step), phase.batch_size
+                )
+                yield from itertools.islice(batches, phase.end - step)
+
+    def _stream(self, phase, step: int, replica_batch_size: int, worker: int, num_workers: int):
+        """The batches of one worker's replicas, one after the other, after `step` steps."""
+        from srn.data import pipeline
+
+        config = self._config
+        crops = pipeline.stream_crops(
+            self._sources,
+            phase.batch_size,
+            phase.crop_size,
+            config.seed,
+            phase.sample_at(step),
+            self.model.config.channels,
+            config.augment,
+            [part.weight for part in config.parts],
+            worker=worker,
+            num_workers=num_workers,
+        )
+        if replica_batch_size * num_workers == phase.batch_size:
+            return crops
+        return crops.unbatch().batch(replica_batch_size, drop_remainder=True)
+
     def _make_step(self):
         from srn.training.step import make_training_step
 
         config = self._config
-        return make_training_step(
-            self.model,
-            self.checkpoints.optimizer,
-            config.clip_norm or None,
-            config.jit_compile,
-            self.checkpoints.average,
-            _choose_loss(config),
-            self.checkpoints.adversary,
-            clip_all=config.clip_all,
-            accumulate=config.accumulate,
-            report_norms=True,
-        )
+        with self._distribution.scope():
+            return make_training_step(
+                self.model,
+                self.checkpoints.optimizer,
+                config.clip_norm or None,
+                config.jit_compile,
+                self.checkpoints.average,
+                _choose_loss(config),
+                self.checkpoints.adversary,
+                clip_all=config.clip_all,
+                accumulate=config.accumulate,
+                report_norms=True,
+                strategy=self._distribution.strategy,
+            )
 
     def _make_watch(self):
         from srn.training.board import Board
@@ -200,12 +258,18 @@ class _Run:
         from srn.training.validation import Validation
         from srn.training.watch import Watch
 
-        checkpoints = self.checkpoints
+        checkpoints, distribution = self.checkpoints, self._distribution
         validate = None
         if self._validation_pairs:
             validate = Validation(
-                self._validation_pairs, self.model, self._config.precision, checkpoints.average
+                self._validation_pairs[distribution.worker :: distribution.num_workers],
+                self.model,
+                self._config.precision,
+                checkpoints.average,
+                distribution.sum_over_workers,
             )
+        if not distribution.is_chief:
+            return Watch(checkpoints, Board(None, self.model, checkpoints.optimizer), None, validate)
         board = Board(checkpoints.model_dir / "logs", self.model, checkpoints.optimizer)
         return Watch(checkpoints, board, Log(checkpoints.model_dir, checkpoints.step), validate)
 
@@ -213,8 +277,9 @@ class _Run:
         """What a function of `srn.data.pipeline` tells about the batch of a step, counted from 1."""
         config = self._config
         weights = [part.weight for part in config.parts]
-        first_sample = (step - 1) * config.batch_size
-        return tell(self._sources, config.batch_size, config.crop_size, config.seed, first_sample, weights)
+        phase = next((phase for phase in self._phases if step <= phase.end), self._phases[-1])
+        first_sample = phase.sample_at(step - 1)
+        return tell(self._sources, phase.batch_size, phase.crop_size, config.seed, first_sample, weights)
 
 
 def _make_adversary(config: TrainingConfig, schedule):

@@ -28,10 +28,19 @@ class Validation:
       model: the network in training.
       precision: of the convolutions, as in training.
       average: of the model's weights, or None.
+      sum_over_workers: sums numbers over the processes, each of which has some of the pairs.
     """
 
-    def __init__(self, pairs: list[Pair], model: Any, precision: str, average: WeightAverage | None = None):
+    def __init__(
+        self,
+        pairs: list[Pair],
+        model: Any,
+        precision: str,
+        average: WeightAverage | None = None,
+        sum_over_workers: Callable[[list[float]], list[float]] = list,
+    ):
         self._pairs, self._trained, self._average = pairs, model, average
+        self._sum_over_workers = sum_over_workers
         # Its own network, so that the averages can be tried without moving the weights in training.
         self._model = zoo.build_model(model.config, precision)
 
@@ -44,16 +53,18 @@ class Validation:
         for variable, value in zip(self._model.trainable_variables, weights):
             variable.assign(value)
         scores = [self._score(pair) for pair in self._pairs]
-        return {name: mean_of_finite([score[name] for score in scores]) for name in SCORES}
+        sums = []
+        for name in SCORES:
+            finite = [score[name] for score in scores if math.isfinite(score[name])]
+            sums += [sum(finite), len(finite)]
+        sums = self._sum_over_workers(sums)
+        return {
+            name: total / count if count else math.inf
+            for name, total, count in zip(SCORES, sums[::2], sums[1::2])
+        }
 
     def _score(self, pair: Pair) -> dict[str, float]:
         blurry, sharp = read_rgb(pair.blurry), read_rgb(pair.sharp)
         restored = self._model.restore(to_unit_range(blurry)[np.newaxis])[0].numpy()
         written = from_unit_range(restored.clip(0.0, 1.0), np.uint8)
         return {name: score(written, sharp) for name, score in SCORES.items()}
-
-
-def mean_of_finite(values: list[float]) -> float:
-    """The mean of the values that are finite; infinity where none is."""
-    finite = [value for value in values if math.isfinite(value)]
-    return sum(finite) / len(finite) if finite else math.inf

@@ -1,5 +1,6 @@
 import csv
 import io
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ TINY = ModelConfig(width=1, res_blocks=0, kernel_size=3, num_scales=1, bottlenec
 
 def finish(name, psnr, paper=None, seed=0, validation=None):
     candidate = Candidate(name, TINY, paper=paper)
-    run = Run(candidate, TrainingConfig(model=TINY, data_dir="d", seed=seed), None, None, "t")
+    run = Run(candidate, TrainingConfig(model=TINY, data_dir="d", seed=seed), Path("f"), "t")
     test = {
         "psnr": psnr,
         "ssim_channel": 0.5,

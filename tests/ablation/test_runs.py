@@ -1,4 +1,4 @@
-"""Whole ablations of tiny networks: that interrupting them anywhere changes nothing of what they say."""
+"""Whole ablations of tiny networks: interrupting them anywhere changes nothing of what they say."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from srn.errors import InputError, WorkError
 from srn.training import loop
 from srn.training.config import TrainingConfig
 
-TINY = ModelConfig(width=2, res_blocks=0, kernel_size=3, num_scales=2)
+TINY = ModelConfig(width=2, res_blocks=0, kernel_size=3, num_scales=1)
 CANDIDATES = [
     Candidate("lstm", TINY),
     Candidate("smooth", TINY.replace(bottleneck="none"), {"tv_weight": 0.1}),
@@ -25,13 +25,18 @@ CANDIDATES = [
 @pytest.fixture
 def base(pairs_dir):
     return TrainingConfig(
-        data_dir=str(pairs_dir), crop_size=16, batch_size=1, max_steps=4, save_every=2, keep=1, log_every=1
+        data_dir=str(pairs_dir),
+        val_data_dir=str(pairs_dir),
+        crop_size=16,
+        batch_size=1,
+        max_steps=4,
+        save_every=2,
+        log_every=1,
     )
 
 
 def plan(base, out_dir, seeds=(0, 1), candidates=CANDIDATES, **changes):
-    others = {"test_dir": base.data_dir, "validation_dir": base.data_dir, **changes}
-    return runs.plan(candidates, base, seeds, out_dir, **others)
+    return runs.plan(candidates, base, seeds, out_dir, **{"test_dir": base.data_dir, **changes})
 
 
 def table_without_times(planned):
@@ -47,7 +52,7 @@ def carry_out_all(planned):
 
 
 def test_two_interrupted_and_resumed_ablations_say_the_same_as_one_that_was_not(base, tmp_path, monkeypatch):
-    straight = plan(base, tmp_path / "straight", candidates=CANDIDATES[:1])
+    straight = plan(base, tmp_path / "straight", [0], CANDIDATES[:1])
     carry_out_all(straight)
     expected = table_without_times(straight)
 
@@ -55,19 +60,19 @@ def test_two_interrupted_and_resumed_ablations_say_the_same_as_one_that_was_not(
         """The loop over the steps ends there as by a signal."""
         original = loop.run_steps
 
-        def run_steps(step, batches, checkpoints, max_steps, board, **options):
-            original(step, batches, checkpoints, limit, board, **options)
-            return "SIGTERM", {}
+        def run_steps(step, batches, checkpoints, max_steps, *others, **options):
+            ended_by, results = original(step, batches, checkpoints, limit, *others, **options)
+            return ("SIGTERM" if limit < max_steps else ended_by), results
 
         return run_steps
 
     for name, limit in (("first", 1), ("second", 3)):
-        planned = plan(base, tmp_path / name, candidates=CANDIDATES[:1])
+        planned = plan(base, tmp_path / name, [0], CANDIDATES[:1])
         with monkeypatch.context() as patch:  # in training
             patch.setattr(loop, "run_steps", stop_at(limit))
             assert runs.carry_out(planned[0]) is None
         with monkeypatch.context() as patch:  # before the test
-            patch.setattr(runs, "_evaluate", lambda run, data_dir, prefix, out_dir=None: None)
+            patch.setattr(runs, "_evaluate", lambda *_, **__: None)
             assert runs.carry_out(planned[0]) is None
         assert runs.read_finished(planned) == []
         carry_out_all(planned)
@@ -91,17 +96,15 @@ def test_each_candidate_is_trained_as_it_says_and_validated_at_every_checkpoint(
 
 
 def test_a_finished_run_is_only_read(base, tmp_path, monkeypatch):
-    planned = plan(base, tmp_path, seeds=[0], candidates=CANDIDATES[:1], validation_dir=None)
+    planned = plan(base, tmp_path, seeds=[0], candidates=CANDIDATES[:1])
     (first,) = carry_out_all(planned)
 
     def fail(*_, **__):
         raise AssertionError("trained again")
 
     monkeypatch.setattr(loop, "run_steps", fail)
-    (second,) = carry_out_all(
-        plan(base.replace(log_every=3), tmp_path, seeds=[0], candidates=CANDIDATES[:1], validation_dir=None)
-    )
-    assert first == second and first.validation == {}
+    (second,) = carry_out_all(plan(base.replace(log_every=3), tmp_path, seeds=[0], candidates=CANDIDATES[:1]))
+    assert first == second
 
 
 def test_other_settings_in_the_same_folder_are_refused(base, tmp_path):
@@ -129,7 +132,7 @@ def test_a_run_survives_the_way_to_its_process(base, tmp_path):
 
 
 def test_processes_finish_what_they_can_and_name_what_failed(base, tmp_path, monkeypatch):
-    planned = plan(base, tmp_path, seeds=[0], validation_dir=None)
+    planned = plan(base, tmp_path, seeds=[0])
     real, lines = runs._start, []
 
     def start(run, environment):

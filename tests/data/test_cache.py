@@ -1,5 +1,6 @@
 import itertools
 import json
+import os
 import shutil
 
 import cv2
@@ -196,3 +197,14 @@ def test_the_command_and_training_from_its_cache(gopro_dir, tmp_path, command):
     assert "0 of them decoded now" in again.stdout
     assert refused_run.returncode == 2
     assert refused_run.stderr.splitlines()[-1].endswith("index.json: not there; run data/prepare.py (again)")
+
+
+def test_a_cache_that_is_cut_short_in_mid_run_is_an_error_and_no_crash(gopro_dir, tmp_path):
+    pairs = find_pairs(gopro_dir)
+    prepare(pairs, tmp_path / "cache", progress=False)
+    cache = PreparedCache(tmp_path / "cache", pairs)
+    for pixels in (tmp_path / "cache").glob("*.pixels"):
+        os.truncate(pixels, 100)
+
+    with pytest.raises(WorkError, match=r"\.pixels: was cut short; prepare the cache again"):
+        cache.read_window(0, 0, 0, 16)

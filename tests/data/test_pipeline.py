@@ -241,6 +241,20 @@ def test_photographs_that_are_none_are_named_together_before_work_begins(tmp_pat
     ]
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_workers_together_draw_what_one_would(gopro_dir, mixed):
+    pairs = find_pairs(gopro_dir)
+    sources = [PairSource(pairs), PairSource(pairs[:3])] if mixed else [PairSource(pairs)]
+    options = {"seed": 3, "augment": True, "first_sample": 6, "weights": [0.6, 0.4][: len(sources)]}
+
+    whole = take(stream_crops(sources, 6, 24, **options), 3)
+    parts = [take(stream_crops(sources, 6, 24, worker=k, num_workers=3, **options), 3) for k in range(3)]
+
+    for batch, *others in zip(whole, *parts):
+        for side in range(2):
+            np.testing.assert_array_equal(batch[side], np.concatenate([part[side] for part in others]))
+
+
 def test_the_batch_of_a_step_is_described_as_it_is_drawn(gopro_dir):
     pairs = find_pairs(gopro_dir, "gopro")
     sources = [PairSource(pairs), PairSource(pairs[:3])]

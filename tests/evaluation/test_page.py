@@ -141,6 +141,7 @@ def names(browser):
     ]
 
 
+@pytest.mark.slow
 def test_the_browser_has_nothing_to_complain_of(opened):
     assert [entry for entry in opened.get_log("browser") if entry["level"] == "SEVERE"] == []
     assert opened.title == "small & fine"
@@ -149,11 +150,13 @@ def test_the_browser_has_nothing_to_complain_of(opened):
     )
 
 
+@pytest.mark.slow
 def test_worst_and_best_stand_on_top(opened):
     assert find(opened, "#worst button").get_attribute("data-open") == "a/1"
     assert find(opened, "#best button").get_attribute("data-open") == "b/<2>"
 
 
+@pytest.mark.slow
 def test_a_click_on_a_heading_sorts_and_a_second_one_turns_round(opened):
     psnr = next(head for head in opened.find_elements("css selector", "thead button") if head.text == "PSNR")
 
@@ -169,6 +172,7 @@ def test_a_click_on_a_heading_sorts_and_a_second_one_turns_round(opened):
     assert names(opened)[-1] == "a/1"
 
 
+@pytest.mark.slow
 def test_the_slider_uncovers_one_version_and_hides_the_other(opened):
     find(opened, "#best button").click()
 

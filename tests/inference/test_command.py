@@ -19,8 +19,9 @@ from srn.inference.command import main
 class Darker:
     """Stands in for `srn.Deblurrer`: all pixels by 10 levels darker."""
 
-    def __init__(self, ckpt, precision, self_ensemble):
-        self.model = None
+    config, compute_dtype = None, None
+
+    def __init__(self, ckpt, precision, self_ensemble, keep_graph):
         Darker.made = {"ckpt": ckpt, "precision": precision, "self_ensemble": self_ensemble}
 
     def __call__(self, pixels, tile=None, on_tile=None):
@@ -32,7 +33,7 @@ class Darker:
 @pytest.fixture
 def fake(monkeypatch):
     monkeypatch.setattr(srn, "Deblurrer", Darker, raising=False)
-    monkeypatch.setattr("srn.inference.command.choose_tile", lambda height, width, model: None)
+    monkeypatch.setattr("srn.inference.command.choose_tile", lambda *_: None)
 
 
 @pytest.fixture

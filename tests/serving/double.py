@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import importlib.util
 import json
 import math
 import re
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -119,7 +121,7 @@ class Service:
             raise FailureError("INVALID_ARGUMENT", str(error)) from error
 
 
-def serve_grpc(service):
+def serve_grpc(service, port):
     """Starts the gRPC server; returns (server, port)."""
     import grpc
     from tensorflow_serving.apis import (
@@ -166,7 +168,7 @@ def serve_grpc(service):
     server = grpc.server(ThreadPoolExecutor(8), options=options)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Predictions(), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     return server, port
 
@@ -279,18 +281,25 @@ def to_json(name, value):
     return [{"b64": base64.b64encode(item).decode()} for item in value]
 
 
+def load_protos_without_tensorflow():
+    """The package of the messages imports TensorFlow; an empty module with its search path will do."""
+    spec = importlib.util.find_spec("tensorflow")
+    stand_in = types.ModuleType("tensorflow")
+    stand_in.__spec__, stand_in.__path__ = spec, list(spec.submodule_search_locations)
+    sys.modules["tensorflow"] = stand_in
+
+
 def main():
     """Serves until standard input ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder")
     parser.add_argument("--fail", type=int, default=0)
     parser.add_argument("--wait", type=float, default=0.0)
+    parser.add_argument("--grpc_port", type=int, default=0)
     arguments = parser.parse_args()
-    from srn.serving.protos import load_without_tensorflow
-
-    load_without_tensorflow()
+    load_protos_without_tensorflow()
     service = Service(arguments.folder, arguments.fail, arguments.wait)
-    servers = [serve_grpc(service), serve_rest(service)]
+    servers = [serve_grpc(service, arguments.grpc_port), serve_rest(service)]
     print(*(port for _, port in servers), flush=True)
     sys.stdin.read()
     servers[0][0].stop(0)

@@ -2,15 +2,11 @@
 
 import io
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from srn.errors import InputError
-from srn.serving import protos
 from srn.serving.client import ServerError, connect
 
 
@@ -55,52 +51,6 @@ def test_floats_are_the_models(served, server):
     restored = server.restore(images)
 
     np.testing.assert_allclose(restored, np.clip(served[0].restore(images), 0, 1), atol=1e-5)
-
-
-@pytest.mark.parametrize("spelling", ["content", "list", "one value for all"])
-def test_a_tensor_is_read_in_each_of_its_spellings(spelling):
-    values = np.full((2, 3), 0.5, np.float32)
-    proto = protos.to_proto(values)
-    if spelling != "content":
-        proto.tensor_content = b""
-        proto.float_val.extend([0.5] if spelling == "one value for all" else [0.5] * 6)
-
-    found = protos.from_proto(proto)
-
-    np.testing.assert_array_equal(found, values)
-    found *= 2  # the caller's own
-
-
-@pytest.mark.parametrize(
-    "status, body, code",
-    [
-        (200, b"{}", "INTERNAL"),
-        (200, b'{"outputs": 3}', "INTERNAL"),
-        (200, b"no JSON", "INTERNAL"),
-        (400, b'["x"]', "INVALID_ARGUMENT"),
-        (502, b"<html>", "UNAVAILABLE"),
-    ],
-)
-def test_an_answer_in_another_form_is_an_error_of_the_server(status, body, code):
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as web:
-        threading.Thread(target=web.serve_forever, daemon=True).start()
-        client = connect(f"http://127.0.0.1:{web.server_address[1]}")
-        with client, pytest.raises(ServerError) as caught:
-            client.restore_files([b""])
-        web.shutdown()
-
-    assert caught.value.code == code
 
 
 def test_files_of_several_sizes_in_one_request(server):
@@ -223,11 +173,3 @@ def test_nobody_there_is_unavailable(scheme):
         client.states()
 
     assert caught.value.code == "UNAVAILABLE"
-
-
-@pytest.mark.parametrize(
-    "server", ["", "localhost", "localhost:many", "ftp://localhost:1", "http://", "localhost:1/path"]
-)
-def test_an_address_that_is_none_is_refused(server):
-    with pytest.raises(InputError, match="no address of a server"):
-        connect(server)

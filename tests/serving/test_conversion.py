@@ -28,6 +28,7 @@ def restored_by(model, image):
     return np.clip(model.restore(image), 0, 1)
 
 
+@pytest.mark.slow
 def test_onnx_runtime_gives_what_the_model_gives(model, tmp_path):
     runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: make test-full")
     pytest.importorskip("tf2onnx", reason="tf2onnx is not installed: make test-full")
@@ -50,6 +51,7 @@ def test_tensorflow_lite_gives_what_the_model_gives(model, tmp_path, weights, to
         np.testing.assert_allclose(restored, restored_by(model, images(shape)), atol=tolerance)
 
 
+@pytest.mark.slow
 def test_openvino_reads_the_export_directly(served):
     openvino = pytest.importorskip("openvino", reason="openvino is not installed: make test-full")
     model, folder = served
@@ -75,7 +77,7 @@ def test_bfloat16_is_refused(tmp_path):
         conversion.export_tflite(srn.build_model(SMALL, "bfloat16"), tmp_path / "small.tflite")
 
 
-@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+@pytest.mark.parametrize("kind", ["tflite", pytest.param("onnx", marks=pytest.mark.slow)])
 def test_the_commands_write_a_file(command, tmp_path, kind):
     if kind == "onnx":
         pytest.importorskip("tf2onnx", reason="tf2onnx is not installed: make test-full")

@@ -15,8 +15,8 @@ from srn import weights
 from srn.config import ModelConfig
 from srn.errors import InputError, WorkError
 from srn.serving import export
+from srn.serving.contract import MAX_PIXELS
 from srn.serving.export import export_savedmodel
-from srn.serving.signatures import MAX_PIXELS
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from srn.serving.client import connect
@@ -24,6 +25,7 @@ def memory(process):
     return int(lines["VmRSS"].split()[0]) / 1024
 
 
+@pytest.mark.slow
 def test_eight_clients_of_mixed_sizes_see_no_error_and_memory_stays_flat(served):
     from double import Double
 

@@ -197,14 +197,13 @@ def free_port():
 
 
 @pytest.fixture
-def queue(served, make_engine, tmp_path):
+def queue(served, tmp_path):
     """(the stand-in, addresses of HAProxy before it by gRPC and REST)."""
     program = shutil.which("haproxy") or shutil.which("/usr/sbin/haproxy")
     if program is None:
         pytest.skip("haproxy is not installed: apt-get install haproxy")
     from double import Double
 
-    make_engine()  # skips where there is no loader
     double, ports = Double(served[1], "--wait", 0.1), (free_port(), free_port())
     text = (RECIPES / "haproxy.cfg").read_text()
     for was, is_now in (

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow  # it needs an environment with JAX
+
 ROOT = Path(__file__).resolve().parents[2]
 PREPARE = """
 import jax, jax.numpy as jnp, numpy as np, dataclasses

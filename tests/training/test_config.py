@@ -31,6 +31,7 @@ OTHER = {
     "downscale": 2,
     "crop_size": 64,
     "batch_size": 3,
+    "phases": "128x16:0.3,256x8:0.7",
     "augment": True,
     "seed": 7,
     "loss": "charbonnier",
@@ -61,6 +62,8 @@ OTHER = {
     "val_images": 22,
     "log_every": 17,
     "pictures_every": 18,
+    "distribute": "mirrored",
+    "device": "gpu:1",
     "jit_compile": True,
 }
 
@@ -93,7 +96,7 @@ def test_no_field_is_left_out_of_these_tests():
 
 @pytest.mark.parametrize("name", OTHER)
 def test_a_flagfile_gives_back_the_same_run(tmp_path, name):
-    changes = {"data_dir": None} if name == "mix" else {}
+    changes = {"mix": {"data_dir": None}, "phases": {"max_steps": 10}}.get(name, {})
     run = config(**{**changes, name: OTHER[name]})
     (tmp_path / "flags.cfg").write_text(run.to_flagfile(model_dir="runs/x"))
 
@@ -148,6 +151,8 @@ def test_the_parts_of_the_data():
         ({"start": "zero"}, "--start='zero'"),
         ({"precision": "float64"}, "--precision='float64'"),
         ({"loss": "none"}, "--loss='none'"),
+        ({"device": "gpu"}, "--device=gpu is none; give cpu, or gpu:0"),
+        ({"adversarial_weight": 1.0, "distribute": "mirrored"}, "--adversarial_weight: is for one device"),
         ({"accumulate": 3}, "--accumulate=3 does not divide batch_size=16"),
     ],
     ids=str,

@@ -23,7 +23,7 @@ from srn.training.step import make_training_step
 from srn.training.watch import Watch
 from srn.weights import load_model
 
-SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
+SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3, num_scales=1)
 
 
 def batches(first_step=0):

@@ -16,7 +16,7 @@ from srn.training.config import FINISHED, TrainingConfig
 from srn.training.optimizers import make_schedule
 from srn.training.schedules import Warmup, polynomial_decay
 
-TINY = ModelConfig(width=2, res_blocks=1, kernel_size=3, num_scales=2)
+TINY = ModelConfig(width=2, res_blocks=1, kernel_size=3, num_scales=1)
 
 
 @pytest.fixture
@@ -236,6 +236,17 @@ def test_the_adversarial_loss_is_there_where_it_has_a_weight(begun):
 
     assert adversary.weight == 0.25
     assert begun()["checkpoints"].adversary is None
+
+
+def test_phases_are_resumed_where_they_were(begun):
+    handed = begun(phases="16x4:0.5,24x2:0.5", max_steps=4)
+    batches = [blurry.numpy() for blurry, _ in handed["batches"]]
+    assert [batch.shape[:2] for batch in batches] == [(4, 16), (4, 16), (2, 24), (2, 24)]
+
+    handed["checkpoints"].optimizer.iterations.assign(3)
+    handed["checkpoints"].save()
+    (last,) = [blurry.numpy() for blurry, _ in begun(phases="16x4:0.5,24x2:0.5", max_steps=4)["batches"]]
+    np.testing.assert_array_equal(last, batches[3])
 
 
 def test_milestones_and_the_budget_of_hours(begun):

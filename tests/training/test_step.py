@@ -164,3 +164,30 @@ def test_all_gradients_are_clipped_together_on_request():
     np.testing.assert_allclose(moved[True][0], clip_norm, rtol=1e-3)
     assert moved[False][0] > 2 * clip_norm
     assert float(moved[True][1]["gradient_norm"]) > float(moved[False][1]["recurrent_gradient_norm"]) > 0
+
+
+def test_a_batch_in_parts_is_the_batch():
+    generator = np.random.default_rng(0)
+    blurry, sharp = (tf.constant(generator.random((4, 16, 16, 3), np.float32)) for _ in range(2))
+    start, moved, results = srn.build_model(SMALL).get_weights(), [], []
+    for accumulate in (1, 4):
+        model = srn.build_model(SMALL)
+        model.set_weights(start)
+        step = make_training_step(model, tf.keras.optimizers.SGD(0.1), 1e-3, accumulate=accumulate)
+        results.append(step(blurry, sharp))
+        moved.append(model.get_weights())
+
+    for one, other in zip(*moved):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    for name in ("loss", "psnr", "recurrent_gradient_norm"):
+        np.testing.assert_allclose(results[0][name], results[1][name], rtol=1e-4)
+
+
+def test_norms_of_the_cell_and_of_the_rest_before_and_after_the_clip():
+    model = srn.build_model(SMALL)
+
+    results = make_training_step(model, adam(1e-3), clip_norm=1e-3, report_norms=True)(*batch())
+
+    assert float(results["recurrent_gradient_norm"]) > 1e-3
+    np.testing.assert_allclose(results["clipped_recurrent_gradient_norm"], 1e-3, rtol=1e-3)
+    assert float(results["clipped_rest_gradient_norm"]) == float(results["rest_gradient_norm"]) > 0

@@ -1,0 +1,105 @@
+"""Certificates and headers of a client, and why a connection by TLS cannot be had."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+
+from srn.errors import InputError
+from srn.serving.address import Address
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Credentials:
+    """Who the two sides are.
+
+    Attributes:
+      ca: PEM file of the authorities that vouch for the server; None: those of the system.
+      cert, key: PEM files of the client's own certificate and its key, where the server asks for one.
+      headers: sent with every request, such as {"authorization": "Bearer TOKEN"}.
+    """
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+
+
+def check(credentials: Credentials, address: Address) -> None:
+    """Raises `InputError` for what would otherwise fail in the middle of a connection, or be passed over."""
+    for name, value in credentials.headers.items():
+        if not _HEADER.fullmatch(name) or not value.isprintable() or not value.isascii():
+            raise InputError(f"header={name}: no header; give NAME: VALUE in ASCII")
+    if (credentials.cert is None) != (credentials.key is None):
+        raise InputError("`cert` and `key` belong together; give both")
+    named = {name: getattr(credentials, name) for name in ("ca", "cert", "key")}
+    if not address.is_secure and any(named.values()):
+        given = " and ".join(f"`{name}`" for name, value in named.items() if value)
+        raise InputError(
+            f"server={address}: is not encrypted, so {given} would do nothing; give grpcs:// or https://"
+        )
+    for name, path in named.items():
+        if path is not None:
+            try:
+                with open(path, "rb"):
+                    pass
+            except OSError as error:
+                raise InputError(f"{name}={path}: cannot be read ({error.strerror})") from error
+    try:
+        if address.is_secure:
+            make_context(credentials)
+    except (ssl.SSLError, ValueError) as error:
+        files = ", ".join(path for path in named.values() if path)
+        raise InputError(f"{files}: no certificate and key in PEM that belong together ({error})") from error
+
+
+def make_context(credentials: Credentials) -> ssl.SSLContext:
+    """What TLS needs to know."""
+    context = ssl.create_default_context(cafile=credentials.ca)
+    if credentials.cert:
+        context.load_cert_chain(credentials.cert, credentials.key)
+    return context
+
+
+def reason_of_failure(address: Address, credentials: Credentials) -> str | None:
+    """Why no connection can be had by TLS, or without it: asked of the server by a handshake of our own.
+
+    None where that is not the reason.
+    """
+    try:
+        if not address.is_secure:
+            anyone = ssl.create_default_context()
+            anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+            _shake_hands(address, anyone)
+            return f"the server speaks TLS; give {address.scheme}s://"
+        _shake_hands(address, make_context(credentials))
+    except ssl.SSLCertVerificationError as error:
+        return f"the server's certificate is not accepted: {error.verify_message}; `ca` names its authority"
+    except ssl.SSLError as error:
+        if not address.is_secure:
+            return None
+        reason = (error.reason or str(error)).replace("_", " ").lower()
+        if "wrong version number" in reason or "packet length" in reason or "record layer" in reason:
+            return f"the server does not speak TLS; give {address.scheme[:-1]}://"
+        if "certificate" in reason:
+            return f"the server wants another certificate of its client ({reason}); give `cert` and `key`"
+        return f"no connection by TLS: {reason}"
+    except OSError:
+        pass
+    return None
+
+
+def _shake_hands(address: Address, context: ssl.SSLContext) -> None:
+    context.set_alpn_protocols(["h2" if address.scheme.startswith("grpc") else "http/1.1"])
+    connection = socket.create_connection((address.host, address.port), timeout=5)
+    with connection, context.wrap_socket(connection, server_hostname=address.host) as secure:
+        if address.is_secure:
+            secure.settimeout(0.5)  # with TLS 1.3 a server refuses its client's certificate afterwards
+            with contextlib.suppress(socket.timeout):
+                secure.recv(1)

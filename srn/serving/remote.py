@@ -1,0 +1,88 @@
+"""Photographs restored by a server, whole or in tiles, as its limit asks for."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+
+from srn.images import from_unit_range
+from srn.inference.tiling import SMALLEST_TILE, fit_tile, restore_tiled
+from srn.serving.client import Client, ServerError
+from srn.serving.contract import MAX_PIXELS, SIZE_MULTIPLE, TOO_MANY_PIXELS
+
+AUTO = "auto"
+_MAX_TILE = 2048  # side in pixels: larger ones save little work, and take much memory there
+_LIMIT = re.compile(rf"{TOO_MANY_PIXELS}.* more than (\d+) pixels")
+_PLANES = re.compile(r"restored as (\d+) planes")
+
+
+class RemoteRestorer:
+    """Restores arrays by a server, for `srn.inference.restoring`. Can be called by several threads at a time.
+
+    Args:
+      server: the connection.
+      tile: side of tiles in pixels; `AUTO`: whole what the server takes whole, else tiles that it takes.
+
+    Attributes:
+      gone: the error after which the server does not answer any more, None while it does.
+
+    Call: uint8 or uint16, [H, W] or [H, W, 3] -> the same. Raises `ServerError`.
+    """
+
+    def __init__(self, server: Client, tile: int | str = AUTO):
+        self._server, self._tile = server, tile
+        self._max_pixels = MAX_PIXELS  # until the server says otherwise
+        self.gone: ServerError | None = None
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        if self.gone is not None:
+            raise self.gone
+        try:
+            return self._restore(pixels)
+        except ServerError as error:
+            self._look_whether_it_is_gone(error)
+            raise
+
+    def _restore(self, pixels):
+        if isinstance(self._tile, int):
+            return self._restore_tiled(pixels, self._tile)
+        if _cost(*pixels.shape[:2]) <= self._max_pixels:
+            try:
+                return self._server.restore_image(pixels)
+            except ServerError as error:
+                limit = _limit_in(str(error))
+                if limit is None:
+                    raise
+                self._max_pixels = limit
+        tile = min(fit_tile(math.isqrt(self._max_pixels)), _MAX_TILE)
+        return self._restore_tiled(pixels, max(tile, SMALLEST_TILE))
+
+    def _restore_tiled(self, pixels, tile):
+        image = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+        restored, top = np.empty_like(image), 0
+        for band in restore_tiled(self._server.restore_tile, image, tile):
+            restored[top : top + len(band)] = from_unit_range(band, image.dtype)
+            top += len(band)
+        return restored.reshape(pixels.shape)
+
+    def _look_whether_it_is_gone(self, error: ServerError) -> None:
+        """A server may be too busy for one photograph; one that does not even tell its state is gone."""
+        if error.code == "UNAVAILABLE" and self.gone is None:
+            try:
+                self._server.states(attempts=1)
+            except ServerError:
+                self.gone = error
+                self._server.close()  # others need not wait for it either
+
+
+def _cost(height: int, width: int) -> int:
+    rows, columns = (-(-size // SIZE_MULTIPLE) * SIZE_MULTIPLE for size in (height, width))
+    return rows * columns
+
+
+def _limit_in(message: str) -> int | None:
+    """The pixels that a colour image may have, by a server's refusal; None if that is not what it says."""
+    limit, planes = _LIMIT.search(message), _PLANES.search(message)
+    return int(limit[1]) // (int(planes[1]) if planes else 1) if limit else None

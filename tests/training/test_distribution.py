@@ -1,0 +1,130 @@
+"""N replicas compute what one would: two logical devices here, two processes on loopback."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from srn.errors import InputError
+from srn.training.distribution import Distribution, prepare_devices
+
+ROOT = Path(__file__).resolve().parents[2]
+# A tiny run of ten steps with everything that could go apart: clip, augmentation, average, validation.
+RUN = """
+import os, sys
+import tensorflow as tf
+kind, model_dir, pairs = sys.argv[1:]
+cpu = tf.config.list_physical_devices("CPU")[0]
+if kind == "mirrored":
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    strategy = tf.distribute.MirroredStrategy
+    tf.distribute.MirroredStrategy = lambda devices: strategy(["CPU:0", "CPU:1"])
+import srn
+network = srn.ModelConfig(width=3, res_blocks=1, kernel_size=3, num_scales=2)
+config = srn.TrainingConfig(
+    model=network, data_dir=pairs, crop_size=16, batch_size=4, augment=True, max_steps=10, save_every=5,
+    learning_rate=1e-3, clip_norm=0.01, ema_decay=0.9, val_data_dir=pairs, val_every=10, distribute=kind,
+)
+result = srn.train(config, model_dir)
+print("PSNR", result.metrics["validation_psnr"], result.metrics["loss"])
+"""
+
+
+def start(kind, model_dir, pairs, **environment):
+    words = [sys.executable, "-c", RUN, kind, str(model_dir), str(pairs)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", **environment}
+    return subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+    )
+
+
+def finish(process):
+    """The validation's PSNR and the loss that a run prints."""
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
+    (line,) = [line for line in output.splitlines() if line.startswith("PSNR")]
+    return [float(word) for word in line.split()[1:]]
+
+
+def start_workers(model_dir, pairs):
+    with socket.socket() as one, socket.socket() as other:
+        for free in (one, other):
+            free.bind(("localhost", 0))
+        hosts = [f"localhost:{free.getsockname()[1]}" for free in (one, other)]
+    return [
+        start(
+            "multi_worker",
+            model_dir,
+            pairs,
+            TF_CONFIG=json.dumps({"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}),
+        )
+        for index in range(2)
+    ]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, make_pairs):
+    """(folder of pairs, folder of a run on one device, its PSNR and loss)."""
+    folder = tmp_path_factory.mktemp("alone")
+    pairs = make_pairs(folder / "pairs", count=3, height=40, width=36)
+    return pairs, folder / "run", finish(start("none", folder / "run", pairs))
+
+
+def assert_same_weights(run, other):
+    one, two = (tf.train.load_checkpoint(str(folder / "step-10")) for folder in (run, other))
+    names = set(one.get_variable_to_shape_map())
+    assert names == set(two.get_variable_to_shape_map())
+    for name in names:
+        if name.startswith(("model", "average")):
+            np.testing.assert_allclose(one.get_tensor(name), two.get_tensor(name), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_devices_of_one_process_are_one(alone, tmp_path):
+    pairs, run, expected = alone
+
+    results = finish(start("mirrored", tmp_path, pairs))
+
+    np.testing.assert_allclose(results, expected, rtol=1e-4)
+    assert_same_weights(run, tmp_path)
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_and_the_first_alone_writes(alone, tmp_path):
+    pairs, run, expected = alone
+
+    results = [finish(process) for process in start_workers(tmp_path, pairs)]
+
+    for result in results:
+        np.testing.assert_allclose(result, expected, rtol=1e-4)
+    assert_same_weights(run, tmp_path)
+
+
+def test_a_batch_is_cut_into_equal_parts_only(monkeypatch):
+    monkeypatch.setattr(Distribution, "num_replicas", 3)
+
+    with pytest.raises(InputError, match="batch_size=8 cannot be cut into equal parts for 3 replicas"):
+        Distribution("none", 8)
+
+
+def test_gpus_give_memory_as_it_is_asked_for_and_the_named_one_alone_is_seen(monkeypatch):
+    grown, seen = [], []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["first", "second"])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda devices, kind: seen.append(devices))
+    monkeypatch.setattr(
+        tf.config.experimental, "set_memory_growth", lambda device, enable: grown.append(device)
+    )
+
+    for device in (None, "gpu:1", "cpu"):
+        prepare_devices(device)
+
+    assert seen == [["second"], []]
+    assert grown == ["first", "second", "second"]
+    with pytest.raises(InputError, match="device=gpu:2: there are 2 GPUs here"):
+        prepare_devices("gpu:2")
