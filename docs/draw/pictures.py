@@ -1,7 +1,7 @@
 """Makes the pictures of the documentation; `make pictures` runs it.
 
     python docs/draw/pictures.py [--demo=demo] [--pairs=FOLDER] [--photographs=FOLDER] [--frames=FOLDER]
-                                 [--sharp=FOLDER] [--report=FOLDER]
+                                 [--sharp=FOLDER] [--report=FOLDER] [--ablation=FOLDER]
 
 A picture is made anew where all that it needs is given; of the others a line says what is missing. What the
 architecture needs is in the repository. Details are cut where they show something; their places stand below.
@@ -40,6 +40,8 @@ RESULTS = (
 )
 RESULTS_SIZE = (330, 220)
 MIDDLE_FRAME, FRAMES_DETAIL = "0256", (901, 0, 378, 380)
+ABLATION, ABLATION_DETAIL = "GOPR0384_11_00_000008", (128, 128, 256, 256)
+ABLATION_MODELS = ("sr_ed", "ss", "sr_edrb3")
 SHAKEN, IN_FRONT, SHAKEN_DETAIL = "kodak_08.jpg", "budgie_perched-osprey.jpg", (300, 60, 380, 380)
 
 
@@ -139,6 +141,26 @@ def _open_browser():
     return webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
 
 
+def draw_ablation_curves(path: Path, ablation: Path) -> None:
+    """The curves of `python -m srn.ablation`."""
+    shutil.copyfile(ablation / "validation.png", path)
+
+
+def draw_ablation(path: Path, ablation: Path, pairs: Path) -> None:
+    """One detail: blurry, by three models of an ablation that was scored on the middle of the pairs, sharp."""
+    restored = [
+        read_rgb(ablation / model / "seed-0" / "test" / "restored" / f"{ABLATION}.png")
+        for model in ABLATION_MODELS
+    ]
+    height, width = restored[0].shape[:2]
+
+    def middle(image):
+        return _cut(image, (image.shape[1] - width) // 2, (image.shape[0] - height) // 2, width, height)
+
+    blurry, sharp = (middle(read_rgb(pairs / side / f"{ABLATION}.png")) for side in ("blur", "sharp"))
+    _save(path, _grid([[_cut(image, *ABLATION_DETAIL) for image in (blurry, *restored, sharp)]]))
+
+
 PICTURES = {
     "architecture.png": Picture(architecture.draw),
     "demo.jpg": Picture(draw_demo, ("demo",)),
@@ -148,6 +170,8 @@ PICTURES = {
     "making_blur_frames.jpg": Picture(draw_frames, ("frames",)),
     "making_blur_interpolation.jpg": Picture(draw_interpolation, ("frames",)),
     "making_blur_photos.jpg": Picture(draw_shakes, ("sharp",)),
+    "ablation_validation.png": Picture(draw_ablation_curves, ("ablation",)),
+    "ablation_pictures.jpg": Picture(draw_ablation, ("ablation", "pairs")),
     "training_progress.png": Picture(progress.draw),
 }
 SOURCES = {
@@ -156,6 +180,7 @@ SOURCES = {
     "photographs": "blurry photographs",
     "frames": "frames of GOPRO's GOPR0477_11_00, 240 a second, 0208.jpg to 0299.jpg",
     "sharp": "sharp photographs",
+    "ablation": "the folder of `python -m srn.ablation` for the list table1",
     "report": "the folder of an evaluation, with report.html; needs Chromium",
 }
 
