@@ -147,7 +147,7 @@ def draw_ablation_curves(path: Path, ablation: Path) -> None:
 
 
 def draw_ablation(path: Path, ablation: Path, pairs: Path) -> None:
-    """One detail: blurry, by three models of an ablation that was scored on the middle of the pairs, sharp."""
+    """One detail: blurry, by three models of an ablation scored on the middle of the pairs, sharp."""
     restored = [
         read_rgb(ablation / model / "seed-0" / "test" / "restored" / f"{ABLATION}.png")
         for model in ABLATION_MODELS
