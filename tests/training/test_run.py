@@ -271,7 +271,7 @@ def test_validation_has_its_images_and_its_interval(begun, pairs_dir):
     assert [pair.name for pair in handed["watch"]._validate._pairs] == ["0000", "0002"]
     assert handed["validate_every"] == 7
     assert begun(val_data_dir=pairs_dir, val_every=3)["validate_every"] == 3
-    with pytest.raises(InputError, match="reds"):
+    with pytest.raises(InputError, match="no pairs there"):
         begun(val_data_dir=pairs_dir, val_dataset="reds")
 
 
