@@ -35,7 +35,8 @@ def begun(config, tmp_path, monkeypatch):
         handed = {}
 
         def take(step, batches, checkpoints, max_steps, watch, intervals, **options):
-            handed.update(vars(intervals), **options, watch=watch, step=step, batches=batches)
+            handed.update(vars(intervals), **options, watch=watch, step=step)
+            handed["batches"] = list(itertools.islice(batches, 4))
             handed.update(checkpoints=checkpoints, max_steps=max_steps)
             return FINISHED, {}
 
