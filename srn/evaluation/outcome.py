@@ -52,12 +52,14 @@ def write_reports(evaluation: Evaluation, method: Method, result: Scores, folder
         "dataset": evaluation.dataset,
         "protocol": protocol.name,
         "scored_before": result.resumed,
+        "workers": result.workers,
         "failures": result.failures,
         **evaluation.facts,
     }
     reports.write_csv(folder / "results.csv", scores, protocol)
     reports.write_summary(folder / "summary.json", summary, **facts, metrics=protocol.definitions)
-    times = f"Times of bold rows: median, restoring alone, on {evaluation.facts['processor']}."
+    beside = f", {result.workers} threads scoring beside it" if result.workers else ""
+    times = f"Times of bold rows: median, restoring alone{beside}, on {evaluation.facts['processor']}."
     markdown = _format_markdown(
         evaluation, {method.label: summary}, scores, [times] if method.is_network else []
     )

@@ -31,11 +31,11 @@ from srn.images import read_picture
 EXTREMES = 3  # images under "worst" and under "best"
 THUMBNAIL_WIDTH = 96
 JPEG_QUALITY = 85
-# Pictures are as large as the size of a report allows: 960 pixels wide for a few images, some 330 for the
-# 1111 of GOPRO.
+# Pictures are as large as the size of a report allows: 960 pixels wide for a few images, some 300 for the
+# 1111 of GOPRO. How well they compress is tried on some of them.
 _BYTES_OF_PICTURES = 40e6
-_BYTES_PER_PIXEL = 0.2  # of a photograph at this quality
-_MIN_WIDTH, _MAX_WIDTH = 240, 960
+_MIN_WIDTH, _MAX_WIDTH = 160, 960
+_TRIED = 8
 # Of the curve, in units of its drawing.
 _PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_MARGIN = 720, 260, 44
 _MAX_BINS = 12
@@ -81,10 +81,14 @@ def write_page(
     Raises `WorkError` naming an image that cannot be read.
     """
     item_of = {item.name: item for item in items}
-    width = _picture_width(len(scores))
+
+    def versions_of(score: Score) -> dict[str, Path]:
+        return _versions(item_of[score.name], method, protocol)
+
+    width = _picture_width(scores, versions_of)
 
     def make_row(score: Score) -> Row:
-        return _make_row(score, _versions(item_of[score.name], method, protocol), width)
+        return _make_row(score, versions_of(score), width)
 
     ranked = rank(scores)
     some = min(EXTREMES, len(ranked) // 2)
@@ -190,10 +194,21 @@ def _axis(
     return position, [(position(tick), f"{tick:g}" if step >= 1 else f"{tick:.1f}") for tick in ticks]
 
 
-def _picture_width(images: int) -> int:
-    """Such that three pictures of each image fit."""
-    pixels = _BYTES_OF_PICTURES / (3 * images) / _BYTES_PER_PIXEL
-    return int(np.clip(math.sqrt(pixels * 16 / 9), _MIN_WIDTH, _MAX_WIDTH))
+def _picture_width(scores: Sequence[Score], versions_of: Callable[[Score], Mapping[str, Path]]) -> int:
+    """Such that the pictures of all images fit.
+
+    Args:
+      scores: of the images.
+      versions_of: score -> the files of its image.
+    """
+    if len(scores) <= _TRIED:
+        return _MAX_WIDTH
+    size = 0
+    for score in scores[:: len(scores) // _TRIED][:_TRIED]:
+        size += sum(len(_embed(read_picture(path), _MAX_WIDTH)) for path in versions_of(score).values())
+    # As if the size went with the number of pixels.
+    scale = math.sqrt(_BYTES_OF_PICTURES / (size / _TRIED * len(scores)))
+    return int(np.clip(scale * _MAX_WIDTH, _MIN_WIDTH, _MAX_WIDTH))
 
 
 def _embed(image: np.ndarray, width: int) -> str:

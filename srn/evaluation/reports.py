@@ -107,7 +107,7 @@ def format_intervals(summary: Mapping[str, Any], protocol: Protocol) -> str:
         return ""
     has_clusters = summary[protocol.groups[protocol.cluster]]
     drawn = f"{protocol.cluster}s" if has_clusters else "images"
-    return f"{LEVEL:.0%} of means over {drawn} drawn anew (bootstrap): {', '.join(parts)}."
+    return f"{LEVEL:.0%} confidence intervals of the means (bootstrap over {drawn}): {', '.join(parts)}."
 
 
 def format_definitions(summary: Mapping[str, Any], protocol: Protocol) -> str:
@@ -195,8 +195,8 @@ def format_differences(
         first = next(iter(by_column.values()))
         lines.append(_row([f"**{_escape(label)}**", *cells, f"{first.higher} of {first.images}"]))
     note = (
-        f"- Differences of the same images; in brackets {LEVEL:.0%} of their means over sequences, or else "
-        "images, drawn anew (bootstrap). Without 0 in it a difference is unlikely to be chance."
+        f"- Means of the differences of the same images; in brackets {LEVEL:.0%} confidence intervals "
+        "(bootstrap over sequences, or over images where there are none)."
     )
     return "\n".join([*lines, "", note, ""])
 

@@ -51,6 +51,7 @@ class Scores:
       interrupted: whether Ctrl-C came before the last image.
       resumed: how many of the scores were there already.
       summary: their means, from `summarise`; empty where there is no score.
+      workers: threads that read and scored beside what restored, which took their part of the processors.
     """
 
     scores: list[Score] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Scores:
     interrupted: bool = False
     resumed: int = 0
     summary: dict[str, Any] = field(default_factory=dict)
+    workers: int = 0
 
 
 def summarise(scores: Iterable[Score], columns: Iterable[str], groups: Mapping[str, str]) -> dict[str, Any]:

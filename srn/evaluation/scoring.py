@@ -54,7 +54,7 @@ def score_images(
       progress: whether to show a bar with the running mean of PSNR, where stderr is a terminal.
       workers: threads that read and score beside what restores; 0: one step after the other.
     """
-    result = Scores()
+    result = Scores(workers=workers)
     pipeline = _Pipeline(method, protocol, journal, workers)
     with tqdm(total=len(items), desc=method.label, unit="image", disable=None if progress else True) as bar:
         try:

@@ -80,9 +80,20 @@ def test_the_curve_shows_each_image_once_and_their_medians():
     assert page._plot_gain(blurry) is None
 
 
-def test_pictures_of_a_large_set_are_smaller(report):
-    assert page._picture_width(11) == 960
-    assert 240 <= page._picture_width(1111) < 360
+def test_pictures_of_a_large_set_are_smaller(tmp_path):
+    """By their own size: noise, which hardly compresses, becomes smaller still."""
+    generator, widths = np.random.default_rng(0), {}
+    for kind, level in (("flat", 1), ("noise", 255)):
+        Image.fromarray(generator.integers(0, level, (540, 960, 3)).astype(np.uint8)).save(
+            tmp_path / f"{kind}.png"
+        )
+        files = dict.fromkeys(("blurry", "sharp"), tmp_path / f"{kind}.png")
+        for count in (8, 100, 1111):
+            scores = [Score(str(index), {}, {}, 0.0) for index in range(count)]
+            widths.setdefault(kind, []).append(page._picture_width(scores, lambda _, files=files: files))
+
+    assert widths["flat"] == [960, 960, 960]
+    assert widths["noise"][0] == 960 and 160 <= widths["noise"][2] < widths["noise"][1] < 960
 
 
 @pytest.fixture(scope="module")

@@ -126,7 +126,9 @@ def test_intervals_and_differences_stand_in_words():
         PAIRS,
     )
 
-    assert line.startswith("95% of means over sequences drawn anew (bootstrap): PSNR 20.00 to 22.00, SSIM")
+    assert line.startswith(
+        "95% confidence intervals of the means (bootstrap over sequences): PSNR 20.00 to 22.00, SSIM"
+    )
     assert reports.format_intervals(PAIRS.summarise(scores[:1]), PAIRS) == ""
     rows = cells_of(table)
     assert rows[0] == ["minus old", "PSNR", "SSIM MATLAB", "SSIM channel", "higher PSNR"]

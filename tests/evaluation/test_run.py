@@ -12,7 +12,9 @@ import pytest
 import srn
 from srn.data.pairs import find_pairs
 from srn.evaluation import items, run
+from srn.evaluation.methods import Network
 from srn.evaluation.protocols import PAIRS, Column, Protocol
+from srn.evaluation.scoring import default_workers
 
 
 def soften(image):
@@ -71,6 +73,9 @@ def test_weights_leave_scores_images_and_pictures(pairs_dir, tmp_path, weights, 
     assert (summary["images"], summary["identical"], summary["dataset"]) == (4, 0, "pairs")
     assert (summary["ckpt"], summary["precision"], summary["results_dir"]) == (str(weights), "float32", None)
     assert len(summary["weights_sha256"]) == 64
+    threads = default_workers(Network(None, ""))
+    assert summary["workers"] == threads
+    assert f"restoring alone, {threads} threads scoring beside it" in (out / "results.md").read_text()
     assert f"{results.summary['psnr']:.2f}" in capsys.readouterr().out
 
 
