@@ -198,6 +198,7 @@ def exported_with(load_script, monkeypatch):
         ("--version=7", "version", 7),
         ("--model=sr_edrb2", "model", "sr_edrb2"),
         ("--weights=latest", "prefer_average", False),
+        ("--which=best", "ckpt", "srn/best"),
         ("--precision=bfloat16", "precision", "bfloat16"),
         ("--name=street", "name", "street"),
         ("--max_megapixels=0.5", "max_pixels", 500_000),
