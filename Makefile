@@ -53,9 +53,9 @@ results: install
 	$(BIN)/python evaluate.py --ckpt=srn --data_dir=$(PAIRS) --dataset=pairs --out_dir=results/srn
 
 # The pictures of the documentation; each of those whose sources are given, such as
-#   make demo pictures DEMO=demo PAIRS=FOLDER PHOTOGRAPHS=FOLDER FRAMES=FOLDER SHARP=FOLDER REPORT=results/srn
+#   make demo pictures DEMO=demo PAIRS=FOLDER PHOTOGRAPHS=FOLDER FRAMES=FOLDER SHARP=FOLDER ABLATION=FOLDER REPORT=results/srn
 pictures: install
-	$(BIN)/python docs/draw/pictures.py $(if $(DEMO),--demo=$(DEMO)) $(if $(PAIRS),--pairs=$(PAIRS)) $(if $(PHOTOGRAPHS),--photographs=$(PHOTOGRAPHS)) $(if $(FRAMES),--frames=$(FRAMES)) $(if $(SHARP),--sharp=$(SHARP)) $(if $(REPORT),--report=$(REPORT))
+	$(BIN)/python docs/draw/pictures.py $(if $(DEMO),--demo=$(DEMO)) $(if $(PAIRS),--pairs=$(PAIRS)) $(if $(PHOTOGRAPHS),--photographs=$(PHOTOGRAPHS)) $(if $(FRAMES),--frames=$(FRAMES)) $(if $(SHARP),--sharp=$(SHARP)) $(if $(ABLATION),--ablation=$(ABLATION)) $(if $(REPORT),--report=$(REPORT))
 
 # A training run on a machine without TensorFlow, end to end on this one; see tools/stablehlo.
 VENV_JAX = .venv-jax

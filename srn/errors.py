@@ -8,6 +8,7 @@ import re
 
 LONGEST_LINE = 240
 # `{{function_node __wrapped__SaveV2_...}} ` before TensorFlow's reason, ` [Op:SaveV2]` after it.
+_BESIDE_THE_REASON = (" ", "\t", "Detected at", "Node:", "The error could be", "Additional GRPC", "Original")
 _EXCEPTION = re.compile(r"^(?:srn\.errors\.)?(?:Input|Work)Error: ")  # from a Python function in a graph
 _OPERATION = re.compile(r"\{\{(?:function_)?node .*?\}\} ?|:? ?\[Op:\w+\].*$")
 
@@ -28,6 +29,9 @@ def first_line(error: object) -> str:
 
     TensorFlow's marks of the operation are left out; of a long line the end stays, which has the reason.
     """
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    # TensorFlow's errors of a graph begin with where the operation was made; the reason is their last line.
+    reasons = [line for line in lines[1:] if line.strip() and not line.startswith(_BESIDE_THE_REASON)]
+    line = reasons[-1] if lines[0] == "Graph execution error:" and reasons else lines[0]
     line = _EXCEPTION.sub("", _OPERATION.sub("", line).strip())
     return line if len(line) <= LONGEST_LINE else f"{line[:60]} ... {line[60 - LONGEST_LINE :]}"

@@ -2,7 +2,8 @@
 
     python -m srn.export_onnx --ckpt=srn --output=srn.onnx
 
-`image` float32 [N, H, W, 3] in [0, 1] -> `restored`, the same; any size. Needs: pip install .[onnx]
+`image` float32 [N, H, W, 3] in [0, 1] -> `restored`, the same; any size, or with --size=1280x720 one. Needs:
+pip install .[onnx]
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _export(arguments: argparse.Namespace) -> None:
     from srn.serving.conversion import export_onnx
-    from srn.weights import load_model
+    from srn.weights import find_card, load_model
 
-    export_onnx(load_model(arguments.ckpt, arguments.model), arguments.output)
+    model = load_model(arguments.ckpt, arguments.model)
+    export_onnx(model, arguments.output, arguments.size, find_card(arguments.ckpt))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
     python -m srn.export_tflite --ckpt=srn --output=srn.tflite
 
-One input, float32 [N, H, W, 3] in [0, 1], which the caller resizes; one output of the same shape.
+One input, float32 [N, H, W, 3] in [0, 1], which the caller resizes; one output of the same shape. With
+--size=1280x720 both have one size, [1, 720, 1280, 3], without which no delegate (GPU, NNAPI, XNNPACK) takes
+the network.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ def _export(arguments: argparse.Namespace) -> None:
     from srn.serving.conversion import export_tflite
     from srn.weights import load_model
 
-    export_tflite(load_model(arguments.ckpt, arguments.model), arguments.output, arguments.weights)
+    model = load_model(arguments.ckpt, arguments.model)
+    export_tflite(model, arguments.output, arguments.weights, arguments.size)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,18 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[bytes]
       path: the file to write. Its folder is made if need be; a file that is there already is replaced.
       data: the whole content, or its parts one after the other.
 
-    Raises OSError when the folder or the file cannot be written; `path` then holds what it held before.
+    Raises OSError that names `path` when it cannot be written; it then holds what it held before.
     """
     path = Path(path)
+    try:
+        _write_atomically(path, data)
+    except OSError as error:
+        if error.errno is not None:  # of a full disk the system does not tell the file
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, since a rename is atomic within one file system only. The suffix stays, so that
     # whatever looks for files by their kind sees this one as what it is.

@@ -38,6 +38,10 @@ def test_every_link_within_the_repository_leads_somewhere(page):
         assert not anchor or anchor in anchors_of(target), link
 
 
+def test_no_page_waits_for_its_numbers():
+    assert not [page.name for page in PAGES if "@@" in page.read_text()]
+
+
 @pytest.fixture
 def drawing(monkeypatch):
     """Imports a module of docs/draw."""

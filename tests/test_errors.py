@@ -16,3 +16,19 @@ def test_a_long_line_keeps_its_end():
 
 def test_an_error_without_words_is_its_kind():
     assert first_line(KeyError()) == "KeyError"
+
+
+def test_the_reason_of_an_error_in_a_graph_is_found_below_its_stack():
+    lines = [
+        "Graph execution error:",
+        "",
+        "Detected at node A defined at (most recent call last):",
+        '  File "a.py"',
+    ]
+    after = [
+        "Collective ops is aborted by: task 1 is gone",
+        "The error could be from a previous operation. [Op:B]",
+    ]
+
+    assert first_line("\n".join([*lines, *after])) == "Collective ops is aborted by: task 1 is gone"
+    assert first_line("Graph execution error:") == "Graph execution error:"

@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -57,3 +58,16 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
 
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["results.csv"]
+
+
+def test_a_disk_that_is_full_is_an_error_that_names_the_file(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_atomically(tmp_path / "a.bin", b"x")
+
+    assert caught.value.filename == str(tmp_path / "a.bin")
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,7 @@
 """Makes the pictures of the documentation; `make pictures` runs it.
 
     python docs/draw/pictures.py [--demo=demo] [--pairs=FOLDER] [--photographs=FOLDER] [--frames=FOLDER]
-                                 [--sharp=FOLDER] [--report=FOLDER]
+                                 [--sharp=FOLDER] [--ablation=FOLDER] [--report=FOLDER]
 
 A picture is made anew where all that it needs is given; of the others a line says what is missing. What the
 architecture needs is in the repository. Details are cut where they show something; their places stand below.
@@ -39,7 +39,10 @@ RESULTS = (
     ("GOPR0385_11_01_003014", 500, 300),
 )
 RESULTS_SIZE = (330, 220)
+ABLATION_MODELS, ABLATION_IMAGE = ("sr_ed", "ss", "sr_edrb3"), "GOPR0384_11_00_000008.png"
+ABLATION_SIZE, ABLATION_DETAIL = 512, (132, 132, 248, 248)
 MIDDLE_FRAME, FRAMES_DETAIL = "0256", (901, 0, 378, 380)
+SHAKE_SEED = 12  # a stroke of middling length
 SHAKEN, IN_FRONT, SHAKEN_DETAIL = "kodak_08.jpg", "budgie_perched-osprey.jpg", (300, 60, 380, 380)
 
 
@@ -107,8 +110,23 @@ def draw_shakes(path: Path, sharp: Path) -> None:
 
 
 def _shake(photograph, other, shake, settings):
-    pair = shake(photograph, np.random.default_rng(8), settings, other)
+    pair = shake(photograph, np.random.default_rng(SHAKE_SEED), settings, other)
     return [np.uint8(np.rint(image * 255)) for image in pair]
+
+
+def draw_ablation_curves(path: Path, ablation: Path) -> None:
+    """The curves of validation that `python -m srn.ablation` leaves."""
+    shutil.copyfile(ablation / "validation.png", path)
+
+
+def draw_ablation_pictures(path: Path, ablation: Path, pairs: Path) -> None:
+    """A detail of a test pair: blurry, by three models, sharp. The models restored its middle 512x512."""
+    blurry, sharp = (read_rgb(pairs / side / ABLATION_IMAGE) for side in ("blur", "sharp"))
+    top, left = ((size - ABLATION_SIZE) // 2 for size in sharp.shape[:2])
+    images = [_cut(image, left, top, ABLATION_SIZE, ABLATION_SIZE) for image in (blurry, sharp)]
+    runs = [ablation / model / "seed-0" / "test" / "restored" for model in ABLATION_MODELS]
+    images[1:1] = [read_rgb(folder / ABLATION_IMAGE) for folder in runs]
+    _save(path, _grid([[_cut(image, *ABLATION_DETAIL) for image in images]]))
 
 
 def draw_report(path: Path, report: Path) -> None:
@@ -145,6 +163,8 @@ PICTURES = {
     "gallery.jpg": Picture(draw_gallery, ("photographs",)),
     "results.jpg": Picture(draw_results, ("pairs",)),
     "report.jpg": Picture(draw_report, ("report",)),
+    "ablation_validation.png": Picture(draw_ablation_curves, ("ablation",)),
+    "ablation_pictures.jpg": Picture(draw_ablation_pictures, ("ablation", "pairs")),
     "making_blur_frames.jpg": Picture(draw_frames, ("frames",)),
     "making_blur_interpolation.jpg": Picture(draw_interpolation, ("frames",)),
     "making_blur_photos.jpg": Picture(draw_shakes, ("sharp",)),
@@ -156,6 +176,7 @@ SOURCES = {
     "photographs": "blurry photographs",
     "frames": "frames of GOPRO's GOPR0477_11_00, 240 a second, 0208.jpg to 0299.jpg",
     "sharp": "sharp photographs",
+    "ablation": "the folder of an ablation of Table 1 on the middles of these pairs",
     "report": "the folder of an evaluation, with report.html; needs Chromium",
 }
 

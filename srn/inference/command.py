@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import warnings
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -33,6 +34,7 @@ from srn.zoo import PRECISIONS
 
 NAME = "srn-deblur"
 AUTO = "auto"
+_SMALLER_TILES = (512, 256)  # where the memory runs out all the same
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,7 +60,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for job in plan.jobs:
             reporter.planned(job)
         return FAILED if reporter.counts["failed"] else DONE
-    jobs = list(open_jobs(plan, arguments.overwrite, reporter))
+    jobs = open_jobs(plan, arguments.overwrite, reporter)
     if jobs:
         _restore(jobs, arguments, reporter)
     reporter.summary()
@@ -108,7 +110,18 @@ class _Restorer:
         self._tile, self._reporter, self._quiet = arguments.tile, reporter, arguments.quiet
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        tile = self._choose_tile(pixels)
+        chosen = self._choose_tile(pixels)
+        tiles = [chosen, *(side for side in _SMALLER_TILES if chosen is None or side < chosen)]
+        for tile, smaller in itertools.zip_longest(tiles, tiles[1:]):
+            try:
+                return self._restore(pixels, tile)
+            except Exception as error:
+                if smaller is None or not _is_out_of_memory(error):
+                    raise
+                self._reporter.warn(f"the memory runs out; tiles of {smaller} pixels are tried")
+        raise AssertionError("the last tile returns or raises")
+
+    def _restore(self, pixels: np.ndarray, tile: int | None) -> np.ndarray:
         number = count_tiles(pixels.shape[0], pixels.shape[1], tile)
         hidden = self._quiet or number == 1
         with tqdm(total=number, unit="tile", leave=False, disable=hidden or None) as bar:
@@ -122,6 +135,11 @@ class _Restorer:
         if tile is not None:
             self._reporter.detail(f"tiles of {tile} pixels, as the free memory is")
         return tile
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # TensorFlow's error by its name: its module need not be loaded here.
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def _parser() -> Parser:

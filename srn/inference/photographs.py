@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -197,23 +197,37 @@ def printable(line: str) -> str:
     )
 
 
-def open_jobs(plan: Plan, overwrite: bool, reporter: Reporter) -> Iterator[Job]:
-    """Yields the jobs that are not done already, each of which is said so.
+def open_jobs(plan: Plan, overwrite: bool, reporter: Reporter) -> list[Job]:
+    """The jobs that are not done already, each of which is said so; their folders are made.
 
-    A folder that cannot be written is an error before any work: raises `InputError`.
+    A photograph whose folder cannot be written fails by itself. Raises `InputError` where that is so for all.
     """
-    checked = set()
+    waiting: list[Job] = []
+    unwritable: dict[Path, str] = {}
+    checked: set[Path] = set()
     for job in plan.jobs:
-        if str(job.target) != STANDARD:
-            if os.path.lexists(job.target) and not overwrite:
-                reporter.already_there(job)
-                continue
-            if job.target.parent not in checked:
-                require_writable(job.target.parent)
-                checked.add(job.target.parent)
-        elif sys.stdout.isatty():
-            raise InputError("a photograph is not for a terminal; say where it goes, by -o FILE or > FILE")
-        yield job
+        folder = job.target.parent
+        if str(job.target) == STANDARD:
+            if sys.stdout.isatty():
+                raise InputError("a photograph is not for a terminal; say where it goes, by -o FILE")
+        elif os.path.lexists(job.target) and not overwrite:
+            reporter.already_there(job)
+            continue
+        elif folder not in checked:
+            checked.add(folder)
+            try:
+                require_writable(folder)
+            except InputError as error:
+                unwritable[folder] = str(error)
+        if folder in unwritable:
+            continue
+        waiting.append(job)
+    if unwritable and not waiting:
+        raise InputError("\n".join(unwritable.values()))
+    for job in plan.jobs:
+        if job.target.parent in unwritable:
+            reporter.fail(str(job.source), f"{job.source}: {unwritable[job.target.parent]}")
+    return waiting
 
 
 def choose_jobs(inputs: list, output: str | None, overwrite: bool) -> list[Job]:
@@ -225,7 +239,7 @@ def choose_jobs(inputs: list, output: str | None, overwrite: bool) -> list[Job]:
     if plan.missing:
         raise InputError("\n".join(f"{path}: {reason}" for path, reason in plan.missing))
     reporter = Reporter("")
-    return list(open_jobs(plan, overwrite, reporter))
+    return open_jobs(plan, overwrite, reporter)
 
 
 def restore_photograph(

@@ -1,28 +1,54 @@
 """The same network for other engines: ONNX, and TensorFlow Lite.
 
-The converted network is the bare one: floating point in, floating point out, any size; without the checks of
-`srn.serving.signatures`, which these engines would drop or refuse. Every file is run once, at a size that
-needs padding, before it is written: converters have been seen to write wrong files and say nothing.
+The converted network is the bare one: floating point in, floating point out; without the checks of
+`srn.serving.signatures`, which these engines would drop or refuse. One check is arithmetic: an image with
+values far from [0, 1] comes back as NaN. Every file is run once, before it is written: converters have been
+seen to write wrong files and say nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
+import srn
+from srn import weights as weights_of
 from srn.errors import InputError, WorkError
 from srn.files import require_writable, write_atomically
+from srn.serving.signatures import has_values_of_images
+
+if TYPE_CHECKING:
+    from srn.network import DeblurringNetwork
 
 OPSET = 17
 TOLERANCE = {"float32": 1e-4, "float16": 2e-2}  # of [0, 1], what the check after conversion allows
-_CHECKED_SIZE = (1, 37, 53, 3)
+_CHECKED_SIZE = (37, 53)  # of files for any size: one that needs padding
+
+Size = tuple[int, int]  # height, width
 
 
-def export_onnx(model, path) -> None:
+def export_onnx(
+    model: DeblurringNetwork,
+    path: str | os.PathLike[str],
+    size: Size | None = None,
+    card: Mapping[str, Any] | None = None,
+) -> None:
     """Writes `model` as ONNX: `image` float32 [N, H, W, 3] in [0, 1] -> `restored`, the same, clipped.
+
+    The dimensions are named batch, height and width; the file's metadata say which model and weights it
+    holds.
+
+    Args:
+      model: float32.
+      path: of the file.
+      size: (height, width) of all images, for engines that want a fixed one; None: any size.
+      card: of the weights (`srn.weights.find_card`), for the metadata.
 
     Raises `InputError` where tf2onnx and onnxruntime are not installed, or for a model in bfloat16, which
     ONNX cannot hold; `WorkError` where the result does not compute what the model does.
@@ -32,27 +58,35 @@ def export_onnx(model, path) -> None:
         import tf2onnx
     except ImportError as error:
         raise InputError(f"{error.name} is not installed: pip install .[onnx]") from error
-    restore = _bare_function(model)
+    restore = _bare_function(model, size, batch=None)
     require_writable(Path(path).parent)
     converted, _ = tf2onnx.convert.from_function(restore, restore.input_signature, opset=OPSET)
+    _describe(converted, model, size, card or {})
     content = converted.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    _check(lambda image: session.run(["restored"], {"image": image})[0], restore, "float32", path)
+    _check(lambda image: session.run(["restored"], {"image": image})[0], restore, "float32", path, size)
     write_atomically(path, content)
 
 
-def export_tflite(model, path, weights: str = "float16") -> None:
-    """Writes `model` for TensorFlow Lite, built-in operations only; the caller resizes its input tensor.
+def export_tflite(
+    model: DeblurringNetwork,
+    path: str | os.PathLike[str],
+    weights: str = "float16",
+    size: Size | None = None,
+) -> None:
+    """Writes `model` for TensorFlow Lite, built-in operations only.
 
     Args:
-      model: a `DeblurringNetwork`, float32.
+      model: float32.
       path: of the file.
       weights: "float32", or "float16": half the size, the same arithmetic.
+      size: (height, width) of the one image [1, height, width, 3], as delegates want it; None: any size, the
+        caller resizes the input tensor.
 
     Raises `InputError` for a model in bfloat16, `WorkError` where the result does not compute what the model
     does.
     """
-    restore = _bare_function(model)
+    restore = _bare_function(model, size, batch=1 if size else None)
     require_writable(Path(path).parent)
     module = tf.Module()
     module.restore, module.variables_of_network = restore, model.variables
@@ -61,7 +95,7 @@ def export_tflite(model, path, weights: str = "float16") -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     content = converter.convert()
-    _check(lambda image: run_tflite(content, image), restore, weights, path)
+    _check(lambda image: run_tflite(content, image), restore, weights, path, size)
     write_atomically(path, content)
 
 
@@ -76,19 +110,51 @@ def run_tflite(content: bytes, image: np.ndarray) -> np.ndarray:
     return interpreter.get_tensor(outcome["index"])
 
 
-def _bare_function(model):
+def _bare_function(model, size, batch):
     if model.dtype_policy.compute_dtype != "float32":
-        raise InputError("other engines take the network in float32 only; leave --precision out")
+        raise InputError("other engines take the network in float32 only; leave `precision` out")
+    height, width = size or (None, None)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="image")])
+    @tf.function(input_signature=[tf.TensorSpec([batch, height, width, 3], tf.float32, name="image")])
     def restore(image):
-        return {"restored": tf.clip_by_value(model.restore(image), 0.0, 1.0)}
+        restored = tf.clip_by_value(model.restore(image), 0.0, 1.0)
+        return {"restored": tf.where(has_values_of_images(image), restored, float("nan"))}
 
     return restore
 
 
-def _check(run: Callable[[np.ndarray], np.ndarray], restore, kind: str, path) -> None:
-    image = np.random.default_rng(0).random(_CHECKED_SIZE, np.float32)
+def _describe(converted, model, size, card) -> None:
+    """Gives the dimensions of an ONNX model their names, and the file its metadata."""
+    names = ("batch", "height", "width")
+    for value in (*converted.graph.input, *converted.graph.output):
+        dimensions = value.type.tensor_type.shape.dim
+        del dimensions[:]
+        for name, fixed in zip((*names, None), (None, *(size or (None, None)), 3)):
+            if fixed is None:
+                dimensions.add(dim_param=name)
+            else:
+                dimensions.add(dim_value=fixed)
+    converted.producer_name, converted.producer_version = "srn-deblurnet", srn.__version__
+    facts = {
+        "model": model.name,
+        "name": card.get("name", ""),
+        "licence": _as_text(card.get("licence", "")),
+        "weights_sha256": weights_of.checksum(model),
+        "config": json.dumps(model.config.to_dict()),
+        "input": "image: float32 [batch, height, width, 3], RGB in [0, 1] as stored; far beyond it gives NaN",
+        "output": "restored: the same",
+    }
+    for key, text in facts.items():
+        if text:
+            converted.metadata_props.add(key=key, value=text)
+
+
+def _as_text(value) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _check(run: Callable[[np.ndarray], np.ndarray], restore, kind: str, path, size: Size | None) -> None:
+    image = np.random.default_rng(0).random((1, *(size or _CHECKED_SIZE), 3), np.float32)
     expected, found = restore(image)["restored"].numpy(), run(image)
     if found.shape != expected.shape:
         raise WorkError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 
 from srn.command import DONE, exit_code_of, quiet_tensorflow
@@ -18,7 +19,18 @@ def make_parser(name: str, description: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", choices=MODELS, help="the network, where the weights do not say")
     parser.add_argument("--output", required=True, help="the file to write")
+    parser.add_argument(
+        "--size", type=_size, metavar="WIDTHxHEIGHT", help="of all images; default: any size, which is slower"
+    )
     return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    """`WIDTHxHEIGHT` -> (height, width)."""
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text}: give WIDTHxHEIGHT, such as 1280x720")
+    return int(match[2]), int(match[1])
 
 
 def run(

@@ -37,7 +37,9 @@ class PixelLimit:
         rows, columns = (self._round_up(size) for size in (height, width))
         return rows * columns * self.planes <= self.max_pixels
 
-    def check(self, count, height, width, what: str) -> tf.Operation:
+    def check(
+        self, count: tf.Tensor | int, height: tf.Tensor, width: tf.Tensor, what: str
+    ) -> tf.Operation | None:
         """An operation that fails where there are no pixels, or too many; `what` begins its message.
 
         Args:

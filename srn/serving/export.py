@@ -107,10 +107,18 @@ def export_savedmodel(
         write_server_files(export_dir, name)
         os.rename(unfinished, target)
     except (OSError, tf.errors.OpError) as error:
-        raise WorkError(f"{target}: cannot be written ({first_line(error)})") from error
+        raise WorkError(f"{target}: cannot be written ({_reason(error)})") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return target
+
+
+def _reason(error: OSError | tf.errors.OpError) -> str:
+    """What the system said; TensorFlow puts names of operations and temporary files around it."""
+    if isinstance(error, OSError):
+        return error.strerror or first_line(error)
+    text = re.sub(r"^\{\{.*?\}\} | \[Op:\w+\]$", "", " ".join(error.message.split()))
+    return text.rpartition("; ")[2][-200:]
 
 
 def _check_name(name: str) -> str:

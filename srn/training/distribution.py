@@ -93,7 +93,8 @@ class Distribution:
             assert strategy is not None
 
             def total(values):
-                return tf.distribute.get_replica_context().all_reduce("SUM", values)
+                own = tf.identity(values)  # on the replica's device, where the sum begins
+                return tf.distribute.get_replica_context().all_reduce("SUM", own)
 
             @tf.function(reduce_retracing=True)
             def of_all(values):

@@ -198,8 +198,12 @@ class _Run:
             )
         except errors.OpError as error:
             reasons = self._about_batch(pipeline.find_problems, checkpoints.step + 1) or [first_line(error)]
-            saved = f"step {checkpoints.step} is saved in {checkpoints.model_dir}"
-            raise WorkError("\n".join([*reasons, f"{saved}; mend it and give the same command"])) from error
+            advice = f"step {checkpoints.step} is saved in {checkpoints.model_dir}; " + (
+                "mend it and give the same command"
+                if distribution.num_workers == 1
+                else "give the same command to all workers"
+            )
+            raise WorkError("\n".join([*reasons, advice])) from error
 
     def _batches(self):
         """The batches from the present step on, phase after phase."""

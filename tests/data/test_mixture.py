@@ -62,4 +62,4 @@ def test_training_on_a_mixture_is_resumed(pairs_dir, tmp_path):
     for steps in (1, 2):
         srn.train(config.replace(max_steps=steps), tmp_path / "run", lines.append)
 
-    assert "4 pairs and 4 photos; step 1 to 2" in lines[1]
+    assert "4 pairs and 4 photos; step 1 to 2" in lines[-1]

@@ -145,6 +145,42 @@ def test_a_file_without_suffix_keeps_its_kind(run, tmp_path):
     assert Image.open(tmp_path / "photo_deblurred.bak").format == "JPEG"
 
 
+def test_one_folder_that_cannot_be_written_does_not_end_the_others(run, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        picture().save(tmp_path / name / f"{name}.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/b").write_text("in the way")
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / name).rename(tmp_path / "in" / name)
+
+    code, _, err = run(tmp_path / "in", "-r", "-o", tmp_path / "out")
+
+    assert code == 1 and "b.png: " in err and "cannot be written" in err
+    assert (tmp_path / "out/a/a.png").exists()
+
+
+def test_smaller_tiles_are_tried_where_the_memory_runs_out(run, photo, monkeypatch):
+    tiles = []
+
+    class ResourceExhaustedError(Exception):
+        pass
+
+    def restore(self, pixels, tile=None, on_tile=None):
+        tiles.append(tile)
+        if tile != 256:
+            raise ResourceExhaustedError("OOM when allocating")
+        return pixels
+
+    monkeypatch.setattr(Darker, "__call__", restore)
+
+    code, _, err = run(photo)
+
+    assert code == 0 and tiles == [None, 512, 256]
+    assert "tiles of 256 pixels are tried" in err
+
+
 def test_interruption_is_a_line(run, photo, monkeypatch):
     def interrupt(self, *_, **__):
         raise KeyboardInterrupt

@@ -454,6 +454,26 @@ def deep_gray_alpha_png(pixels):
     return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
+def test_gray_in_webp_with_loss_is_gray_though_its_channels_differ_by_rounding(tmp_path):
+    picture("L").save(tmp_path / "a.webp", quality=90)
+
+    photograph, data, _ = again(tmp_path / "a.webp")
+
+    assert photograph.pixels.shape == (40, 60)
+    channels = np.asarray(Image.open(io.BytesIO(data))).astype(int)
+    assert np.ptp(channels, axis=-1).max() <= 1
+
+
+def test_gray_with_alpha_of_16_bits_becomes_four_channels_where_nothing_else_is_read(tmp_path):
+    pixels = np.dstack([scene(80, 120, dtype=np.uint16)[..., :2]])
+    (tmp_path / "a.png").write_bytes(deep_gray_alpha_png(pixels))
+
+    for suffix in (".tif", ".jp2"):
+        again(tmp_path / "a.png", tmp_path / f"b{suffix}")
+        np.testing.assert_array_equal(read_photograph(tmp_path / f"b{suffix}").channels()[..., 2:], pixels)
+    assert "transparency is left out" in " ".join(again(tmp_path / "a.png", tmp_path / "b.bmp")[2])
+
+
 @pytest.mark.parametrize(
     "channels, suffix",
     [

@@ -111,6 +111,7 @@ def test_too_many_at_a_time_are_refused():
     assert second.status_code == 503 and states == [200]
 
 
+@pytest.mark.slow
 def test_the_page_in_a_browser(tmp_path):
     """Drops a photograph, moves the slider, finds the download."""
     webdriver = pytest.importorskip("selenium.webdriver")

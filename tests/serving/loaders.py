@@ -67,6 +67,8 @@ class _ModelInSession:
         }
 
     def run(self, signature, feeds):
+        from tensorflow.core.protobuf import config_pb2
+
         if signature not in self.signatures:
             raise CallError(f"no signature {signature!r}; the model has {sorted(self.signatures)}")
         inputs, outputs = (self.signatures[signature][side] for side in ("inputs", "outputs"))
@@ -77,19 +79,22 @@ class _ModelInSession:
             if self._tf.as_dtype(value.dtype) != wanted:
                 raise CallError(f"input {name} is {wanted.name}, got {value.dtype}")
         fetches = {name: info["tensor"] for name, info in outputs.items()}
+        # Not by `Session.run`, whose Python compares shapes first: a server leaves that to the graph.
+        options = config_pb2.CallableOptions(
+            feed=[inputs[name]["tensor"] for name in feeds], fetch=list(fetches.values())
+        )
         try:
-            return self._session.run(fetches, {inputs[name]["tensor"]: feeds[name] for name in feeds})
+            values = self._session._make_callable_from_options(options)(*feeds.values())
         except self._tf.errors.OpError as error:
             raise RunError(_name_of_status(error.error_code), error.message) from error
-        except ValueError as error:  # of a rank that the input cannot have: the session's Python looks first
-            raise RunError("INVALID_ARGUMENT", str(error)) from error
+        return dict(zip(fetches, values))
 
 
 def _describe(infos):
     return {
         name: {
             "dtype": info.dtype,
-            "shape": [axis.size for axis in info.tensor_shape.dim],
+            "shape": [None if axis.size < 0 else axis.size for axis in info.tensor_shape.dim],
             "tensor": info.name,
         }
         for name, info in infos.items()

@@ -4,9 +4,11 @@ import importlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags
 
 import srn
+from srn import weights
 from srn.config import ModelConfig
 from srn.errors import InputError, WorkError
 from srn.serving import conversion
@@ -49,6 +51,70 @@ def test_tensorflow_lite_gives_what_the_model_gives(model, tmp_path, weights, to
     for shape in SHAPES:
         restored = conversion.run_tflite(content, images(shape))
         np.testing.assert_allclose(restored, restored_by(model, images(shape)), atol=tolerance)
+
+
+@pytest.mark.parametrize("size", [(37, 53), (64, 48)])
+def test_tensorflow_lite_of_one_size_is_static_throughout_and_delegates_take_it(model, tmp_path, size):
+    conversion.export_tflite(model, tmp_path / "small.tflite", "float32", size)
+
+    interpreter = tf.lite.Interpreter(str(tmp_path / "small.tflite"))
+    details = [*interpreter.get_input_details(), *interpreter.get_output_details()]
+    assert [list(each["shape_signature"]) for each in details] == [[1, *size, 3]] * 2
+    restored = conversion.run_tflite((tmp_path / "small.tflite").read_bytes(), images((1, *size)))
+    np.testing.assert_allclose(restored, restored_by(model, images((1, *size))), atol=1e-5)
+
+
+def test_the_log_of_the_interpreter_has_no_complaint_about_sizes(tmp_path, command):
+    """Without --size it has: "a delegate that only supports static-sized tensors"."""
+    code = """
+import sys, tensorflow as tf, srn
+from srn.config import ModelConfig
+from srn.serving.conversion import export_tflite
+model = srn.build_model(ModelConfig(width=4, res_blocks=1, kernel_size=3))
+export_tflite(model, sys.argv[1], "float32", (64, 48) if sys.argv[2] == "fixed" else None)
+"""
+    for kind in ("fixed", "any"):
+        done = command("-c", code, tmp_path / f"{kind}.tflite", kind)
+        assert done.returncode == 0, done.stderr
+        assert ("only supports static-sized tensors" in done.stderr) == (kind == "any")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [None, (40, 56)])
+def test_an_onnx_file_names_its_dimensions_and_says_what_it_is(tmp_path, size):
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: make test-full")
+    pytest.importorskip("tf2onnx", reason="tf2onnx is not installed: make test-full")
+    model = srn.build_model(SMALL)
+
+    conversion.export_onnx(model, tmp_path / "small.onnx", size, {"name": "srn", "licence": "Apache-2.0"})
+
+    written = onnx.load(str(tmp_path / "small.onnx"))
+    onnx.checker.check_model(written)
+    for value in (*written.graph.input, *written.graph.output):
+        dimensions = [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        assert dimensions == ["batch", *(size or ("height", "width")), 3]
+    facts = {each.key: each.value for each in written.metadata_props}
+    assert (facts["name"], facts["licence"]) == ("srn", "Apache-2.0")
+    assert facts["weights_sha256"] == weights.checksum(model)
+    assert "[0, 1]" in facts["input"]
+
+
+@pytest.mark.parametrize("value", [200.0, -5.0, np.nan])
+def test_values_that_are_of_no_image_come_back_as_nan(tmp_path, value):
+    model = srn.build_model(SMALL)
+    conversion.export_tflite(model, tmp_path / "small.tflite", "float32")
+    image = images((1, 16, 16))
+    image[0, 3, 4, 1] = value
+
+    assert np.isnan(conversion.run_tflite((tmp_path / "small.tflite").read_bytes(), image)).all()
+
+
+@pytest.mark.parametrize("text", ["64", "0x5", "12x", "axb"])
+def test_a_size_that_is_none_is_one_line(command, text):
+    result = command("-m", "srn.export_tflite", "--ckpt=x", "--output=y", f"--size={text}")
+
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 2 and f"--size: {text}: give WIDTHxHEIGHT" in line
 
 
 @pytest.mark.slow

@@ -100,6 +100,27 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
         export_savedmodel(srn.build_model(SMALL), tmp_path / "file")
 
 
+FULL = "{{function_node __wrapped__SaveV2}} /x/variables/part-0.data; No space left on device [Op:SaveV2]"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), tf.errors.ResourceExhaustedError(None, None, FULL)],
+    ids=["file", "TensorFlow"],
+)
+def test_a_full_disk_is_named_with_its_reason(tmp_path, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+
+    with pytest.raises(WorkError) as caught:
+        export_savedmodel(srn.build_model(SMALL), tmp_path)
+
+    assert str(caught.value) == f"{tmp_path / '1'}: cannot be written (No space left on device)"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=repr)
 def test_an_export_that_ends_early_leaves_no_version_behind(tmp_path, monkeypatch, error):
     def fail(*_):

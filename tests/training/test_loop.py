@@ -182,7 +182,7 @@ def test_validation_keeps_the_best_and_is_logged(tmp_path):
 
 def test_a_validation_that_was_lost_is_made_up_for(tmp_path):
     run(tmp_path, 2)
-    checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e-3), tmp_path)
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(polynomial_decay(1e-3, 6)), tmp_path)
     checkpoints.resume()
 
     train(checkpoints, batches(2), 3, validate=lambda: {"psnr": 20.0}, log=Log(tmp_path, 2), validate_every=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -109,3 +110,12 @@ class Format:
 def to_pil(channels: np.ndarray) -> Image.Image:
     """uint8 [H, W], [H, W, 2], [H, W, 3] or [H, W, 4] -> L, LA, RGB or RGBA."""
     return Image.fromarray(np.ascontiguousarray(channels))
+
+
+def to_opencv(channels: np.ndarray) -> np.ndarray:
+    """[H, W] as it is; colours in the order of OpenCV; gray with alpha, which it has not, as colours."""
+    if channels.ndim == 2:
+        return channels
+    if channels.shape[2] == 2:
+        return np.ascontiguousarray(channels[..., [0, 0, 0, 1]])
+    return cv2.cvtColor(channels, cv2.COLOR_RGB2BGR if channels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)

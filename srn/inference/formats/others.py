@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from srn.inference.formats.ifd import set_upright
-from srn.inference.formats.image import Coding, Format, FormatError, Parts, to_pil
+from srn.inference.formats.image import Coding, Format, FormatError, Parts, to_opencv, to_pil
 from srn.inference.formats.metadata import Metadata, set_xmp_upright, without_exif_prefix
 
 QUALITY = 95
@@ -324,10 +324,8 @@ def _encode_jp2(channels, metadata, coding, quality, native):
 
 
 def _encode_deep_jp2(channels):
-    swaps = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
-    if channels.ndim == 3:
-        channels = cv2.cvtColor(channels, swaps[channels.shape[2]])
-    done, encoded = cv2.imencode(".jp2", channels, [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])
+    options = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]  # without loss
+    done, encoded = cv2.imencode(".jp2", to_opencv(channels), options)
     if not done:
         raise FormatError("16 bits cannot be written as JPEG 2000")
     return encoded.tobytes()
@@ -358,7 +356,13 @@ OTHERS = (
         keeps=frozenset({"exif", "xmp", "icc"}),
         longest_side=16384,
     ),
-    Format(name="BMP", suffixes=(".bmp", ".dib"), take_apart=_take_bmp_apart, encode=_encode_bmp),
+    Format(
+        name="BMP",
+        suffixes=(".bmp", ".dib"),
+        take_apart=_take_bmp_apart,
+        encode=_encode_bmp,
+        alpha=False,  # few programs see the one that Pillow writes
+    ),
     Format(
         name="PPM",
         suffixes=(".ppm", ".pgm", ".pnm"),

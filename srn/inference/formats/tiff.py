@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 
 import cv2
 import numpy as np
 
 from srn.inference.formats import ifd
-from srn.inference.formats.image import Coding, Format, FormatError, Parts, to_pil
+from srn.inference.formats.image import Coding, Format, FormatError, Parts, to_opencv, to_pil
 from srn.inference.formats.metadata import Metadata
 
 _SUBFILE_TYPE, _COMPRESSION, _STRIP_OFFSETS, _STRIP_SIZES = 254, 259, 273, 279
@@ -150,32 +149,12 @@ def _encode_8_bits(channels, compression, quality):
 
 
 def _encode_16_bits(channels, compression, quality):
-    if channels.ndim == 3 and channels.shape[2] == 2:
-        return _encode_gray_alpha(channels)
-    swaps = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
-    if channels.ndim == 3:
-        channels = cv2.cvtColor(channels, swaps[channels.shape[2]])
+    channels = to_opencv(channels)
     compression = compression if compression in _OF_OPENCV else _LZW
     done, encoded = cv2.imencode(".tiff", channels, [cv2.IMWRITE_TIFF_COMPRESSION, compression])
     if not done:
         raise FormatError("16 bits cannot be written")
     return encoded.tobytes()
-
-
-def _encode_gray_alpha(channels):
-    """uint16 [H, W, 2], which neither Pillow nor OpenCV write; Deflate."""
-    height, width = channels.shape[:2]
-    directory = {
-        256: ifd.Entry(ifd.LONG, 1, struct.pack("<I", width)),
-        257: ifd.Entry(ifd.LONG, 1, struct.pack("<I", height)),
-        258: ifd.short(16, 16),
-        259: ifd.short(_DEFLATE),
-        262: ifd.short(1),  # 0 is black
-        277: ifd.short(2),
-        278: ifd.Entry(ifd.LONG, 1, struct.pack("<I", height)),
-        338: ifd.short(2),  # alpha, colours not multiplied with it
-    }
-    return ifd.write(directory, [zlib.compress(channels.astype("<u2").tobytes())])
 
 
 def _resolution(dpi):
