@@ -34,7 +34,7 @@ JPEG_QUALITY = 85
 # Pictures are as large as the size of a report allows: 960 pixels wide for a few images, some 300 for the
 # 1111 of GOPRO. How well they compress is tried on some of them.
 _BYTES_OF_PICTURES = 40e6
-_MIN_WIDTH, _MAX_WIDTH = 160, 960
+_MIN_WIDTH, _MAX_WIDTH = 240, 960
 _TRIED = 8
 # Of the curve, in units of its drawing.
 _PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_MARGIN = 720, 260, 44
@@ -203,12 +203,13 @@ def _picture_width(scores: Sequence[Score], versions_of: Callable[[Score], Mappi
     """
     if len(scores) <= _TRIED:
         return _MAX_WIDTH
-    size = 0
-    for score in scores[:: len(scores) // _TRIED][:_TRIED]:
-        size += sum(len(_embed(read_picture(path), _MAX_WIDTH)) for path in versions_of(score).values())
-    # As if the size went with the number of pixels.
-    scale = math.sqrt(_BYTES_OF_PICTURES / (size / _TRIED * len(scores)))
-    return int(np.clip(scale * _MAX_WIDTH, _MIN_WIDTH, _MAX_WIDTH))
+    some = scores[:: len(scores) // _TRIED][:_TRIED]
+    images = [read_picture(path) for score in some for path in versions_of(score).values()]
+    width = _MAX_WIDTH
+    for _ in range(3):  # small pictures take more for a pixel than large ones
+        size = sum(len(_embed(image, width)) for image in images) / len(some) * len(scores)
+        width = int(np.clip(width * math.sqrt(_BYTES_OF_PICTURES / size), _MIN_WIDTH, _MAX_WIDTH))
+    return width
 
 
 def _embed(image: np.ndarray, width: int) -> str:

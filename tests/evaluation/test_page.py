@@ -93,7 +93,7 @@ def test_pictures_of_a_large_set_are_smaller(tmp_path):
             widths.setdefault(kind, []).append(page._picture_width(scores, lambda _, files=files: files))
 
     assert widths["flat"] == [960, 960, 960]
-    assert widths["noise"][0] == 960 and 160 <= widths["noise"][2] < widths["noise"][1] < 960
+    assert widths["noise"][0] == 960 and 240 <= widths["noise"][2] < widths["noise"][1] < 960
 
 
 @pytest.fixture(scope="module")
