@@ -96,8 +96,15 @@ def test_two_devices_of_one_process_are_one(alone, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_are_one_and_the_first_alone_writes(alone, tmp_path):
+def test_two_processes_are_one_also_after_one_of_them_was_killed(alone, tmp_path):
     pairs, run, expected = alone
+    first, second = start_workers(tmp_path, pairs)
+    while not (tmp_path / "step-5.index").exists():
+        assert first.poll() is None, first.communicate()[0]
+    second.kill()
+    output, _ = first.communicate(timeout=600)
+    assert first.returncode == 1 and "give the same command to all workers" in output
+    second.communicate()
 
     results = [finish(process) for process in start_workers(tmp_path, pairs)]
 
