@@ -67,6 +67,13 @@ class Checkpoints:
     def resume(self, step: int | None = None) -> int:
         """Restores the newest whole checkpoint, or the one of `step`; returns the number of steps done.
 
+        See `find`.
+        """
+        return self.restore(self.find(step))
+
+    def find(self, step: int | None = None) -> int | None:
+        """The step of the newest whole checkpoint, or `step` itself; None where there are no checkpoints.
+
         Damaged checkpoints that are newer are named and moved into the folder `damaged`. When a `step` is
         given, later checkpoints are moved into `after-step-N`; where that folder is there already, the run
         has gone back before, and resumes from its newest checkpoint: the same call may be given again.
@@ -85,8 +92,12 @@ class Checkpoints:
                 f"resuming from step-{found}"
             )
             folder.move_files(run_files.files_of(self.model_dir, number), self.model_dir / folder.DAMAGED)
-        if found is not None:
-            self._restore(self.prefix(found))
+        return found
+
+    def restore(self, step: int | None) -> int:
+        """Restores the checkpoint of a step, or nothing for None; returns the number of steps done."""
+        if step is not None:
+            self._restore(self.prefix(step))
         return self.step
 
     def _go_back(self, step: int) -> None:

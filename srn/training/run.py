@@ -159,15 +159,16 @@ class _Run:
     def resume(self) -> int:
         """Restores the checkpoint to go on from; returns the number of steps done.
 
-        The chief is first, since it moves damaged checkpoints away; the others wait for it.
+        The chief looks first, since it moves damaged checkpoints away; the others wait for it. All restore
+        together, since variables are made in step, each with the values of the chief.
         """
-        if not self._distribution.is_chief:
-            self._distribution.sum_over_workers([0.0])
+        is_chief = self._distribution.is_chief
+        found = self.checkpoints.find(self._config.resume_from) if is_chief else None
+        self._distribution.sum_over_workers([0.0])
+        if not is_chief:
+            found = self.checkpoints.find()
         with self._distribution.scope():
-            step = self.checkpoints.resume(self._config.resume_from)
-        if self._distribution.is_chief:
-            self._distribution.sum_over_workers([0.0])
-        return step
+            return self.checkpoints.restore(found)
 
     def finish(self, deadline: float) -> tuple[str, dict[str, float]]:
         """(why the run ended, results of its last step); an image that cannot be decoded is named."""

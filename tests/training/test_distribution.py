@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from srn import run_files
 from srn.errors import InputError
 from srn.training.distribution import Distribution, prepare_devices
 
@@ -26,6 +27,14 @@ if kind == "mirrored":
     strategy = tf.distribute.MirroredStrategy
     tf.distribute.MirroredStrategy = lambda devices: strategy(["CPU:0", "CPU:1"])
 import srn
+if "KILLED_AT" in os.environ:  # from inside, so that the moment is certain
+    from srn.training import loop
+    check = loop._require_finite
+    def check_or_die(loss, step, *others):
+        if step == int(os.environ["KILLED_AT"]):
+            os.kill(os.getpid(), 9)
+        check(loss, step, *others)
+    loop._require_finite = check_or_die
 network = srn.ModelConfig(width=3, res_blocks=1, kernel_size=3, num_scales=2)
 config = srn.TrainingConfig(
     model=network, data_dir=pairs, crop_size=16, batch_size=4, augment=True, max_steps=10, save_every=5,
@@ -52,7 +61,7 @@ def finish(process):
     return [float(word) for word in line.split()[1:]]
 
 
-def start_workers(model_dir, pairs):
+def start_workers(model_dir, pairs, **environment_of_second):
     with socket.socket() as one, socket.socket() as other:
         for free in (one, other):
             free.bind(("localhost", 0))
@@ -63,6 +72,7 @@ def start_workers(model_dir, pairs):
             model_dir,
             pairs,
             TF_CONFIG=json.dumps({"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}),
+            **(environment_of_second if index else {}),
         )
         for index in range(2)
     ]
@@ -96,8 +106,14 @@ def test_two_devices_of_one_process_are_one(alone, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_are_one_and_the_first_alone_writes(alone, tmp_path):
+def test_two_processes_are_one_also_after_one_of_them_was_killed(alone, tmp_path):
     pairs, run, expected = alone
+    first, second = start_workers(tmp_path, pairs, KILLED_AT="7")
+    output, _ = first.communicate(timeout=600)
+    assert first.returncode == 1 and "give the same command to all workers" in output
+    second.communicate()
+    assert second.returncode == -9
+    assert max(run_files.steps_in(tmp_path)) in (5, 6, 7)
 
     results = [finish(process) for process in start_workers(tmp_path, pairs)]
 
