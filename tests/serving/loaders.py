@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 LOADER = Path(__file__).resolve().parents[3] / "shared" / "tools" / "cpp_loader"
+WITHOUT_PYTHON = LOADER.is_dir()
 
 
 class RunError(Exception):
@@ -30,7 +31,7 @@ def open_model(folder, threads: int):
 
     `run` takes and gives dicts of arrays. It raises `RunError` and `CallError`.
     """
-    return (_ModelWithoutPython if LOADER.is_dir() else _ModelInSession)(str(folder), threads)
+    return (_ModelWithoutPython if WITHOUT_PYTHON else _ModelInSession)(str(folder), threads)
 
 
 class _ModelWithoutPython:
