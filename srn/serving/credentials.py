@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import re
 import socket
@@ -90,9 +89,16 @@ def reason_of_failure(address: Address, credentials: Credentials) -> str | None:
         if "certificate" in reason:
             return f"the server wants another certificate of its client ({reason}); give `cert` and `key`"
         return f"no connection by TLS: {reason}"
+    except _ClosedError:
+        if credentials.cert is None:
+            return "the server ends the connection; it may want a certificate of its client: `cert` and `key`"
     except OSError:
         pass
     return None
+
+
+class _ClosedError(Exception):
+    """The server has ended a connection right after the handshake."""
 
 
 def _shake_hands(address: Address, context: ssl.SSLContext) -> None:
@@ -101,5 +107,15 @@ def _shake_hands(address: Address, context: ssl.SSLContext) -> None:
     with connection, context.wrap_socket(connection, server_hostname=address.host) as secure:
         if address.is_secure:
             secure.settimeout(0.5)  # with TLS 1.3 a server refuses its client's certificate afterwards
-            with contextlib.suppress(socket.timeout):
-                secure.recv(1)
+            if _is_closed(secure):
+                raise _ClosedError
+
+
+def _is_closed(connection: ssl.SSLSocket) -> bool:
+    """Whether the other side ends a connection before its timeout; an alert of TLS is an `ssl.SSLError`."""
+    try:
+        return not connection.recv(1)
+    except socket.timeout:
+        return False
+    except ConnectionError:  # gRPC's servers refuse a client without a word
+        return True
