@@ -67,9 +67,9 @@ class _ModelInSession:
             for name, definition in definitions.items()
         }
 
-    def run(self, signature, feeds):
-        from tensorflow.core.protobuf import config_pb2
+        self._callables = {}
 
+    def run(self, signature, feeds):
         if signature not in self.signatures:
             raise CallError(f"no signature {signature!r}; the model has {sorted(self.signatures)}")
         inputs, outputs = (self.signatures[signature][side] for side in ("inputs", "outputs"))
@@ -79,16 +79,22 @@ class _ModelInSession:
             wanted = self._tf.as_dtype(inputs[name]["dtype"])
             if self._tf.as_dtype(value.dtype) != wanted:
                 raise CallError(f"input {name} is {wanted.name}, got {value.dtype}")
-        fetches = {name: info["tensor"] for name, info in outputs.items()}
-        # Not by `Session.run`, whose Python compares shapes first: a server leaves that to the graph.
-        options = config_pb2.CallableOptions(
-            feed=[inputs[name]["tensor"] for name in feeds], fetch=list(fetches.values())
-        )
         try:
-            values = self._session._make_callable_from_options(options)(*feeds.values())
+            values = self._callable_of(signature)(*(feeds[name] for name in inputs))
         except self._tf.errors.OpError as error:
             raise RunError(_name_of_status(error.error_code), error.message) from error
-        return dict(zip(fetches, values))
+        return dict(zip(outputs, values))
+
+    def _callable_of(self, signature):
+        """Not `Session.run`, whose Python compares shapes first: a server leaves that to the graph."""
+        from tensorflow.core.protobuf import config_pb2
+
+        if signature not in self._callables:
+            sides = (self.signatures[signature][side].values() for side in ("inputs", "outputs"))
+            feed, fetch = ([info["tensor"] for info in side] for side in sides)
+            options = config_pb2.CallableOptions(feed=feed, fetch=fetch)
+            self._callables[signature] = self._session._make_callable_from_options(options)
+        return self._callables[signature]
 
 
 def _describe(infos):
