@@ -107,13 +107,10 @@ def picture_path(folder: Path, side: str, split: str, index: int) -> Path:
 
 def draw_pair(seed: int, split: str, index: int, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """Draws one scene: (blurry, sharp), uint8 RGB [H, W, 3]."""
-    # TensorFlow takes seconds to import, and neither --help nor a set that is there needs it.
-    from srn.synthesis import blur
-
     generator = np.random.default_rng((seed, SPLITS.index(split), index))
     scene = scenery.SCENES[index % len(scenery.SCENES)]
     frames = draw_frames(generator, scene, height, width)
-    pictures = (blur.average(frames).numpy(), frames[len(frames) // 2])
+    pictures = (frames.mean(axis=0), frames[len(frames) // 2])
     return tuple(_to_uint8(picture + generator.normal(0, NOISE, picture.shape)) for picture in pictures)
 
 
