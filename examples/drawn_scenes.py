@@ -116,6 +116,7 @@ def draw_pair(seed: int, split: str, index: int, width: int, height: int) -> tup
 
 def draw_frames(generator, scene, height, width) -> np.ndarray:
     """Draws the sub-frames of one exposure: float32 [sub-frames, H, W, 3] in [0, 1], odd in number."""
+    # TensorFlow takes seconds to import, and neither --help nor a set that is there needs it.
     from srn.synthesis import blur
 
     def look(image, path):
