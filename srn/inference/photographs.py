@@ -11,15 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
 from tqdm import tqdm
 
 from srn.command import WRONG_CALL
 from srn.errors import InputError
 from srn.files import require_writable
 from srn.inference.formats import FORMATS, format_of_suffix
-from srn.inference.planning import ENDING, STANDARD, Job, Naming, Plan, make_plan
-from srn.inference.restoring import Outcome, Settings, restore_one
+from srn.inference.planning import ENDING, STANDARD, Job, Naming, Plan
+from srn.inference.restoring import Outcome, Settings
 from srn.inference.writing import Encoding
 
 
@@ -53,18 +52,21 @@ def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--quality",
-        type=_number(1, 100, int),
+        type=number_between(int, 1, 100),
         help="1 to 100, of formats with loss (default: as the original, at least 95)",
     )
     parser.add_argument("--strip", action="store_true", help="leave out metadata (but the colour profile)")
     parser.add_argument("--keep_dates", action="store_true", help="give results the dates of the originals")
     parser.add_argument("--compare", action="store_true", help="write a picture of before and after, too")
     parser.add_argument(
-        "--strength", type=_number(0, 1, float), default=1.0, help="0 (original) to 1 (restored; default)"
+        "--strength",
+        type=number_between(float, 0, 1),
+        default=1.0,
+        help="0 (original) to 1 (restored; default)",
     )
     parser.add_argument(
         "--max_megapixels",
-        type=_number(0, 1e6, float),
+        type=number_between(float, 0, 1e6),
         default=Settings().max_megapixels,
         help="refuse larger photographs (default: %(default)g)",
     )
@@ -230,27 +232,6 @@ def open_jobs(plan: Plan, overwrite: bool, reporter: Reporter) -> list[Job]:
     return waiting
 
 
-def choose_jobs(inputs: list, output: str | None, overwrite: bool) -> list[Job]:
-    """What `make_plan` finds, without those that are done already (each is said so); their folders are made.
-
-    Raises `InputError` as `make_plan` does, and for a folder that cannot be written.
-    """
-    plan = make_plan([str(word) for word in inputs], Naming(None if output is None else str(output)))
-    if plan.missing:
-        raise InputError("\n".join(f"{path}: {reason}" for path, reason in plan.missing))
-    reporter = Reporter("")
-    return open_jobs(plan, overwrite, reporter)
-
-
-def restore_photograph(
-    restore: Callable[[np.ndarray], np.ndarray], photograph: Path, target: Path, command: str
-) -> bool:
-    """Restores one file; says so, or in a line of `command` what went wrong."""
-    outcome = restore_one(restore, Job(photograph, target))
-    Reporter(command).outcome(outcome)
-    return outcome.error is None
-
-
 def _format(text: str) -> str:
     form = format_of_suffix(f"x.{text.lower().lstrip('.')}") or FORMATS.get(text.upper())
     if form is None:
@@ -259,7 +240,9 @@ def _format(text: str) -> str:
     return form.name
 
 
-def _number(low: float, high: float, kind: type) -> Callable[[str], float]:
+def number_between(kind: type, low: float, high: float) -> Callable[[str], float]:
+    """A `type` of argparse: a number of `kind`, int or float, from `low` to `high`."""
+
     def parse(text: str) -> float:
         try:
             value = kind(text)

@@ -19,6 +19,7 @@ from srn.inference.photographs import (
     add_arguments,
     add_naming_arguments,
     naming_of,
+    number_between,
     open_jobs,
     settings_of,
 )
@@ -136,24 +137,27 @@ def _parser() -> Parser:
         "--model_version",
         "--version",
         dest="version",
-        type=_number(int, 0, 2**63 - 1),
+        type=number_between(int, 0, 2**63 - 1),
         help="default: the highest",
     )
     parser.add_argument("--label", help="of the version, in place of its number")
     parser.add_argument(
         "--timeout",
-        type=_number(float, 0.001, 1e6),
+        type=number_between(float, 0.001, 1e6),
         default=300.0,
         help="seconds for each attempt (default: %(default)g)",
     )
     parser.add_argument(
         "--attempts",
-        type=_number(int, 1, MAX_ATTEMPTS),
+        type=number_between(int, 1, MAX_ATTEMPTS),
         default=DEFAULT_ATTEMPTS,
         help="while the connection breaks or the server is UNAVAILABLE (default: %(default)s)",
     )
     parser.add_argument(
-        "--parallel", type=_number(int, 1, 64), default=2, help="photographs at a time (default: %(default)s)"
+        "--parallel",
+        type=number_between(int, 1, 64),
+        default=2,
+        help="photographs at a time (default: %(default)s)",
     )
     parser.add_argument(
         "--tile",
@@ -175,19 +179,6 @@ def _parser() -> Parser:
     )
     parser.add_argument("--token_file", help="file of a token, sent as `Authorization: Bearer TOKEN`")
     return parser
-
-
-def _number(kind: type, low: float, high: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text}: a number from {low:g} to {high:g} is wanted")
-        return value
-
-    return parse
 
 
 def _tile(text: str) -> int | str:
