@@ -143,11 +143,6 @@ def norms_of_parts(gradients: list, variables: list, cell: list) -> dict[str, tf
     }
 
 
-def psnr_of_batch(restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
-    """PSNR in dB over all elements of a batch in [0, 1]: a sign of progress, no score (see `srn.metrics`)."""
-    return to_decibels(error_of_batch(restored, sharp))
-
-
 def error_of_batch(restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
     """The mean squared error over all elements of a batch, of restored images clipped to [0, 1]."""
     return tf.reduce_mean(tf.math.squared_difference(tf.clip_by_value(restored, 0.0, 1.0), sharp))
