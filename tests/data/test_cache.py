@@ -179,18 +179,18 @@ def test_an_image_that_cannot_be_decoded_is_named(gopro_dir, tmp_path):
     assert [path.name for path in (tmp_path / "cache").glob("*.pixels")] == ["GOPR0001-0000.pixels"]
 
 
-def test_the_command_and_training_from_its_cache(gopro_dir, tmp_path, command):
+def test_the_command_and_training_from_its_cache(gopro_dir, tmp_path, call):
     folder = tmp_path / "cache"
     words = (f"--data_dir={gopro_dir}", f"--cache_dir={folder}")
 
-    first = command("data/prepare.py", *words, "--verify")
-    again = command("data/prepare.py", *words)
-    trained = command(
-        *("train.py", *words, "--model=sr_edrb1", "--crop_size=16", "--batch_size=2", "--augment"),
+    first = call("data/prepare.py", *words, "--verify")
+    again = call("data/prepare.py", *words)
+    trained = call(
+        *("train.py", *words, "--model=ss", "--crop_size=16", "--batch_size=2", "--augment"),
         *("--max_steps=1", f"--model_dir={tmp_path / 'run'}"),
     )
     (folder / "index.json").unlink()
-    refused_run = command("train.py", *words, "--crop_size=16", f"--model_dir={tmp_path / 'other'}")
+    refused_run = call("train.py", *words, "--crop_size=16", f"--model_dir={tmp_path / 'other'}")
 
     assert first.returncode == again.returncode == trained.returncode == 0, first.stderr + trained.stderr
     assert "4 of them decoded now" in first.stdout and "checksums agree" in first.stdout
