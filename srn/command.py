@@ -1,17 +1,17 @@
-"""What the commands share: flags in, one call, one line for each mistake.
+"""Common entry point of the commands: flag parsing, errors and exit codes.
 
-absl's own `app.run` answers a wrong flag with a page of usage and a mistake with a traceback. Here
+Unlike absl's `app.run`, which prints the whole usage for a wrong flag and tracebacks for errors:
 
 * `--help` prints the command's own flags and exits with 0,
-* an unknown flag, a bad value, a stray word (on the command line or in a flagfile) is one line, exit code 2,
-* `srn.errors.InputError` is its lines, exit code 2; `srn.errors.WorkError` its lines, exit code 1,
-* a file or disk that fails (`OSError`) is one line, exit code 1; Ctrl-C is one line, exit code 130,
-* a reader of the output that has gone (`train.py --help | head`) ends the command without a word.
+* an unknown flag, an invalid value, a stray word (also in a flagfile) is one line, exit code 2,
+* `srn.errors.InputError` prints its lines, exit code 2; `srn.errors.WorkError` prints its lines, exit code 1,
+* `OSError`, such as for a full disk, is one line, exit code 1; Ctrl-C is one line, exit code 130,
+* a closed output pipe (`train.py --help | head`) ends the command silently.
 
 The library's messages name its arguments: at the start of a line (`crop_size=250 is ...`) or in backquotes.
 Where a command has a flag of that name, its line names the flag: `--crop_size=250 is ...`.
 
-`srn-deblur`, which has an argument parser of its own, shares the last four by `exit_code_of`.
+`srn-deblur` has its own argument parser and uses `exit_code_of` for the last four.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def run(main: Callable[[], int], argv: list[str] | None = None) -> None:
 
 
 def exit_code_of(call: Callable[[], int], name: str, known_flags: Container[str] = ()) -> int:
-    """What `call()` returns, or the code of its error, whose lines are printed as those of command `name`.
+    """Returns the result of `call()`, or the exit code of its error, whose lines are printed.
 
     Args:
       call: the work.
-      name: of the command.
-      known_flags: names of arguments that are flags of the command.
+      name: of the command, printed before each line.
+      known_flags: names of the flags of the command.
     """
     try:
         code = call()
@@ -81,7 +81,7 @@ def exit_code_of(call: Callable[[], int], name: str, known_flags: Container[str]
 
 
 def name_flags(message: str, known_flags: Container[str]) -> str:
-    """Puts `--` before the arguments that a message of the library names, where they are flags."""
+    """Adds `--` to the arguments named in a message of the library that are flags."""
 
     def name(match: re.Match) -> str:
         argument = match[1] or match[2]
@@ -98,7 +98,7 @@ def _parse(argv: list[str]) -> None:
 
 
 def expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]:
-    """The words with the lines of each flagfile in the place of `--flagfile=FILE`, as absl has it.
+    """Replaces each `--flagfile=FILE` by the lines of the file, like absl.
 
     Raises `InputError` naming a flagfile that cannot be read, or names itself.
     """
@@ -117,10 +117,10 @@ def expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]
 
 
 def read_flagfile(path: str | os.PathLike[str]) -> list[str]:
-    """The flags in a file as people write it, one a line: `--name=value`.
+    """Reads the flags of a flagfile, one per line: `--name=value`.
 
-    A byte order mark, blanks around a line, and quotes around a value are left out; lines that are empty or
-    begin with `#` or `//` are comments. UTF-8 in any locale.
+    A byte order mark, blanks around a line and quotes around a value are removed; empty lines and lines that
+    begin with `#` or `//` are ignored. The encoding is UTF-8 in any locale.
 
     Raises `InputError` naming a file that cannot be read.
     """
@@ -141,10 +141,10 @@ def print_error(name: str, error: object) -> None:
 
 
 def exit_code_of_signal(name: str) -> int:
-    """128 plus the signal's number, as shells have it: 130 for SIGINT, 143 for SIGTERM."""
+    """128 plus the signal's number, as in shells: 130 for SIGINT, 143 for SIGTERM."""
     return 128 + signal.Signals[name].value
 
 
 def quiet_tensorflow() -> None:
-    """Keeps TensorFlow's start-up lines off the terminal, where the caller does not want them otherwise."""
+    """Suppresses TensorFlow's log messages, unless TF_CPP_MIN_LOG_LEVEL is set."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -32,7 +32,7 @@ def test_each_kind_of_error_is_a_line_and_a_code(capsys, error, code, line):
 @pytest.mark.parametrize(
     "message, line",
     [
-        ("crop_size=250: no multiple of 16", "--crop_size=250: no multiple of 16"),
+        ("crop_size=250: not a multiple of 16", "--crop_size=250: not a multiple of 16"),
         ("crop_size: too small", "--crop_size: too small"),
         ("give one of `init_from` and `crop_size`", "give one of `init_from` and --crop_size"),
         ("blur/crop_size=1.png: not an image", "blur/crop_size=1.png: not an image"),

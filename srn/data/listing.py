@@ -52,7 +52,7 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is to be listed.
+    """A request to list a data set.
 
     Attributes:
       data_dir: the folder that holds the data set, or a list.
@@ -99,7 +99,7 @@ class Request:
 
 @dataclasses.dataclass
 class Listing:
-    """What a layout found.
+    """The pairs found by a layout.
 
     Attributes:
       pairs: in the order of their folders and names.
@@ -219,7 +219,7 @@ def has_images(folder: Path) -> bool:
 
 
 def count_images(folder: Path) -> int:
-    """How many images lie directly in a folder."""
+    """Number of images directly in a folder."""
     return sum(map(is_image, folder.iterdir())) if folder.is_dir() else 0
 
 

@@ -1,4 +1,4 @@
-"""What is scored: the blurry input itself, a network, or images that another program has restored."""
+"""Methods to evaluate: a network, the blurry input itself, or images restored by other programs."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def _names_of_results(items: Sequence) -> dict[str, list[str]]:
 def _endings(
     names: Mapping[str, list[str]], items: Sequence, by_ending: Mapping[str, list[Path]]
 ) -> list[str]:
-    """What may stand at the end of all names: nothing, and what does for the first image."""
+    """Candidate suffixes of all names: none, and those found for the first image."""
     endings = [""]
     for name in names[items[0].name]:
         pattern = re.compile(re.escape(name) + r"([-_.][^\W\d][^/]*)")
@@ -257,7 +257,7 @@ def _require_same_kinds(items: Sequence, found: Mapping[str, Path]) -> None:
 
 
 def _by_ending(folder: Path) -> dict[str, list[Path]]:
-    """All images below `folder` under every ending of their path: `b/1` and `1` for `a/b/1.png`, `a/b/1`."""
+    """All images below `folder` by every suffix of their path: `a/b/1.png` as `a/b/1`, `b/1` and `1`."""
     by_ending: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         if is_image(path):

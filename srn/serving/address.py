@@ -14,7 +14,7 @@ _FORMS = "give HOST:PORT for gRPC, http://HOST:PORT for REST, grpcs://HOST or ht
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """Where a server answers.
+    """The address of a server.
 
     Attributes:
       scheme: grpc, grpcs, http or https.

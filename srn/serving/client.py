@@ -38,7 +38,7 @@ Values = Mapping[str, "np.ndarray | Sequence[bytes]"]
 
 
 class ServerError(WorkError):
-    """What a server answered, or that it did not.
+    """The response of a server, or its failure.
 
     Attributes:
       code: gRPC's name, such as INVALID_ARGUMENT.

@@ -36,7 +36,7 @@ _FLAGS = {"server", "version", "label", "attempts", "ca", "cert", "key", "header
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Has the photographs restored that the command line names; returns the exit code."""
+    """Restores the photographs given on the command line by a server; returns the exit code."""
     arguments = _parser().parse_args(argv)
     code = exit_code_of(lambda: _run(arguments), NAME, _FLAGS)
     if code == exit_code_of_signal("SIGINT"):
@@ -140,7 +140,7 @@ def _parser() -> Parser:
         type=number_between(int, 0, 2**63 - 1),
         help="default: the highest",
     )
-    parser.add_argument("--label", help="of the version, in place of its number")
+    parser.add_argument("--label", help="label of the version, instead of its number")
     parser.add_argument(
         "--timeout",
         type=number_between(float, 0.001, 1e6),

@@ -38,9 +38,9 @@ def test_windows_are_those_of_the_files(prepared):
     pairs, folder = prepared
     cache = PreparedCache(folder, pairs)
 
-    for place, pair in enumerate(pairs):
+    for index, pair in enumerate(pairs):
         images = [cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB) for f in (pair.blurry, pair.sharp)]
-        window = cache.read_window(place, 7, 20, 30)
+        window = cache.read_window(index, 7, 20, 30)
         np.testing.assert_array_equal(window, np.stack(images)[:, 7:37, 20:50])
     assert cache.sizes.tolist() == [[64, 64]] * 4
 
@@ -98,7 +98,7 @@ def test_what_is_done_is_not_done_again_and_what_changed_is(prepared):
     np.testing.assert_array_equal(window[1, ..., ::-1], 255 - image)
 
 
-def test_an_interrupted_preparation_goes_on(gopro_dir, tmp_path, monkeypatch):
+def test_an_interrupted_preparation_is_resumed(gopro_dir, tmp_path, monkeypatch):
     pairs, folder = find_pairs(gopro_dir), tmp_path / "cache"
     write_shard = cache_module._write_shard
 
@@ -162,7 +162,7 @@ def test_a_cache_cut_short_or_damaged_is_refused(prepared):
 
 
 def test_a_folder_of_other_things_is_left_alone(gopro_dir):
-    with pytest.raises(InputError, match="holds other things"):
+    with pytest.raises(InputError, match="holds other files"):
         prepare(find_pairs(gopro_dir), gopro_dir, progress=False)
 
 

@@ -138,8 +138,11 @@ def test_the_parts_of_the_data():
         ({"mix": "gopro:a:1"}, "--data_dir and --mix: give one of them"),
         ({"mix": "gopro:a:0", "data_dir": None}, "--mix: the weight '0'"),
         ({"init_from": "a", "grow_from": "b"}, "--init_from and --grow_from: give one of them"),
-        ({"crop_size": 250}, "--crop_size=250 is no multiple of 16, which srn needs; nearest: 240 and 256"),
-        ({"crop_size": 250, "model": "ss"}, "--crop_size=250 is no multiple of 4"),
+        (
+            {"crop_size": 250},
+            "--crop_size=250 is not a multiple of 16, which srn needs; nearest: 240 and 256",
+        ),
+        ({"crop_size": 250, "model": "ss"}, "--crop_size=250 is not a multiple of 4"),
         ({"crop_size": 7}, "nearest: 16"),
         ({"model": "srn2"}, "there is no model 'srn2'; the models are srn, "),
         ({"model": '{"width": 0}'}, "width=0"),
