@@ -1,13 +1,25 @@
-"""Files: written so that they are either whole or not there."""
+"""Files: written so that they are either whole or not there, and text as people write it."""
 
 from __future__ import annotations
 
+import codecs
 import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
 from srn.errors import InputError
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file in UTF-8 or UTF-16 (as Windows' shell writes), without its byte order mark.
+
+    Raises OSError where it cannot be read, UnicodeDecodeError where it is no text.
+    """
+    content = Path(path).read_bytes()
+    return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[bytes]) -> None:
