@@ -26,10 +26,17 @@ from pathlib import Path
 from absl import flags
 
 from srn.errors import InputError, WorkError
+from srn.files import read_text
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
 _HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
-_QUOTES = re.compile(r"""^(--?\w+=)(["'])(.*)\2$""")
+_LINE = re.compile(
+    r"""(?P<name>--?\w+)
+    (?:(?:\s*=\s*|\s+)(?:(?P<quote>["'])(?P<quoted>.*)(?P=quote)|(?P<plain>(?![\s#]).*?)))?
+    (?:\s+\#(?:\s.*)?)?  # a comment""",
+    re.VERBOSE,
+)
+_HOME = re.compile(r"(?<=[=:])~(?=[/:]|$)")
 _ARGUMENT = re.compile(r"^(\w+)(?=[=:])|`(\w+)`", re.MULTILINE)
 
 
@@ -98,13 +105,17 @@ def _parse(argv: list[str]) -> None:
 
 
 def expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]:
-    """Replaces each `--flagfile=FILE` by the lines of the file, like absl.
+    """Replaces each `--flagfile=FILE` by the lines of the file.
+
+    A `~` at the start of a path is expanded to the home folder: shells do not do so in --data_dir=~/GOPRO_Large,
+    and flagfiles have no shell.
 
     Raises `InputError` naming a flagfile that cannot be read, or names itself.
     """
     expanded: list[str] = []
     rest = iter(words)
     for word in rest:
+        word = _HOME.sub(str(Path.home()), word)
         name, sign, path = word.partition("=")
         if name not in ("--flagfile", "-flagfile"):
             expanded.append(word)
@@ -117,21 +128,34 @@ def expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]
 
 
 def read_flagfile(path: str | os.PathLike[str]) -> list[str]:
-    """Reads the flags of a flagfile, one per line: `--name=value`.
+    """Reads the flags of a flagfile, one per line: `--name=value` or `--name value`.
 
-    A byte order mark, blanks around a line and quotes around a value are removed; empty lines and lines that
-    begin with `#` or `//` are ignored. The encoding is UTF-8 in any locale.
+    A byte order mark, blanks around a line and around `=`, quotes around a value and comments are removed.
+    Comments are lines that begin with `#`, `//` or `;`, and the end of a line after ` # `. The encoding is UTF-8
+    or UTF-16.
 
-    Raises `InputError` naming a file that cannot be read.
+    Raises `InputError` naming a file that cannot be read, and a line with two flags.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"--flagfile={path}: not a text file in UTF-8") from error
     except OSError as error:
         raise InputError(f"--flagfile={path}: cannot be read ({error.strerror})") from error
-    words = (line.strip() for line in lines)
-    return [_QUOTES.sub(r"\1\3", word) for word in words if word and not word.startswith(("#", "//"))]
+    lines = [line.strip() for line in lines]
+    return [_word_of(line, path) for line in lines if line and not line.startswith(("#", "//", ";"))]
+
+
+def _word_of(line: str, path: str | os.PathLike[str]) -> str:
+    """A flagfile's line as one word of a command line."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return line
+    name, plain, quoted = match.group("name", "plain", "quoted")
+    if plain and re.search(r"\s--\w", plain):
+        raise InputError(f"--flagfile={path}: more than one flag in the line {line}")
+    value = quoted if plain is None else plain
+    return name if value is None else f"{name}={value}"
 
 
 def print_error(name: str, error: object) -> None:

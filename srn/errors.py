@@ -28,6 +28,8 @@ def first_line(error: object) -> str:
 
     TensorFlow's names of operations are removed; long lines are cut in the middle.
     """
+    if isinstance(error, OSError) and error.strerror:  # its text has the file's name once more
+        return error.strerror
     lines = (str(error).strip() or type(error).__name__).splitlines()
     # TensorFlow's errors of a graph begin with where the operation was made; the reason is their last line.
     reasons = [line for line in lines[1:] if line.strip() and not line.startswith(_BESIDE_THE_REASON)]

@@ -1,7 +1,8 @@
-"""Atomic writing of files, and JSON files with a format version."""
+"""Atomic writing of files, text files, and JSON files with a format version."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import uuid
@@ -10,6 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from srn.errors import InputError
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file in UTF-8 or UTF-16 (as Windows' shell writes), without its byte order mark.
+
+    Raises OSError where it cannot be read, UnicodeDecodeError where it is no text.
+    """
+    content = Path(path).read_bytes()
+    return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[bytes]) -> None:

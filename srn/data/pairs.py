@@ -44,7 +44,7 @@ def find_pairs(
       dataset: its layout, a key of `srn.data.layouts.LAYOUTS`, or "auto": whichever is there.
       split: "train" or "test", where the layout has splits.
       blur_folder: the folder of the blurry images. "blur" stands for other names that the field uses too
-        (`srn.data.listing.SIDES`). Of GOPRO, "blur" (plain mean of frames; what the paper uses) or
+        (`srn.data.listing.BLURRY_SIDES`). Of GOPRO, "blur" (plain mean of frames; what the paper uses) or
         "blur_gamma"; of REDS the end of its name, such as "blur_jpeg".
       min_size: height and width that each image must have at least, in pixels.
       sharp_folder: the folder of the sharp images; "sharp" stands for other names too.
