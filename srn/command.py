@@ -107,8 +107,8 @@ def _parse(argv: list[str]) -> None:
 def expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]:
     """Replaces each `--flagfile=FILE` by the lines of the file.
 
-    A `~` at the start of a path is expanded to the home folder: shells do not do so in --data_dir=~/GOPRO_Large,
-    and flagfiles have no shell.
+    A `~` at the start of a path is expanded to the home folder, which shells do not do within
+    --data_dir=~/GOPRO_Large.
 
     Raises `InputError` naming a flagfile that cannot be read, or names itself.
     """
@@ -131,8 +131,8 @@ def read_flagfile(path: str | os.PathLike[str]) -> list[str]:
     """Reads the flags of a flagfile, one per line: `--name=value` or `--name value`.
 
     A byte order mark, blanks around a line and around `=`, quotes around a value and comments are removed.
-    Comments are lines that begin with `#`, `//` or `;`, and the end of a line after ` # `. The encoding is UTF-8
-    or UTF-16.
+    Comments are lines that begin with `#`, `//` or `;`, and the end of a line after ` # `. The encoding is
+    UTF-8 or UTF-16.
 
     Raises `InputError` naming a file that cannot be read, and a line with two flags.
     """
