@@ -154,7 +154,7 @@ def test_the_parts_of_the_data():
         ({"start": "zero"}, "--start='zero'"),
         ({"precision": "float64"}, "--precision='float64'"),
         ({"loss": "none"}, "--loss='none'"),
-        ({"device": "gpu"}, "--device=gpu is none; give cpu, or gpu:0"),
+        ({"device": "gpu"}, "--device=gpu is not a device; give cpu, or gpu:0"),
         ({"adversarial_weight": 1.0, "distribute": "mirrored"}, "--adversarial_weight: is for one device"),
         ({"accumulate": 3}, "--accumulate=3 does not divide batch_size=16"),
     ],
