@@ -16,11 +16,11 @@ MEASURED_STEPS = 3
 
 
 def summarize(config: TrainingConfig, model_dir: str | os.PathLike[str]) -> list[str]:
-    """Lines on network, data, steps, checkpoints and time of a run.
+    """Returns lines about network, data, steps, checkpoints and time of a run.
 
-    The time is that of the run's own `log.csv` where there is one, or else of a few steps on random crops.
+    The time is estimated from the `log.csv` of the run, or else measured by a few steps on random crops.
 
-    Raises `InputError` as `srn.train` does for data and settings that cannot be used.
+    Raises `InputError` like `srn.train` for data and settings that cannot be used.
     """
     parts = config.parts
     sources = open_sources(
@@ -85,7 +85,7 @@ def _describe_time(config, model, model_dir: Path, phases: list[Phase], decay_st
 
 
 def _measure(config, model, phase: Phase, decay_steps: int, max_steps: int) -> float:
-    """Seconds of a step on random crops."""
+    """Measures the seconds per step on random crops."""
     import tensorflow as tf
 
     from srn.training.losses import LOSSES
