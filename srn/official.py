@@ -83,7 +83,7 @@ def read_checkpoint(prefix: str | os.PathLike[str]) -> tuple[str, dict[str, np.n
 
 
 def _open(prefix):
-    """({variable: shape}, function that reads a variable by name) of a checkpoint; errors are `InputError`."""
+    """({variable: shape}, function that reads a variable) of a checkpoint; errors are `InputError`."""
 
     def told(error):
         return InputError(f"{prefix}: not a checkpoint that can be read ({first_line(error)})")

@@ -1,10 +1,9 @@
-"""Networks of released weights kept as graphs, so that a command need not build them with Keras each time.
+"""Cache of the graphs of released networks, so that commands need not build them with Keras.
 
-Building and tracing takes a second of each start; a graph of the same operations is read in a fifth of
-that, and gives the same pixels to the last bit. It holds no weights: these come from the package. What is
-kept lies in the user's folder of caches (`~/.cache/srn-deblurnet`) under a name that changes with the
-weights, the precision, TensorFlow, and every line of code that a network is made of; it may be deleted at any
-time.
+Building and tracing takes a second at each start; loading the graph of the same operations takes a fifth of
+that, and gives bit-identical results. Graphs do not include weights. They are stored in the user's cache
+folder (`~/.cache/srn-deblurnet`) with names that depend on the weights, the precision, the version of
+TensorFlow and the source code of the network. The folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _CODE = (
     "pyramid.py",
     "weights.py",
     "zoo.py",
-)  # that a graph depends on
+)  # modules that a graph depends on
 SIGNATURE = [tf.TensorSpec([None, None, None, 3], tf.float32)]
 
 
@@ -59,9 +58,9 @@ class StoredNetwork:
 
 
 def load(ckpt: str | os.PathLike[str], precision: str) -> StoredNetwork | None:
-    """The network of released weights from its stored graph; None where there is none, or a damaged one.
+    """Loads a released network from its cached graph; None if there is none or it is damaged.
 
-    Raises `InputError` as `srn.load_model` does for weights that are not there.
+    Raises `InputError` like `srn.load_model` for weights that do not exist.
     """
     card = find_card(ckpt)
     path = _path(card, precision)
@@ -85,13 +84,13 @@ def load(ckpt: str | os.PathLike[str], precision: str) -> StoredNetwork | None:
 
 
 def save(restore: Any, model: DeblurringNetwork, ckpt: str | os.PathLike[str], precision: str) -> None:
-    """Keeps the graph of `restore` for the next start; nothing happens where it cannot be written.
+    """Stores the graph of `restore` for the next start; does nothing if it cannot be written.
 
     Args:
       restore: the `tf.function` of `SIGNATURE` that runs `model`.
       model: with the released weights.
-      ckpt: what it was loaded from.
-      precision: that the model was loaded with.
+      ckpt: of the model.
+      precision: of the model.
     """
     path = _path(find_card(ckpt), precision)
     if path is None:
@@ -99,7 +98,7 @@ def save(restore: Any, model: DeblurringNetwork, ckpt: str | os.PathLike[str], p
     concrete = restore.get_concrete_function()
     arrays = {id(variable.handle): array for array, variable in named_variables(model).items()}
     captures = {inner.name: arrays.get(id(outer)) for outer, inner in concrete.graph.captures}
-    if None in captures.values():  # holds more than weights
+    if None in captures.values():  # holds other variables than weights
         return
     description = {
         "captures": captures,

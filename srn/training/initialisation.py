@@ -22,8 +22,8 @@ def start_at_identity(model: DeblurringNetwork) -> None:
 
     The blurry image passes through the centre of the first convolution into the first features, through the
     ResBlocks (whose branches are zero for these features) and the outermost skip connection (to which the
-    last deconvolution adds zero), and through the centre of the last convolution. All other features keep their
-    Xavier values, but have zero weights in the last convolution. The architecture is not changed.
+    last deconvolution adds zero), and through the centre of the last convolution. All other features keep
+    their Xavier values, but have zero weights in the last convolution. The architecture is not changed.
 
     Args:
       model: a newly built `ScaleRecurrentNetwork`.
