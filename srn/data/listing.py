@@ -65,11 +65,11 @@ class Request:
     @property
     def sides(self) -> list[tuple[str, str]]:
         """Names of the two sides, in the order in which they are looked for."""
-        names = [
+        blurry, sharp = (
             known if named == known[0] else (named,)
             for named, known in ((self.blur_folder, BLURRY_SIDES), (self.sharp_folder, SHARP_SIDES))
-        ]
-        return list(itertools.product(*names))
+        )
+        return list(itertools.product(blurry, sharp))
 
     def sides_in(self, folder: Path, suffix: str = "") -> tuple[Path, Path] | None:
         """The folders of the two sides in `folder`, `suffix` after their names; None if they are missing."""
