@@ -66,7 +66,8 @@ def load_function(
       output_name: of the one that it gives back.
     """
     ops, importer, session = (
-        _module(name) for name in ("python.framework.ops", "python.framework.importer", "python.client.session")
+        _module(name)
+        for name in ("python.framework.ops", "python.framework.importer", "python.client.session")
     )
     graph = ops.Graph()
     with graph.as_default():
@@ -93,7 +94,9 @@ def _with_variables(definition, variables):
         for size in shapes[name]:
             variable.attr["shape"].shape.dim.add(size=size)
         value = changed.node.add(name=name + _VALUE, op="Placeholder")
-        assignment = changed.node.add(name=name + _ASSIGNMENT, op="AssignVariableOp", input=[name, value.name])
+        assignment = changed.node.add(
+            name=name + _ASSIGNMENT, op="AssignVariableOp", input=[name, value.name]
+        )
         for each in (variable, value, assignment):
             each.attr["dtype"].type = _FLOAT
     return changed

@@ -15,7 +15,9 @@ from srn.inference.formats.metadata import Metadata
 _SUBFILE_TYPE, _COMPRESSION, _STRIP_OFFSETS, _STRIP_SIZES = 254, 259, 273, 279
 _SUB_DIRECTORIES, _DNG_VERSION = 330, 50706
 _PHOTOMETRIC, _PLANAR, _SEPARATE = 262, 284, 2
-_BITS, _SAMPLE_FORMAT, _FLOATING = 258, 339, 3
+_BITS, _SAMPLE_FORMAT, _UNSIGNED, _FLOATING, _VOID = 258, 339, 1, 3, 4
+_CHANNELS, _EXTRA_CHANNELS, _PREMULTIPLIED, _ALPHA = 277, 338, 1, 2
+_OF_COLOURS = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3}  # channels by photometric interpretation; of others 1
 _CANON = b"CR"  # behind the header of a CR2
 _RAW = "is a raw file, with a preview in front; develop it to TIFF or JPEG first"
 _REDUCED = 1  # bit of the subfile type: a smaller version of another picture
@@ -36,7 +38,7 @@ _NAMES = {
     34925: "lzma",
     50000: "zstd",
 }
-_LZW, _DEFLATE = 5, 8
+_LZW, _DEFLATE, _OLD_DEFLATE = 5, 8, 32946
 _OF_OPENCV = (1, 5, 8, 32773)  # for 16 bits
 _PREDICTED = (5, 8, 32946)
 _HORIZONTAL = 2  # predictor: differences of neighbours
@@ -55,6 +57,8 @@ def take_apart(data: bytes) -> Parts:
     notes = []
     if len(pages) - len(others) > 1 or _SUB_DIRECTORIES in first:
         notes.append("its smaller versions (a preview, say) are left out")
+    if _count_further_channels(first):
+        notes.append("its channels that are neither colour nor alpha are left out")
     described = {tag: entry for tag, entry in first.items() if tag not in _OF_PIXELS}
     separate = {tag: described.pop(tag).data for tag in (_XMP, _IPTC, _PHOTOSHOP, _ICC) if tag in described}
     compression = (_values(first, _COMPRESSION) or [1])[0]
@@ -95,6 +99,8 @@ def encode(
             described[tag] = ifd.Entry(kind, len(content), content)
     if metadata.dpi and 282 not in described:
         described |= _resolution(metadata.dpi)
+    if channels.ndim == 3 and channels.shape[2] in (2, 4):
+        directory[_EXTRA_CHANNELS] = ifd.short(_ALPHA)  # OpenCV writes it not
     return ifd.write({**described, **directory}, strips)
 
 
@@ -105,8 +111,10 @@ def _refuse_raw(first):
 
 
 def _refuse_numbers(first):
-    if _FLOATING in _values(first, _SAMPLE_FORMAT):
-        raise FormatError("is stored as floating-point numbers; convert it to 16 bits a channel first")
+    kinds = set(_values(first, _SAMPLE_FORMAT)) - {_UNSIGNED, _VOID}
+    if kinds:
+        what = "floating-point" if kinds == {_FLOATING} else "signed or complex"
+        raise FormatError(f"is stored as {what} numbers; convert it to 16 bits a channel first")
     deepest = max(_values(first, _BITS), default=1)
     if deepest > 8 and _values(first, _PLANAR) == [_SEPARATE] and len(_values(first, _BITS)) > 1:
         raise FormatError("stores its 16-bit channels one after the other; convert it to interleaved ones")
@@ -123,6 +131,16 @@ def is_inverted(data: bytes) -> bool:
     return _values(ifd.read(data), _PHOTOMETRIC) == [0]
 
 
+def has_alpha(data: bytes) -> bool:
+    """Whether the channel behind the colours says how opaque they are."""
+    return _values(ifd.read(data), _EXTRA_CHANNELS)[:1] in ([_PREMULTIPLIED], [_ALPHA])
+
+
+def is_premultiplied(data: bytes) -> bool:
+    """Whether the colours are multiplied with alpha."""
+    return _values(ifd.read(data), _EXTRA_CHANNELS)[:1] == [_PREMULTIPLIED]
+
+
 def is_deep(data: bytes) -> bool:
     """Whether the first picture has more than 8 bits a channel. Raises `ValueError` for BigTIFF."""
     return max(_values(ifd.read(data), _BITS), default=1) > 8
@@ -130,6 +148,14 @@ def is_deep(data: bytes) -> bool:
 
 def _values(directory, tag):
     return ifd.integers(directory[tag]) if tag in directory else []
+
+
+def _count_further_channels(directory):
+    """Channels that are neither colour nor alpha."""
+    photometric = sum(_values(directory, _PHOTOMETRIC)[:1])
+    extra = sum(_values(directory, _CHANNELS)[:1]) - _OF_COLOURS.get(photometric, 1)
+    alphas = [kind for kind in _values(directory, _EXTRA_CHANNELS)[:1] if kind]
+    return max(extra - len(alphas), 0)
 
 
 def _is_reduced(directory):
@@ -150,6 +176,7 @@ def _encode_8_bits(channels, compression, quality):
 
 def _encode_16_bits(channels, compression, quality):
     channels = to_opencv(channels)
+    compression = _DEFLATE if compression == _OLD_DEFLATE else compression
     compression = compression if compression in _OF_OPENCV else _LZW
     done, encoded = cv2.imencode(".tiff", channels, [cv2.IMWRITE_TIFF_COMPRESSION, compression])
     if not done:
