@@ -35,7 +35,9 @@ OF_FOLDER = (640, 360)
 START = {
     "Python, NumPy, OpenCV, Pillow": "import cv2, numpy, PIL.Image",
     "the command's own modules": "import srn.inference.command, srn.inference.stored_graph",
-    "TensorFlow's session, the graph, its weights": "restore = srn.Deblurrer({ckpt!r}, precision={precision!r}, keep_graph=True)",
+    "TensorFlow's session, the graph, its weights": (
+        "restore = srn.Deblurrer({ckpt!r}, precision={precision!r}, keep_graph=True)"
+    ),
     "first run, 64x64": "restore(numpy.zeros((64, 64, 3), 'uint8'))",
 }
 WHOLE = "import cv2, numpy, PIL.Image; import tensorflow"
@@ -135,10 +137,10 @@ def main() -> None:
             whole = measure(lambda: command(folder / "many"))
             print(f"{arguments.folder} of {width}x{height} | {bare} | {whole} | {whole - bare}", flush=True)
 
-        lines, starts = [], {}
+        code, starts = "import srn", {}
         for what, line in START.items():
-            lines.append(line.format(ckpt=ckpt, precision=precision))
-            starts[what] = lambda code="\n".join(["import srn", *lines]): python("-c", code)
+            code += "\n" + line.format(ckpt=ckpt, precision=precision)
+            starts[what] = lambda code=code: python("-c", code)
         starts["whole"] = lambda: python("-c", WHOLE)
         times = median(starts, arguments.runs)
         print("where the start goes")

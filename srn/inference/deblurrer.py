@@ -61,11 +61,8 @@ class Deblurrer:
         network = stored_graph.load(ckpt, precision) if keep_graph else None
         if network is None:
             network = self._trace(keep_graph)
-        self._network, self.config, self.compute_dtype = (
-            network.restore,
-            network.config,
-            network.compute_dtype,
-        )
+        self._network = network.restore
+        self.config, self.compute_dtype = network.config, network.compute_dtype
 
     @functools.cached_property
     def model(self) -> DeblurringNetwork:

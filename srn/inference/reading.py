@@ -106,9 +106,9 @@ def _reason(error: Exception, data: bytes) -> str:
         return "its pixels are damaged, end early, or are compressed in a way that no decoder here knows"
     if not isinstance(error, UnidentifiedImageError):
         return first_line(error)
-    for magic, kind in _UNKNOWN_MAGIC:
+    for magic, name in _UNKNOWN_MAGIC:
         if data.startswith(magic):
-            return f"it is {kind}, which is not read here; convert it to PNG or JPEG"
+            return f"it is {name}, which is not read here; convert it to PNG or JPEG"
     kind = _kind_of(data)
     if kind is None:
         return "it is of no kind that is known here"

@@ -159,9 +159,8 @@ def _restore(restore: Restore, photograph: Photograph, job: Job, settings: Setti
 def _is_named_wrongly(job: Job, form: Format, settings: Settings) -> bool:
     """Whether a photograph is written in another format since its own name stands for that one."""
     suffix = job.source.suffix.lower()
-    return (
-        settings.encoding.format is None and suffix in form.suffixes and suffix == job.target.suffix.lower()
-    )
+    own = settings.encoding.format is None and job.target.suffix.lower() == suffix
+    return own and suffix in form.suffixes
 
 
 def mix(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:

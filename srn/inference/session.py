@@ -1,9 +1,9 @@
 """TensorFlow's session alone: it starts in a fifth of the time that the whole of TensorFlow takes.
 
-`import tensorflow` loads two thousand modules, most of them for building, training and distributing networks.
-What runs a graph that is there already, the session of TensorFlow 1 on the same kernels, needs a tenth of
-them. Python runs a package's `__init__` before any of its modules, though, and TensorFlow's imports everything:
-so a package that is still to be initialised stands in for it until a public name is asked for.
+`import tensorflow` loads two thousand modules, most of them for building, training and distributing
+networks. What runs a graph that is there already, the session of TensorFlow 1 on the same kernels, needs a
+tenth of them. Python runs a package's `__init__` before any of its modules, though, and TensorFlow's imports
+everything: so a package that is still to be initialised stands in for it until a public name is asked for.
 """
 
 from __future__ import annotations
@@ -29,15 +29,17 @@ class _LatePackage(types.ModuleType):
 
     def __init__(self, spec: importlib.machinery.ModuleSpec):
         super().__init__(spec.name)
+        assert spec.loader is not None  # of a package with an `__init__`
         self.__spec__, self.__loader__, self.__file__ = spec, spec.loader, spec.origin
         self.__path__ = list(spec.submodule_search_locations or ())
+        self._initialise = spec.loader.exec_module
         self._lock, self._begun = threading.RLock(), False
 
     def __getattr__(self, name: str) -> Any:
         with self._lock:  # another thread waits until all names are there
             if not self._begun:
                 self._begun = True
-                self.__spec__.loader.exec_module(self)
+                self._initialise(self)
             try:
                 return self.__dict__[name]
             except KeyError:
@@ -65,15 +67,11 @@ def load_function(
       input_name: of the tensor that the function is given.
       output_name: of the one that it gives back.
     """
-    ops, importer, session = (
-        _module(name)
-        for name in ("python.framework.ops", "python.framework.importer", "python.client.session")
-    )
-    graph = ops.Graph()
+    graph = _module("python.framework.ops").Graph()
     with graph.as_default():
-        importer.import_graph_def(_with_variables(definition, variables), name="")
+        _module("python.framework.importer").import_graph_def(_with_variables(definition, variables), name="")
     graph.finalize()
-    running = session.Session(graph=graph)
+    running = _module("python.client.session").Session(graph=graph)
     values = {f"{_node_of(name)}{_VALUE}:0": value for name, value in variables.items()}
     running.run([_node_of(name) + _ASSIGNMENT for name in variables], values)
     return running.make_callable(output_name, [input_name])
@@ -94,9 +92,8 @@ def _with_variables(definition, variables):
         for size in shapes[name]:
             variable.attr["shape"].shape.dim.add(size=size)
         value = changed.node.add(name=name + _VALUE, op="Placeholder")
-        assignment = changed.node.add(
-            name=name + _ASSIGNMENT, op="AssignVariableOp", input=[name, value.name]
-        )
+        assignment = changed.node.add(name=name + _ASSIGNMENT, op="AssignVariableOp")
+        assignment.input.extend([name, value.name])
         for each in (variable, value, assignment):
             each.attr["dtype"].type = _FLOAT
     return changed

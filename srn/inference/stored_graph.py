@@ -2,9 +2,9 @@
 
 Importing the whole of TensorFlow, building and tracing take three seconds of each start; a graph of the same
 operations needs TensorFlow's session alone (`srn.inference.session`), is read in a fraction of a second, and
-gives the same pixels to the last bit. It holds no weights: these come from the package. What is kept lies in the user's folder of caches (`~/.cache/srn-deblurnet`) under a name that changes with the
-weights, the precision, TensorFlow, and every line of code that a network is made of; it may be deleted at any
-time.
+gives the same pixels to the last bit. It holds no weights: these come from the package. What is kept lies in
+the user's folder of caches (`~/.cache/srn-deblurnet`) under a name that changes with the weights, the
+precision, TensorFlow, and every line of code that a network is made of; it may be deleted at any time.
 """
 
 from __future__ import annotations

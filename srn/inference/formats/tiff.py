@@ -16,7 +16,8 @@ _SUBFILE_TYPE, _COMPRESSION, _STRIP_OFFSETS, _STRIP_SIZES = 254, 259, 273, 279
 _SUB_DIRECTORIES, _DNG_VERSION = 330, 50706
 _PHOTOMETRIC, _PLANAR, _SEPARATE = 262, 284, 2
 _BITS, _SAMPLE_FORMAT, _UNSIGNED, _FLOATING, _VOID = 258, 339, 1, 3, 4
-_CHANNELS, _EXTRA_CHANNELS, _PREMULTIPLIED, _ALPHA = 277, 338, 1, 2
+_CHANNELS, _EXTRA_CHANNELS = 277, 338
+_UNSPECIFIED, _PREMULTIPLIED, _ALPHA = 0, 1, 2  # kinds of extra channels
 _OF_COLOURS = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3}  # channels by photometric interpretation; of others 1
 _CANON = b"CR"  # behind the header of a CR2
 _RAW = "is a raw file, with a preview in front; develop it to TIFF or JPEG first"
@@ -112,9 +113,8 @@ def _refuse_raw(first):
 
 def _refuse_numbers(first):
     kinds = set(_values(first, _SAMPLE_FORMAT)) - {_UNSIGNED, _VOID}
-    if kinds:
-        what = "floating-point" if kinds == {_FLOATING} else "signed or complex"
-        raise FormatError(f"is stored as {what} numbers; convert it to 16 bits a channel first")
+    if _FLOATING in kinds:
+        raise FormatError("is stored as floating-point numbers; convert it to 16 bits a channel first")
     deepest = max(_values(first, _BITS), default=1)
     if deepest > 8 and _values(first, _PLANAR) == [_SEPARATE] and len(_values(first, _BITS)) > 1:
         raise FormatError("stores its 16-bit channels one after the other; convert it to interleaved ones")
@@ -124,6 +124,8 @@ def _refuse_numbers(first):
         raise FormatError(f"has {deepest} bits a channel; convert it to 16 first")
     if deepest > 16:
         raise FormatError("has more than 16 bits a channel; convert it to 16 first")
+    if kinds:
+        raise FormatError("is stored as signed numbers; convert it to unsigned ones first")
 
 
 def is_inverted(data: bytes) -> bool:
@@ -132,8 +134,8 @@ def is_inverted(data: bytes) -> bool:
 
 
 def has_alpha(data: bytes) -> bool:
-    """Whether the channel behind the colours says how opaque they are."""
-    return _values(ifd.read(data), _EXTRA_CHANNELS)[:1] in ([_PREMULTIPLIED], [_ALPHA])
+    """Whether a channel behind the colours is alpha, as it is taken for where nothing is said of it."""
+    return _values(ifd.read(data), _EXTRA_CHANNELS)[:1] != [_UNSPECIFIED]
 
 
 def is_premultiplied(data: bytes) -> bool:
@@ -154,8 +156,8 @@ def _count_further_channels(directory):
     """Channels that are neither colour nor alpha."""
     photometric = sum(_values(directory, _PHOTOMETRIC)[:1])
     extra = sum(_values(directory, _CHANNELS)[:1]) - _OF_COLOURS.get(photometric, 1)
-    alphas = [kind for kind in _values(directory, _EXTRA_CHANNELS)[:1] if kind]
-    return max(extra - len(alphas), 0)
+    has_alpha = _values(directory, _EXTRA_CHANNELS)[:1] != [_UNSPECIFIED]
+    return max(extra - has_alpha, 0)
 
 
 def _is_reduced(directory):
