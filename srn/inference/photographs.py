@@ -93,8 +93,8 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
 
 class Reporter:
-    """Prints results on standard output (or standard error, if the photograph is written there), other messages
-    on standard error.
+    """Prints results on standard output (or standard error, if the photograph is written there), and other
+    messages on standard error.
 
     Args:
       command: name of the command, printed before each error.

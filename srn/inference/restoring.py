@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from srn.errors import InputError, WorkError, first_line
-from srn.inference.formats.image import FormatError, Photograph
+from srn.inference.formats.image import Format, FormatError, Photograph
 from srn.inference.formats.metadata import Metadata
 from srn.inference.planning import STANDARD, Job, comparison_of
 from srn.inference.reading import DEFAULT_MAX_MEGAPIXELS, count_pixels, decode_photograph, read_photograph
@@ -142,7 +142,11 @@ def _read(job: Job, settings: Settings) -> Photograph:
 
 def _restore(restore: Restore, photograph: Photograph, job: Job, settings: Settings) -> _Restored:
     # Checked before the network runs.
-    require_encodable(photograph, choose_format(job.target, photograph, settings.encoding), settings.encoding)
+    form = choose_format(job.target, photograph, settings.encoding)
+    require_encodable(photograph, form, settings.encoding)
+    if form.name != photograph.format and _is_named_wrongly(job, form, settings):
+        note = f"is {photograph.format} by its content, and {form.name} by its name, as which it is written"
+        photograph = dataclasses.replace(photograph, notes=(note, *photograph.notes))
     start = time.perf_counter()
     restored = restore(photograph.pixels)
     seconds = time.perf_counter() - start
@@ -150,6 +154,13 @@ def _restore(restore: Restore, photograph: Photograph, job: Job, settings: Setti
     if not settings.compare:  # the pixels of the original are no longer needed
         photograph = dataclasses.replace(photograph, pixels=restored)
     return _Restored(photograph, restored, seconds)
+
+
+def _is_named_wrongly(job: Job, form: Format, settings: Settings) -> bool:
+    """Whether a photograph is converted because the suffix of its name is that of another format."""
+    suffix = job.source.suffix.lower()
+    own = settings.encoding.format is None and job.target.suffix.lower() == suffix
+    return own and suffix in form.suffixes
 
 
 def mix(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:

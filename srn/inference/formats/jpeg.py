@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from srn.inference.formats.ifd import set_upright
-from srn.inference.formats.image import Coding, Format, Parts, to_pil
+from srn.inference.formats.image import Coding, Format, FormatError, Parts, to_pil
 from srn.inference.formats.metadata import (
     EXIF_PREFIX,
     Metadata,
@@ -22,6 +22,7 @@ QUALITY = 95  # at least; finer where the original was
 _SOI, _EOI, _SOS, _COMMENT = b"\xff\xd8", b"\xff\xd9", 0xDA, 0xFE
 _APP0, _APP1, _APP2, _APP13, _APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 _APPLICATION = range(0xE0, 0xF0)
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # all SOFn: the frame's header
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 _JFIF, _ADOBE, _MULTIPLE = b"JFIF\0", b"Adobe", b"MPF\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -34,6 +35,7 @@ _INCH = 2.54  # centimetres
 def take_apart(data: bytes) -> Parts:
     """See `Format`."""
     segments, scan = _split(data)
+    _refuse_depth(segments)
     beside = [segment for segment in segments if _is_beside_pixels(segment)]
     decoding = [segment for segment in segments if not _is_beside_pixels(segment)]
     pixels_only = _SOI + b"".join(_join(*segment) for segment in decoding) + data[scan:]
@@ -80,6 +82,12 @@ def encode(
     parts = _native_parts(metadata) if native else _parts_of(metadata)
     segments = [*parts, *(segment for segment in segments if not _is_beside_pixels(segment))]
     return _SOI + b"".join(_join(*segment) for segment in segments) + encoded[scan:]
+
+
+def _refuse_depth(segments):
+    for marker, payload in segments:
+        if marker in _FRAMES and payload[:1] != b"\x08":
+            raise FormatError(f"is a JPEG of {payload[0]} bits a channel, which no decoder here takes")
 
 
 def _split(data: bytes) -> tuple[list, int]:
