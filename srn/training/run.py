@@ -63,15 +63,7 @@ def train(
     if it fails later, such as for an image that cannot be decoded.
     """
     begun, path = time.monotonic(), Path(model_dir)
-    sources = open_sources(
-        config.parts,
-        max(phase.crop_size for phase in config.phases_until(config.max_steps or 1)),
-        config.blur_folder,
-        config.cache_dir,
-        config.sharp_folder,
-        SYNTHESES[config.synthesis],
-        config.downscale,
-    )
+    sources = open_training_data(config)
     validation_pairs = _find_validation_pairs(config)
     distribution = _distribute(config)
     with folder.locked(path) if distribution.is_chief else contextlib.nullcontext():
@@ -91,6 +83,19 @@ def train(
         step = run.checkpoints.step
     return TrainingResult(
         path, first_step, step, run.max_steps, ended_by, run.checkpoints.prefix(step), metrics
+    )
+
+
+def open_training_data(config: TrainingConfig) -> list:
+    """Opens and checks the sources of crops of a run, as `srn.data.mixture.open_sources` does."""
+    return open_sources(
+        config.parts,
+        max(phase.crop_size for phase in config.phases_until(config.max_steps or 1)),
+        config.blur_folder,
+        config.cache_dir,
+        config.sharp_folder,
+        SYNTHESES[config.synthesis],
+        config.downscale,
     )
 
 

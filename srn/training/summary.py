@@ -6,11 +6,11 @@ import os
 import time
 from pathlib import Path
 
-from srn.data.mixture import UNITS, open_sources
-from srn.synthesis.settings import SYNTHESES
+from srn.data.mixture import UNITS
 from srn.training.config import TrainingConfig
 from srn.training.optimizers import OPTIMIZERS, make_schedule
 from srn.training.phases import Phase
+from srn.training.run import open_training_data
 
 MEASURED_STEPS = 3
 
@@ -23,15 +23,7 @@ def summarize(config: TrainingConfig, model_dir: str | os.PathLike[str]) -> list
     Raises `InputError` like `srn.train` for data and settings that cannot be used.
     """
     parts = config.parts
-    sources = open_sources(
-        parts,
-        max(phase.crop_size for phase in config.phases_until(config.max_steps or 1)),
-        config.blur_folder,
-        config.cache_dir,
-        config.sharp_folder,
-        SYNTHESES[config.synthesis],
-        config.downscale,
-    )
+    sources = open_training_data(config)
     from srn import zoo
     from srn.cost import count_multiply_accumulates
 
