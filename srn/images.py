@@ -74,7 +74,7 @@ def has_deep_channels(image: ImageFile.ImageFile) -> bool:
 
     Pillow opens 16-bit colour as mode RGB; only how the file's pixels are stored tells.
     """
-    stored_as = str([tile[3] for tile in image.tile])
+    stored_as = str([tile[3] for tile in image.tile]).replace("BGR;16", "")  # 5, 6 and 5 bits in 16
     return image.mode.startswith(("I", "F")) or ";16" in stored_as or ";32" in stored_as
 
 

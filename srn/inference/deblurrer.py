@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
 from srn.errors import WorkError
@@ -16,7 +15,6 @@ from srn.images import from_unit_range, to_unit_range
 from srn.inference import stored_graph
 from srn.inference.tiling import restore_in_all_orientations, restore_tiled
 from srn.released import DEFAULT
-from srn.weights import load_model
 
 if TYPE_CHECKING:
     from srn.network import DeblurringNetwork
@@ -58,20 +56,33 @@ class Deblurrer:
         keep_graph: bool = False,
     ):
         self.tile, self.self_ensemble, self.truncate = tile, self_ensemble, truncate
-        self._load = functools.partial(load_model, ckpt, model, precision)
-        stored = stored_graph.load(ckpt, precision) if keep_graph and model is None else None
-        if stored is None:
-            # One graph for all sizes.
-            restore = tf.function(self.model.restore, input_signature=stored_graph.SIGNATURE)
-            if keep_graph and model is None:
-                stored_graph.save(restore, self.model, ckpt, precision)
-            stored = stored_graph.StoredNetwork(restore, self.model.config, self.model.compute_dtype)
-        self._network, self.config, self.compute_dtype = stored.restore, stored.config, stored.compute_dtype
+        self._source = ckpt, model, precision
+        keep_graph = keep_graph and model is None
+        network = stored_graph.load(ckpt, precision) if keep_graph else None
+        if network is None:
+            network = self._trace(keep_graph)
+        self._network = network.restore
+        self.config, self.compute_dtype = network.config, network.compute_dtype
 
     @functools.cached_property
     def model(self) -> DeblurringNetwork:
         """The Keras model."""
-        return self._load()
+        from srn.weights import load_model  # with the whole of TensorFlow, which a stored graph does not need
+
+        return load_model(*self._source)
+
+    def _trace(self, keep_graph: bool) -> stored_graph.StoredNetwork:
+        import tensorflow as tf  # as above
+
+        # One graph for all sizes.
+        signature = [tf.TensorSpec([None, None, None, 3], tf.float32)]
+        restore = tf.function(self.model.restore, input_signature=signature)
+        if keep_graph:
+            ckpt, _, precision = self._source
+            stored_graph.save(restore, self.model, ckpt, precision)
+        return stored_graph.StoredNetwork(
+            lambda images: restore(images).numpy(), self.model.config, self.model.compute_dtype
+        )
 
     @overload
     def __call__(
@@ -101,7 +112,7 @@ class Deblurrer:
             at least 1x1; uint8 or uint16 of full range, or floating point in [0, 1]. Or a PIL image, of the
             modes L, LA, RGB, RGBA and what converts to them. Or the path of an image file, which is read
             upright.
-          tile: in place of the object's own.
+          tile: overrides that of the object.
           on_tile: is called after each tile, for progress.
 
         Returns:
@@ -143,12 +154,12 @@ class Deblurrer:
         else:
             restored = self._run_network(unit)
         if not np.isfinite(restored).all():
-            raise WorkError("the network gives values that are no numbers; its weights may have diverged")
+            raise WorkError("the output is not finite; the weights may have diverged")
         restored = np.clip(restored, 0.0, 1.0)
         return restored.mean(axis=-1, keepdims=True) if colours.shape[-1] == 1 else restored
 
     def _run_network(self, image: np.ndarray) -> np.ndarray:
-        return self._network(image[np.newaxis])[0].numpy()
+        return self._network(image[np.newaxis])[0]
 
 
 def _restore_pil(restore, image: Image.Image) -> Image.Image:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from srn.errors import WorkError, first_line
 from srn.images import has_deep_channels
@@ -47,6 +47,20 @@ _MAGIC = (
     (b"\xff\x4f\xff\x51", "JPEG2000"),
 )
 _RAW_MAGIC = (b"FUJIFILM", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
+# What people may take for photographs, and no decoder here reads.
+_UNKNOWN_MAGIC = (
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"II\xbc", "JPEG XR"),
+    (b"\xff\xd8\xff\xf7", "JPEG-LS"),
+    (b"v/1\x01", "OpenEXR"),
+    (b"#?R", "Radiance HDR"),
+    (b"PF", "PFM"),
+    (b"Pf", "PFM"),
+    (b"P7", "PAM"),
+    (b"%PDF", "PDF"),
+    (b"<", "text (SVG, HTML or the like)"),
+)
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
@@ -81,7 +95,24 @@ def decode_photograph(data: bytes, name: str, max_megapixels: float = DEFAULT_MA
     except MemoryError as error:
         raise WorkError(f"{name}: does not fit into the memory") from error
     except Exception as error:  # decoders fail in every way for what is damaged; the next file is still good
-        raise WorkError(f"{name}: cannot be read as an image ({first_line(error)})") from error
+        raise WorkError(f"{name}: cannot be read as an image ({_reason(error, data)})") from error
+
+
+def _reason(error: Exception, data: bytes) -> str:
+    """Why a decoder fails, where its own words do not tell."""
+    if not data:
+        return "it is empty"
+    if str(error).startswith("decoder error"):
+        return "its pixels are damaged, end early, or are compressed in a way that no decoder here knows"
+    if not isinstance(error, UnidentifiedImageError):
+        return first_line(error)
+    for magic, name in _UNKNOWN_MAGIC:
+        if data.startswith(magic):
+            return f"it is {name}, which is not read here; convert it to PNG or JPEG"
+    kind = _kind_of(data)
+    if kind is None:
+        return "it is of no kind that is known here"
+    return f"it begins as {kind}, and is damaged, or of a kind of {kind} that no decoder here knows"
 
 
 def count_pixels(path: str | Path) -> int:
@@ -210,10 +241,23 @@ def _deep_pixels(image, data, kind):
     alpha = None
     if decoded.ndim == 3 and decoded.shape[2] == 4:
         decoded, alpha = decoded[..., :3], decoded[..., 3]
+        if kind == "TIFF" and is_block(data):
+            if tiff.is_premultiplied(data):
+                decoded = _divide_by_alpha(decoded, alpha)
+            alpha = alpha if tiff.has_alpha(data) else None
     if key is not None:
         matches = decoded == key if decoded.ndim == 3 else (decoded == key[0])[..., np.newaxis]
         alpha = np.where(matches.all(axis=-1), 0, 65535).astype(np.uint16)
     return decoded, alpha, stored_as_colour
+
+
+def _divide_by_alpha(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """uint16 colours that are multiplied with alpha -> as they are without it."""
+    divided = np.zeros_like(pixels)
+    for row in range(len(pixels)):  # by rows, since wider numbers take more memory
+        opacity = np.maximum(alpha[row], 1)[:, np.newaxis].astype(np.float64)
+        divided[row] = np.rint(np.minimum(pixels[row] * (65535 / opacity), 65535))
+    return divided
 
 
 def _pillow_pixels(image: Image.Image) -> tuple:

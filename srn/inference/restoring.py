@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from srn.errors import InputError, WorkError, first_line
-from srn.inference.formats.image import FormatError, Photograph
+from srn.inference.formats.image import Format, FormatError, Photograph
 from srn.inference.formats.metadata import Metadata
 from srn.inference.planning import STANDARD, Job, comparison_of
 from srn.inference.reading import DEFAULT_MAX_MEGAPIXELS, count_pixels, decode_photograph, read_photograph
@@ -35,7 +35,7 @@ Restore = Callable[[np.ndarray], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is done with each photograph.
+    """Options for processing each photograph.
 
     Attributes:
       encoding: of the results.
@@ -54,7 +54,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of one photograph.
+    """The result for one photograph.
 
     Attributes:
       job: see there.
@@ -142,7 +142,11 @@ def _read(job: Job, settings: Settings) -> Photograph:
 
 def _restore(restore: Restore, photograph: Photograph, job: Job, settings: Settings) -> _Restored:
     # What cannot be written is known before the network takes its time.
-    require_encodable(photograph, choose_format(job.target, photograph, settings.encoding), settings.encoding)
+    form = choose_format(job.target, photograph, settings.encoding)
+    require_encodable(photograph, form, settings.encoding)
+    if form.name != photograph.format and _is_named_wrongly(job, form, settings):
+        note = f"is {photograph.format} by its content, and {form.name} by its name, as which it is written"
+        photograph = dataclasses.replace(photograph, notes=(note, *photograph.notes))
     start = time.perf_counter()
     restored = restore(photograph.pixels)
     seconds = time.perf_counter() - start
@@ -150,6 +154,13 @@ def _restore(restore: Restore, photograph: Photograph, job: Job, settings: Setti
     if not settings.compare:  # the original's pixels are not needed any more
         photograph = dataclasses.replace(photograph, pixels=restored)
     return _Restored(photograph, restored, seconds)
+
+
+def _is_named_wrongly(job: Job, form: Format, settings: Settings) -> bool:
+    """Whether a photograph is written in another format since its own name stands for that one."""
+    suffix = job.source.suffix.lower()
+    own = settings.encoding.format is None and job.target.suffix.lower() == suffix
+    return own and suffix in form.suffixes
 
 
 def mix(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:

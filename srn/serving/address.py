@@ -19,7 +19,7 @@ _PATH_OF_A_CALL = re.compile(r"/v1(/.*)?$")
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """Where a server answers.
+    """The address of a server.
 
     Attributes:
       scheme: grpc, grpcs, http, https or unix, which is gRPC too.

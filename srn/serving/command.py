@@ -48,7 +48,7 @@ _FLAGS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Has the photographs restored that the command line names; returns the exit code."""
+    """Restores the photographs given on the command line by a server; returns the exit code."""
     arguments = _parser().parse_args(argv)
     # gRPC's core has lines of its own for each handshake that fails; ours says why.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -159,7 +159,7 @@ def _parser() -> Parser:
         type=number_between(int, 0, MAX_VERSION),
         help="default: the highest",
     )
-    parser.add_argument("--label", help="of the version, in place of its number")
+    parser.add_argument("--label", help="label of the version, instead of its number")
     parser.add_argument(
         "--timeout",
         type=number_between(float, 0.001, MAX_TIMEOUT),

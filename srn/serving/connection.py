@@ -25,7 +25,7 @@ Outputs = dict[str, "np.ndarray | list[bytes]"]
 
 
 class ServerError(WorkError):
-    """What a server answered, or that it did not.
+    """The response of a server, or its failure.
 
     Attributes:
       code: gRPC's name, such as INVALID_ARGUMENT.

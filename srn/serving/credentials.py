@@ -70,7 +70,7 @@ def _check_header(name: str, value: str, address: Address) -> None:
 
 
 def make_context(credentials: Credentials) -> ssl.SSLContext:
-    """What TLS needs to know."""
+    """TLS options."""
     context = ssl.create_default_context(cafile=credentials.ca)
     if credentials.cert:
         context.load_cert_chain(credentials.cert, credentials.key, _refuse_passphrase)
