@@ -57,20 +57,20 @@ def score_frame(restored: np.ndarray, frame: np.ndarray, spectrum: np.ndarray | 
     if brightness == 0:
         raise ValueError("The restored image is black everywhere; no gain makes it a frame.")
     gain = float(np.sum(truth * scaled) / brightness)
-    # 2. A shift of whole pixels: the peak of the correlation, which the gain does not move.
+    # 2. An integer shift: the peak of the correlation, which does not depend on the gain.
     shift = _find_shift(np.fft.fft2(truth.mean(axis=-1)), spectrum)
-    # 3. Pixels that the shift uncovers are zero, in both.
+    # 3. Pixels uncovered by the shift are set to zero in both.
     covered = _shifted(np.ones(truth.shape[:2]), shift)[..., np.newaxis]
     moved, truth = _shifted(gain * scaled, shift), truth * covered
-    # 4. On luma, 5. over the whole frame with its zeros, 6. over five scales.
+    # 4. On luma, 5. over the whole frame including zeros, 6. over five scales.
     moved, truth = metrics.luma(moved), metrics.luma(truth)
     return FrameScore(metrics.psnr(moved, truth), metrics.mssim_kohler(moved, truth), gain, shift)
 
 
 def _find_shift(truth_spectrum: np.ndarray, spectrum: np.ndarray) -> tuple[int, int]:
-    """(rows, columns) by which the restored image must be moved to lie on the truth."""
+    """The shift (rows, columns) that aligns the restored image with the ground truth."""
     correlation = np.abs(np.fft.ifft2(truth_spectrum * np.conj(spectrum)))
-    # The first of equal peaks counts column by column, as in MATLAB.
+    # Among equal peaks, the first one in column-major order is used, as in MATLAB.
     column, row = divmod(int(np.argmax(correlation.ravel(order="F"))), correlation.shape[0])
     rows, columns = (
         index - size if index + 1 > size // 2 else index
@@ -80,7 +80,7 @@ def _find_shift(truth_spectrum: np.ndarray, spectrum: np.ndarray) -> tuple[int, 
 
 
 def _shifted(image: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
-    """Moves an image [H, W, ...] by (rows, columns); what comes in is zero."""
+    """Shifts an image [H, W, ...] by (rows, columns), filling with zeros."""
     moved = np.zeros_like(image)
     to, source = (
         tuple(slice(max(sign * by, 0), size + min(sign * by, 0)) for by, size in zip(shift, image.shape))
@@ -92,7 +92,7 @@ def _shifted(image: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class BestScores:
-    """The best PSNR in dB and the best MSSIM over `frames` frames; the two may be of different ones."""
+    """The best PSNR in dB and the best MSSIM over `frames` frames, possibly of different frames."""
 
     psnr: float
     mssim: float
@@ -104,13 +104,13 @@ def score_against(restored: np.ndarray, frames: Iterable[np.ndarray]) -> BestSco
 
     Args:
       restored: uint8 [H, W, 3] RGB, both sides at least 161.
-      frames: like `restored`; 8 are held at a time.
+      frames: like `restored`; 8 are in memory at a time.
 
-    Raises ValueError for a frame of another size, and where there is none.
+    Raises ValueError for a frame of another size, and without frames.
     """
     spectrum = np.fft.fft2(restored.mean(axis=-1))
     frames, scores = iter(frames), list[FrameScore]()
-    with ThreadPoolExecutor() as pool:  # NumPy and OpenCV let other threads run
+    with ThreadPoolExecutor() as pool:  # NumPy and OpenCV release the GIL
         while some := list(itertools.islice(frames, _AT_A_TIME)):
             scores += pool.map(lambda frame: score_frame(restored, frame, spectrum), some)
     if not scores:
@@ -150,7 +150,7 @@ class KohlerProtocol(Protocol):
         return list(item.truths)
 
     def picture_of_truth(self, item: KohlerImage) -> None:
-        """There is no single one."""
+        """None, since there is no single ground truth."""
         return None
 
     def read(self, item: KohlerImage) -> tuple[np.ndarray, Iterator[np.ndarray]]:
@@ -164,11 +164,11 @@ class KohlerProtocol(Protocol):
         return score_against(restored, truth)
 
     def psnr_of_blurry(self, blurry: np.ndarray, truth: Iterable[np.ndarray]) -> None:
-        """Not measured: it would take as long as the restored image."""
+        """None: it would take as long as scoring the restored image."""
         return None
 
     def departures(self, scores: Sequence[Score]) -> list[str]:
-        """Trajectories that lack frames of the official data set: they score too low."""
+        """Notes on trajectories with missing frames, whose scores are too low."""
         incomplete = count_incomplete(scores)
         return [f"fewer frames than the official ones for {incomplete} images"] if incomplete else []
 
@@ -197,7 +197,7 @@ def count_incomplete(scores: Iterable[Score]) -> int:
 
 
 def read_frames(image: KohlerImage) -> Iterator[np.ndarray]:
-    """The frames of an image's trajectory that the official script uses, uint8 RGB [H, W, 3], one by one.
+    """Yields the frames of a trajectory that are used by the official script, uint8 RGB [H, W, 3].
 
     Raises `WorkError` naming a file that cannot be read.
     """

@@ -21,16 +21,16 @@ _MAX_SHOWN = 5
 
 
 class Method:
-    """One way from a blurry image to a restored one: here none, the blurry input itself.
+    """Base class of methods, and the identity, which returns the blurry input.
 
     Args:
-      label: what tables call it.
-      source: where it comes from, for summaries: `ckpt` and `results_dir`, one of them None.
+      label: name in tables.
+      source: for summaries: `ckpt` and `results_dir`, one of them None.
 
     Attributes:
-      is_network: whether restoring is work: timed, and written to `file_of`.
-      settings: plain values on which the restored pixels depend, beside the files that they are made from;
-        None where they are not known, so that nothing can be resumed.
+      is_network: whether images are restored, timed and written to `file_of`.
+      settings: plain values on which the restored pixels depend, apart from the files; None if they are
+        unknown, so that evaluations cannot be resumed.
     """
 
     is_network = False
@@ -41,11 +41,11 @@ class Method:
         self.source = {"ckpt": IDENTITY, "results_dir": None} if source is None else dict(source)
 
     def restore(self, item: Any, blurry: np.ndarray) -> np.ndarray:
-        """Image of a data set and its blurry pixels -> restored pixels, both uint8 RGB [H, W, 3]."""
+        """Restores an image of a data set from its blurry pixels, both uint8 RGB [H, W, 3]."""
         return blurry
 
     def file_of(self, item: Any) -> Path | None:
-        """The file with the restored pixels of an image, once it is scored; None where none is written."""
+        """The file of the restored image after scoring; None if it is not written."""
         return Path(item.blurry)
 
 
@@ -54,10 +54,10 @@ class Network(Method):
 
     Args:
       restore: uint8 RGB [H, W, 3] -> the same.
-      label: what tables call it.
-      out_dir: its images are written to `restored/` there; None writes none.
+      label: name in tables.
+      out_dir: images are written to its sub-folder `restored/`; None writes none.
       settings: see `Method`.
-      ckpt: where its weights come from, for summaries.
+      ckpt: weights, for summaries.
     """
 
     is_network = True
@@ -84,12 +84,12 @@ class Network(Method):
 
 
 class ResultImages(Method):
-    """The images of another program.
+    """Images restored by another program.
 
     Args:
-      results_dir: the folder that holds one for each of `items`; see `find_results`.
-      items: the images of the data set.
-      label: what tables call it.
+      results_dir: folder with an image for each of `items`; see `find_results`.
+      items: images of the data set.
+      label: name in tables.
 
     Raises `InputError` naming images that are missing.
     """
@@ -108,7 +108,7 @@ class ResultImages(Method):
 
 
 def split_name(named: str) -> tuple[str, str]:
-    """`NAME=PATH` -> (NAME, PATH); a plain path is named by its last part."""
+    """Parses `NAME=PATH` to (NAME, PATH); the default name is the last part of the path."""
     name, sign, path = named.partition("=")
     if sign and path and not Path(named).exists():
         return name, path
@@ -116,7 +116,7 @@ def split_name(named: str) -> tuple[str, str]:
 
 
 def require_distinct(labels: Sequence[tuple[str, str]]) -> None:
-    """Raises `InputError` for a label that is none, or of two methods.
+    """Raises `InputError` for invalid or duplicate labels.
 
     Args:
       labels: (label, name of the argument that it comes from).
@@ -140,8 +140,8 @@ def load_network(
     self_ensemble: bool = False,
     truncate: bool = False,
 ) -> Network:
-    """The method of some weights; arguments and errors see `srn.Deblurrer`."""
-    from srn import weights  # not above: it loads TensorFlow
+    """The method of some weights; see `srn.Deblurrer` for arguments and errors."""
+    from srn import weights  # imported here, since it loads TensorFlow
     from srn.inference.deblurrer import Deblurrer
 
     restore = Deblurrer(ckpt, model, precision, tile=tile, self_ensemble=self_ensemble, truncate=truncate)
@@ -160,19 +160,19 @@ def load_network(
 def find_results(items: Sequence, results_dir: str | os.PathLike[str]) -> dict[str, Path]:
     """The file in `results_dir` for each image of a data set, by the image's name.
 
-    A file belongs to the image whose name its own path ends in, without suffix: for `SEQUENCE/000001` that
-    is `SEQUENCE/000001.png` in the folder or below it (as in `restored/` of evaluate.py), and also
-    `SEQUENCE-000001.png` and `SEQUENCE_000001.png`, as other projects write them. A plain `000001.png`, or
-    the name of the blurry file, will do where no other image of the data set has it too. All files may have
-    one more word at the end of their names, such as `_out`. Where that does not find all, the words of the
-    path decide, whatever stands between them: `SEQUENCE/blur/000001.png`, `deblurred_SEQUENCE__000001.png`.
+    Paths must end with the name of the image: for `SEQUENCE/000001`, this is `SEQUENCE/000001.png` in the
+    folder or its sub-folders (as in `restored/` of evaluate.py), or `SEQUENCE-000001.png` and
+    `SEQUENCE_000001.png`, as used by other projects. `000001.png`, or the name of the blurry file, is
+    accepted if it is unique in the data set. All files may have a common suffix in their names, such as
+    `_out`. If files are missing, the words of the paths are compared, whatever separates them:
+    `SEQUENCE/blur/000001.png`, `deblurred_SEQUENCE__000001.png`.
 
     Args:
       items: with `name` and `blurry`.
       results_dir: the folder.
 
-    Raises `InputError` naming images without a file, images with two, words of which several would do, and
-    files of another size.
+    Raises `InputError` naming images without a file or with two, ambiguous suffixes, and files of another
+    size.
     """
     results_dir = Path(results_dir)
     if not results_dir.is_dir():
@@ -201,7 +201,7 @@ def find_results(items: Sequence, results_dir: str | os.PathLike[str]) -> dict[s
 
 
 def _names_of_results(items: Sequence) -> dict[str, list[str]]:
-    """The names, without suffix, by which the result of each image may be found, the most certain first."""
+    """Candidate names, without suffix, of the result of each image, the most specific first."""
     short_names = {
         item.name: [Path(item.name).name, *([Path(item.blurry).stem] if item.blurry is not None else [])]
         for item in items
@@ -215,7 +215,7 @@ def _names_of_results(items: Sequence) -> dict[str, list[str]]:
             stems = dict.fromkeys(short_names[item.name])
             long += [f"{sequence}/{stem}" for stem in stems]
             long += [f"{sequence.replace('/', mark)}{mark}{stem}" for mark in "-_" for stem in stems]
-        else:  # names that hold the sequence already, and results in a folder for each
+        else:  # names with the sequence, and results in a folder for each
             long += [re.sub(r"[-_](?=[^-_]+$)", "/", item.name)]
         unique = [name for name in short_names[item.name] if counts[name] == 1]
         names[item.name] = list(dict.fromkeys([*long, *unique]))
@@ -227,7 +227,7 @@ def _find_by_names(
 ) -> dict[str, Path]:
     """The results of those images that have one, without a suffix or all with the same one.
 
-    Raises `InputError` for an image with two, and where several words would do.
+    Raises `InputError` for images with two, and for ambiguous suffixes.
     """
     tries = {
         ending: _find_with_ending(items, names, by_ending, ending)

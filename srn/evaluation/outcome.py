@@ -1,4 +1,4 @@
-"""Everything that an evaluation leaves behind: the files of each method, and the comparison of several."""
+"""Output of an evaluation: the files of each method, and the comparison of several methods."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _FILES = (
 
 
 def prepare_folder(folder: Path) -> None:
-    """Makes a folder and removes reports of an earlier run, which must not stand beside new ones.
+    """Creates a folder, and removes reports of an earlier run.
 
-    Raises `InputError` where it cannot be written.
+    Raises `InputError` if it cannot be written.
     """
     require_writable(folder)
     for name in _FILES:
@@ -39,10 +39,10 @@ def write_reports(evaluation: Evaluation, method: Method, result: Scores, folder
     """Writes all files of one method, which has at least one score.
 
     Args:
-      evaluation: what was scored.
-      method: what restored the images; its files are there.
+      evaluation: the images.
+      method: that restored them.
       result: its scores.
-      folder: of the files.
+      folder: for the files.
     """
     protocol, scores, summary = evaluation.protocol, result.scores, result.summary
     facts = {
@@ -97,17 +97,17 @@ def compare(
     results: Mapping[str, Scores],
     out_dir: Path | None,
 ) -> str:
-    """A Markdown table of all methods over the images that all of them have scored; "" if there is none.
+    """A Markdown table of all methods over the images scored by all of them; "" if there are none.
 
-    A second one has the paired differences of the others from the first method.
+    A second table has the paired differences from the first method.
 
-    It is written to `out_dir`, and where each image has one sharp version, the sheet of details too.
+    The tables are written to `out_dir`, with a sheet of details if each image has one sharp version.
 
     Args:
-      evaluation: what was scored.
+      evaluation: the images.
       methods: label -> method.
       results: label -> scores.
-      out_dir: of the files; None writes none.
+      out_dir: for the files; None writes none.
     """
     protocol = evaluation.protocol
     scores = {label: {score.name: score for score in results[label].scores} for label in methods}
