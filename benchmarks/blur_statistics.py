@@ -1,4 +1,4 @@
-"""How near synthetic blur is to real blur: strength, length of motion and gradients of pairs, side by side.
+"""Compares synthetic with real blur: strength, length of motion and gradients of pairs.
 
     python benchmarks/blur_statistics.py real=GOPRO_Large made=OUT ...
 

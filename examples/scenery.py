@@ -1,4 +1,4 @@
-"""What the drawn scenes are made of: textures, things, whole scenes, objects that pass in front of them.
+"""Elements of the synthetic scenes: textures, objects, backgrounds, moving foregrounds.
 
 Textures are uint8 [H, W, 3], scenes and objects Pillow images; with light on them float32 in [0, 1].
 Every function takes its random numbers from the generator that it is given.

@@ -1,4 +1,4 @@
-"""Where numbers come from: the command, the code, the versions and the processor that made them."""
+"""Provenance of results: command, git revision, versions and processor."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def newest_whole(model_dir: str | os.PathLike[str]) -> tuple[int | None, dict[in
 
 
 def read_best(model_dir: str | os.PathLike[str]) -> dict[str, Any]:
-    """What `write_best` has left; empty where nothing was validated yet, or the file is damaged."""
+    """Reads the file of `write_best`; an empty dict before the first validation, or for a damaged file."""
     try:
         best = json.loads((Path(model_dir) / BEST_FILE).read_text())
         return best if {"step", "psnr", "validated"} <= set(best) else {}

@@ -86,7 +86,7 @@ def find_card(ckpt: str | os.PathLike[str]) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class _Found:
-    """Where weights lie: parts of an `.npz` (of a released name), or a checkpoint prefix (one of `WHICH`)."""
+    """Location of weights: parts of an `.npz` (of a released name), or a checkpoint prefix."""
 
     parts: tuple[Path, ...] = ()
     prefix: str = ""

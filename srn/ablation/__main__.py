@@ -77,7 +77,7 @@ def _parse_seeds(words: list[str]) -> list[int]:
 
 
 def _describe(base: TrainingConfig, planned: int, finished: int) -> list[str]:
-    """What was done, in sentences."""
+    """A summary in sentences."""
     steps = base.max_steps or base.decay_steps
     length = f"{steps:,} steps: {steps * base.batch_size:,} crops" if steps else f"{base.epochs:,} epochs"
     where = base.mix or base.data_dir

@@ -1,4 +1,4 @@
-"""What an ablation compares: models of the zoo, and the choices of Sec. 3.1 and 3.3 in named lists.
+"""Candidates of an ablation: models of the zoo, and the alternatives of Sec. 3.1 and 3.3, in named lists.
 
 This module knows nothing of TensorFlow.
 """
@@ -17,7 +17,7 @@ from srn.zoo import MODELS
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """What the paper reports of a model on the 1111 test pairs of GOPRO_Large.
+    """Results reported by the paper for a model on the 1111 test pairs of GOPRO_Large.
 
     Attributes:
       psnr: in dB.

@@ -8,6 +8,7 @@ text file beside the images) is a note, which is logged.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,16 +20,11 @@ _OTHER_KINDS = (
     *(".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pnm", ".jp2", ".jpe", ".jfif"),
     *(".heic", ".avif", ".exr", ".hdr", ".dng", ".tga", ".npy"),
 )
-# Names that files of the field use for the two sides of a pair, blurry and sharp; upper or lower case.
-SIDES = (
-    ("blur", "sharp"),
-    ("blurry", "sharp"),
-    ("input", "target"),
-    ("input", "gt"),
-    ("lq", "gt"),
-    ("blur", "gt"),
-)
-DEFAULT_SIDES = SIDES[0]
+# Names that the field gives to the folders of the two sides of a pair, in upper or lower case; the first of
+# each is the default, which stands for all of them.
+BLURRY_SIDES = ("blur", "blurry", "blurred", "input", "lq")
+SHARP_SIDES = ("sharp", "target", "gt", "hq", "groundtruth", "ground_truth")
+DEFAULT_SIDES = BLURRY_SIDES[0], SHARP_SIDES[0]
 UNPACKED = "unpacked"  # folder of what was unpacked from records or LMDB, which is found by these
 
 
@@ -52,13 +48,13 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is to be listed.
+    """A request to list a data set.
 
     Attributes:
       data_dir: the folder that holds the data set, or a list.
       split: "train" or "test".
       blur_folder, sharp_folder: the names of the two sides. Those that are left at their defaults, "blur"
-        and "sharp", stand for all of `SIDES`.
+        and "sharp", stand for all of `BLURRY_SIDES` and `SHARP_SIDES`.
     """
 
     data_dir: Path
@@ -69,18 +65,11 @@ class Request:
     @property
     def sides(self) -> list[tuple[str, str]]:
         """Names of the two sides, in the order in which they are looked for."""
-        named = (self.blur_folder, self.sharp_folder)
-        fits = [self.blur_folder == DEFAULT_SIDES[0], self.sharp_folder == DEFAULT_SIDES[1]]
-        others = [
-            sides
-            for sides in SIDES
-            if all(default or side == name for default, side, name in zip(fits, sides, named))
+        names = [
+            known if named == known[0] else (named,)
+            for named, known in ((self.blur_folder, BLURRY_SIDES), (self.sharp_folder, SHARP_SIDES))
         ]
-        if not fits[1] and fits[0]:  # a sharp folder of another name, and a blurry one of any
-            others += [(blurry, self.sharp_folder) for blurry in dict.fromkeys(side for side, _ in SIDES)]
-        if not fits[0] and fits[1]:
-            others += [(self.blur_folder, sharp) for sharp in dict.fromkeys(side for _, side in SIDES)]
-        return list(dict.fromkeys([named, *others]))
+        return list(itertools.product(*names))
 
     def sides_in(self, folder: Path, suffix: str = "") -> tuple[Path, Path] | None:
         """The folders of the two sides in `folder`, `suffix` after their names; None if they are missing."""
@@ -99,7 +88,7 @@ class Request:
 
 @dataclasses.dataclass
 class Listing:
-    """What a layout found.
+    """The pairs found by a layout.
 
     Attributes:
       pairs: in the order of their folders and names.
@@ -219,7 +208,7 @@ def has_images(folder: Path) -> bool:
 
 
 def count_images(folder: Path) -> int:
-    """How many images lie directly in a folder."""
+    """Number of images directly in a folder."""
     return sum(map(is_image, folder.iterdir())) if folder.is_dir() else 0
 
 

@@ -33,7 +33,7 @@ def find_pairs(
     dataset: str = "auto",
     split: str = "train",
     blur_folder: str = DEFAULT_SIDES[0],
-    smallest: int = 1,
+    min_size: int = 1,
     sharp_folder: str = DEFAULT_SIDES[1],
     deep: bool = False,
 ) -> list[Pair]:
@@ -44,9 +44,9 @@ def find_pairs(
       dataset: its layout, a key of `srn.data.layouts.LAYOUTS`, or "auto": whichever is there.
       split: "train" or "test", where the layout has splits.
       blur_folder: the folder of the blurry images. "blur" stands for other names that the field uses too
-        (`srn.data.listing.SIDES`). Of GOPRO, "blur" (plain mean of frames; what the paper uses) or
+        (`srn.data.listing.BLURRY_SIDES`). Of GOPRO, "blur" (plain mean of frames; what the paper uses) or
         "blur_gamma"; of REDS the end of its name, such as "blur_jpeg".
-      smallest: height and width that each image must have at least, in pixels.
+      min_size: height and width that each image must have at least, in pixels.
       sharp_folder: the folder of the sharp images; "sharp" stands for other names too.
       deep: whether images may have 16 bits.
 
@@ -55,7 +55,7 @@ def find_pairs(
     small, a file that is no image or ends too early, blurry and sharp images that seem exchanged.
     """
     listing = list_data_set(data_dir, dataset, split, blur_folder, sharp_folder)
-    require_usable(listing.pairs, smallest, listing.problems, deep)
+    require_usable(listing.pairs, min_size, listing.problems, deep)
     if not listing.pairs:
         where = ", ".join(map(str, listing.folders))
         raise InputError(f"{where}: no image ({', '.join(SUFFIXES)}) in it")
@@ -63,13 +63,13 @@ def find_pairs(
 
 
 def require_usable(
-    pairs: Sequence[Pair], smallest: int = 1, problems: Sequence[str] = (), deep: bool = False
+    pairs: Sequence[Pair], min_size: int = 1, problems: Sequence[str] = (), deep: bool = False
 ) -> None:
     """Reads the header of every file. Raises `InputError` with a line for each thing that is wrong.
 
     Args:
       pairs: the pairs.
-      smallest: height and width that each image must have at least, in pixels.
+      min_size: height and width that each image must have at least, in pixels.
       problems: lines on what is known to be wrong already.
       deep: whether images may have 16 bits.
     """
@@ -78,7 +78,7 @@ def require_usable(
     lines += [f"{name}: {count} pairs have this name" for name, count in counts.items() if count > 1]
     measure = functools.partial(size_of, deep=deep)
     with ThreadPoolExecutor() as pool:
-        for found in pool.map(lambda pair: problems_of(pair, smallest, measure), pairs):
+        for found in pool.map(lambda pair: problems_of(pair, min_size, measure), pairs):
             lines += found
     if not lines:
         lines = _find_exchanged(pairs)
@@ -128,13 +128,13 @@ def layout_of(pairs: list[Pair]) -> str:
 
 
 def problems_of(
-    pair: Pair, smallest: int = 1, measure: Callable[[Path], tuple[int, int]] | None = None
+    pair: Pair, min_size: int = 1, measure: Callable[[Path], tuple[int, int]] | None = None
 ) -> list[str]:
     """A line for each thing that is wrong with a pair: a file, its size, sizes that differ.
 
     Args:
       pair: the pair.
-      smallest: height and width that each image must have at least, in pixels.
+      min_size: height and width that each image must have at least, in pixels.
       measure: file -> (width, height), or `InputError`; by default `size_of`, which reads headers only.
     """
     sizes, problems = {}, []
@@ -144,8 +144,8 @@ def problems_of(
         except InputError as error:
             problems.append(str(error))
     for path, (width, height) in sizes.items():
-        if min(width, height) < smallest:
-            problems.append(f"{path}: {width}x{height}, smaller than the {smallest}x{smallest} needed")
+        if min(width, height) < min_size:
+            problems.append(f"{path}: {width}x{height}, smaller than the {min_size}x{min_size} needed")
     if len(set(sizes.values())) == 2:
         blurry, sharp = ("{}x{}".format(*sizes[path]) for path in (pair.blurry, pair.sharp))
         problems.append(f"{pair.blurry}: {blurry}, but {pair.sharp} is {sharp}")

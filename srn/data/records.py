@@ -34,7 +34,7 @@ def write_records(pairs: Sequence[Pair], out_dir: str | os.PathLike[str], split:
 
     Args:
       pairs: of a data set.
-      out_dir: the folder, made if need be. Files of these names are replaced, each whole or not at all.
+      out_dir: the folder, created if needed. Existing files of these names are replaced atomically.
       split: "train" or "test".
 
     Returns:

@@ -78,7 +78,7 @@ _NAMES_SHOWN = 10
 
 @dataclasses.dataclass
 class Verification:
-    """What was found.
+    """The result of a verification.
 
     Attributes:
       layout: the layout, a key of `srn.data.layouts.LAYOUTS`, or "kohler".

@@ -1,4 +1,4 @@
-"""How sure a mean is: intervals by bootstrap, and the paired difference of two methods.
+"""Confidence intervals of means by bootstrap, and paired differences of two methods.
 
 Images of one sequence resemble each other, so whole sequences are drawn with replacement, not images; where
 a data set has no sequences, images are. An interval holds the middle 95% of the means of 10,000 such draws,

@@ -1,4 +1,4 @@
-"""What is scored: the images of a data set, or some of them, and the protocol that they are scored by."""
+"""The images of an evaluation, all or some of a data set, and the protocol to score them by."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PathLike = Union[str, "os.PathLike[str]"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is scored, the same for all methods.
+    """The images of an evaluation, the same for all methods.
 
     Attributes:
       dataset: name of the data set's layout.

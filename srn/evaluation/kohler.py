@@ -29,7 +29,7 @@ _AT_A_TIME = 8  # frames held in memory
 
 @dataclasses.dataclass(frozen=True)
 class FrameScore:
-    """What one frame gives: PSNR in dB, MSSIM, the gain and the shift (rows, columns) that were applied."""
+    """Result for one frame: PSNR in dB, MSSIM, and the gain and shift (rows, columns) that were applied."""
 
     psnr: float
     mssim: float
@@ -188,7 +188,7 @@ KOHLER = KohlerProtocol()
 
 
 def count_incomplete(scores: Iterable[Score]) -> int:
-    """How many images were compared with fewer frames than the official data set has: they score too low."""
+    """Number of images with fewer frames than in the official data set, whose scores are too low."""
     return sum(
         score.values["frames"] < official_frames(*key) - len(UNUSED_FRAMES.get(key, ()))
         for score in scores

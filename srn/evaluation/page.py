@@ -128,7 +128,7 @@ def _in_parallel(function: Callable[[Score], Row], scores: Iterable[Score]) -> I
 
 
 def _versions(item, method: Method, protocol: Protocol) -> dict[str, Path]:
-    """What it is -> the file, for each version of an image."""
+    """{title: file} of the versions of an image."""
     versions = {
         "blurry": item.blurry,
         "restored": method.file_of(item),

@@ -1,4 +1,4 @@
-"""How deblurring papers compare a restored image with the ground truth.
+"""Evaluation protocols: how a restored image is compared with the ground truth.
 
 `Protocol` is what all ways have in common and, as it is, the plain one (GOPRO, HIDE, REDS, pairs of one's
 own): pixel by pixel, no crop, no alignment, no gain. `srn.evaluation.realblur` aligns first;
@@ -71,7 +71,7 @@ class Protocol:
     Args:
       bits: 8, or 16 for images that are stored so; the peak is 255 or 65535.
       crop_border: pixels that are left out at each border (BasicSR's `crop_border`).
-      luma: whether Y of YCbCr is compared in place of RGB (BasicSR's `test_y_channel`).
+      luma: whether to compare Y of YCbCr instead of RGB (BasicSR's `test_y_channel`).
       lpips: whether there is a column of LPIPS, which needs the package lpips.
 
     Attributes:
@@ -126,7 +126,7 @@ class Protocol:
             self.columns = {**self.columns, "lpips": Column("LPIPS", self._define(definition), 4, distance)}
 
     def _define(self, definition: str) -> str:
-        """What a column means with the options."""
+        """The definition of a column, including the options."""
         if self.bits != 8:
             definition = definition.replace("8-bit", f"{self.bits}-bit").replace("255", str(self._peak))
         if self.luma:
@@ -150,7 +150,7 @@ class Protocol:
 
     @property
     def definitions(self) -> dict[str, str]:
-        """What each column means."""
+        """The definition of each column."""
         return {name: column.definition for name, column in self.columns.items()}
 
     @property
@@ -196,7 +196,7 @@ class Protocol:
         return blurry, sharp
 
     def compare(self, restored: np.ndarray, truth: Any) -> Any:
-        """What the functions of the columns take. Raises ValueError for images that cannot be compared."""
+        """The arguments of the columns' functions. Raises ValueError for images that cannot be compared."""
         border = slice(self.crop_border, -self.crop_border or None)
         restored, truth = restored[border, border], truth[border, border]
         if self.luma:
@@ -223,7 +223,7 @@ class Protocol:
             return None
 
     def departures(self, scores: Sequence[Score]) -> list[str]:
-        """What of the ground truth differs from the official data set, in words."""
+        """Notes on differences between the ground truth and the official data set."""
         return []
 
     def summarise(self, scores: Sequence[Score]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind as text: `results.csv`, `summary.json`, `results.md`."""
+"""Text reports of an evaluation: `results.csv`, `summary.json`, `results.md`."""
 
 from __future__ import annotations
 

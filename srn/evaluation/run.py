@@ -28,7 +28,7 @@ Restore = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Results:
-    """What `evaluate` returns.
+    """The result of `evaluate`.
 
     Attributes:
       dataset: the layout of the data set.

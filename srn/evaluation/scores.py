@@ -1,4 +1,4 @@
-"""What restored images score: `Score` of one image, `Scores` of a data set, and their means."""
+"""Scores of restored images: `Score` of one image, `Scores` of a data set, and their means."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Score:
-    """What one restored image scored.
+    """The score of one restored image.
 
     Attributes:
       name: the image's name, unique within its data set.
@@ -43,7 +43,7 @@ class Score:
 
 @dataclass
 class Scores:
-    """What one method scored on a data set.
+    """The scores of one method on a data set.
 
     Attributes:
       scores: of each image that worked, in the order of the images.

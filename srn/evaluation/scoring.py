@@ -31,7 +31,7 @@ from srn.images import write_png
 
 
 def default_workers(method: Method) -> int:
-    """As many as there are processors; beside a network one less, but one at least."""
+    """The number of processors; one less beside a network, but at least one."""
     processors = os.cpu_count() or 1
     return max(processors - 1, 1) if method.is_network else processors
 
@@ -77,7 +77,7 @@ def score_images(
 
 
 def describe_failures(scores: Scores, images: int) -> list[str]:
-    """The lines of `scores.failures`, and how many of all images have no score; none where none failed."""
+    """`scores.failures` and the number of images without a score; an empty list without failures."""
     if not scores.failures:
         return []
     return [*scores.failures, f"{images - len(scores.scores)} of {images} images have no score"]

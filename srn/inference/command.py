@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _quiet_decoders() -> None:
-    """What is odd in a file is said in a line of ours."""
+    """Warnings about files are shown in one line each."""
     warnings.filterwarnings("ignore", module="PIL")
     cv2.setLogLevel(0)
 

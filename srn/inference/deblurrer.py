@@ -112,7 +112,7 @@ class Deblurrer:
             at least 1x1; uint8 or uint16 of full range, or floating point in [0, 1]. Or a PIL image, of the
             modes L, LA, RGB, RGBA and what converts to them. Or the path of an image file, which is read
             upright.
-          tile: in place of the object's own.
+          tile: overrides that of the object.
           on_tile: is called after each tile, for progress.
 
         Returns:
@@ -154,7 +154,7 @@ class Deblurrer:
         else:
             restored = self._run_network(unit)
         if not np.isfinite(restored).all():
-            raise WorkError("the network gives values that are no numbers; its weights may have diverged")
+            raise WorkError("the output is not finite; the weights may have diverged")
         restored = np.clip(restored, 0.0, 1.0)
         return restored.mean(axis=-1, keepdims=True) if colours.shape[-1] == 1 else restored
 

@@ -1,4 +1,4 @@
-"""What this machine offers: memory that is free, and fast arithmetic."""
+"""Free memory and fast arithmetic of this machine."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _of_machine() -> int | None:
 
 
 def _of_control_group() -> int | None:
-    """Of the group that this process is in, and of those around it; None where none has a limit."""
+    """Memory left in the control group of this process and its parents; None without a limit."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -67,7 +67,7 @@ def _of_control_group() -> int | None:
 
 
 def _left(folder: Path, names: tuple[str, str, str], cache: str) -> int | None:
-    """What the limit leaves, by the files of a group; None where there is no limit."""
+    """Memory left by the limit in the files of a control group; None without a limit."""
     limit, used, statistics = (folder / name for name in names)
     try:
         maximum = int(limit.read_text())  # "max" where there is none
@@ -80,7 +80,7 @@ def _left(folder: Path, names: tuple[str, str, str], cache: str) -> int | None:
 
 
 def _of_process() -> int | None:
-    """What `ulimit -v` leaves."""
+    """Memory left by `ulimit -v`."""
     try:
         import resource
 
@@ -94,7 +94,7 @@ def _of_process() -> int | None:
 
 
 def _fields(path: str) -> dict[str, int]:
-    """The lines `Name: 123 kB` of a file, in bytes."""
+    """Parses lines `Name: 123 kB` of a file, in bytes."""
     try:
         lines = Path(path).read_text(errors="replace").splitlines()
     except OSError:

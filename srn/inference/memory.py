@@ -1,4 +1,4 @@
-"""How much of an image a network may see at once: by the free memory, and by what it takes a pixel."""
+"""Size of tiles by the free memory and the memory that the network needs per pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands for photographs share, `srn-deblur` and `srn-client`: arguments, and what is said."""
+"""Arguments and messages common to the commands for photographs, `srn-deblur` and `srn-client`."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        help=f"file, folder (made if need be), or - (standard output); default: NAME{ENDING}.EXT beside each",
+        help=f"file, folder, or - (standard output); default: NAME{ENDING}.EXT beside each input",
     )
     parser.add_argument("--overwrite", action="store_true", help="restore again what is there already")
 
 
 def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
-    """How results are called and written."""
+    """Arguments for names and formats of results."""
     parser.add_argument("-r", "--recursive", action="store_true", help="take sub-folders too")
     parser.add_argument(
         "--suffix", type=_suffix, help=f"goes behind each name (default: {ENDING} beside the original)"
@@ -79,12 +79,12 @@ def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def naming_of(arguments: argparse.Namespace) -> Naming:
-    """How the command line wants results to be called."""
+    """The naming of results given by the command line."""
     return Naming(arguments.output, arguments.suffix, arguments.format)
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """What the command line wants to be done with each photograph."""
+    """The processing of each photograph given by the command line."""
     return Settings(
         encoding=Encoding(arguments.format, arguments.quality, arguments.strip),
         strength=arguments.strength,
@@ -132,7 +132,7 @@ class Reporter:
             tqdm.write(printable(f"{self.command}: {line}"), file=sys.stderr)
 
     def plan(self, plan: Plan) -> None:
-        """What is passed over, and what is missing."""
+        """Reports inputs that are skipped or missing."""
         for path, reason in plan.passed_over:
             self.counts["passed_over"] += 1
             self.warn(f"{path}: passed over: {reason}")
@@ -141,14 +141,14 @@ class Reporter:
             self.fail(path, f"{path}: {reason}")
 
     def planned(self, job: Job) -> None:
-        """What a dry run would do."""
+        """Reports what would be done, for a dry run."""
         self.say(f"{job.source} -> {job.target}")
         self._write_json(source=str(job.source), target=str(job.target), status="planned")
 
     def already_there(self, job: Job) -> None:
         """A result that was there before."""
         self.counts["passed_over"] += 1
-        self.say(f"{job.target} is there already; --overwrite makes it anew")
+        self.say(f"{job.target} is there already; --overwrite replaces it")
         self._write_json(source=str(job.source), target=str(job.target), status="there_already")
 
     def fail(self, source: str, line: str) -> None:
@@ -158,7 +158,7 @@ class Reporter:
         self._write_json(source=source, status="failed", error=line)
 
     def outcome(self, outcome: Outcome) -> None:
-        """What became of a photograph."""
+        """Reports the result for a photograph."""
         source, target = map(str, outcome.job)
         if outcome.error is not None:
             self.fail(source, outcome.error)

@@ -1,4 +1,4 @@
-"""Which files a command line means, and where each result goes."""
+"""Finds the input files of a command line and the path of each result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from srn.inference.formats import (
 ENDING = "_deblurred"
 COMPARISON = "_compare"
 STANDARD = "-"  # input or output
-_LONGEST_NAME = 255  # bytes of a file name, on all usual file systems
+_MAX_NAME_BYTES = 255  # bytes of a file name, on all usual file systems
 _NAMED = 5  # of the files that a folder's line names
 _LOOKS_LIKE_A_FILE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
@@ -38,10 +38,10 @@ class Job(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Naming:
-    """How results are called.
+    """Naming of results.
 
     Attributes:
-      output: a folder (made if need be), a file where there is one photograph, "-", or None: beside each.
+      output: a folder (created if needed), a file where there is one photograph, "-", or None: beside each.
       ending: goes behind the name; None: `_deblurred` beside the original, nothing elsewhere.
       format: the name of a format for all, None: that of each.
     """
@@ -53,7 +53,7 @@ class Naming:
 
 @dataclasses.dataclass
 class Plan:
-    """What is to be done.
+    """The work to do.
 
     Attributes:
       jobs: in order.
@@ -101,7 +101,7 @@ def make_plan(inputs: list[str], naming: Naming = Naming(), recursive: bool = Fa
 
 
 def comparison_of(target: Path) -> Path:
-    """Where the picture of before and after goes."""
+    """Path of the comparison of input and result."""
     return target.with_name(_fit_name(f"{target.stem}", f"{COMPARISON}.jpg"))
 
 
@@ -292,7 +292,7 @@ def _target(source, below, naming, to_folder, stem) -> Path:
 
 def _fit_name(stem: str, rest: str) -> str:
     """`stem` and `rest`, the stem shortened where a file system takes no longer names."""
-    room = _LONGEST_NAME - len(os.fsencode(rest))
+    room = _MAX_NAME_BYTES - len(os.fsencode(rest))
     encoded = os.fsencode(stem)
     if room < 1:
         raise InputError(

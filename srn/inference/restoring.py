@@ -35,7 +35,7 @@ Restore = Callable[[np.ndarray], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is done with each photograph.
+    """Options for processing each photograph.
 
     Attributes:
       encoding: of the results.
@@ -54,7 +54,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of one photograph.
+    """The result for one photograph.
 
     Attributes:
       job: see there.

@@ -43,7 +43,7 @@ _CODE = (
 
 @dataclasses.dataclass(frozen=True)
 class StoredNetwork:
-    """What `Deblurrer` needs of a network.
+    """The interface of a network that `Deblurrer` uses.
 
     Attributes:
       restore: [B, H, W, 3] float32 in [0, 1] -> the same, not clipped.
@@ -79,7 +79,7 @@ def load(ckpt: str | os.PathLike[str], precision: str) -> StoredNetwork | None:
         return StoredNetwork(
             restore, ModelConfig.from_dict(description["config"]), description["compute_dtype"]
         )
-    except Exception:  # damaged, or of a kind that this TensorFlow does not read: it is made anew
+    except Exception:  # damaged, or not readable by this TensorFlow: it is created again
         return None
 
 
@@ -131,7 +131,7 @@ def _released_name(ckpt: str | os.PathLike[str]) -> str | None:
 
 
 def _path(card: dict, precision: str) -> Path | None:
-    """Where the graph of the weights of a model card is kept; None without a card."""
+    """Path of the cached graph for the weights of a model card; None without a card."""
     if not card:
         return None
     digest = hashlib.sha256(f"{card['sha256']} {precision} {session.tensorflow_version()}".encode())

@@ -23,7 +23,7 @@ ORIENTATIONS = [(turns, mirrored) for mirrored in (False, True) for turns in ran
 
 
 class Span(NamedTuple):
-    """What one tile covers along one axis.
+    """The extent of one tile along one axis.
 
     Attributes:
       begin, end: the pixels that the network sees.
@@ -39,7 +39,7 @@ class Span(NamedTuple):
 
 
 def count_tiles(height: int, width: int, tile: int | None) -> int:
-    """How many tiles `restore_tiled` takes for an image of this size; 1 where `tile` is None."""
+    """Number of tiles in `restore_tiled` for an image of this size; 1 if `tile` is None."""
     if tile is None:
         return 1
     return len(split(height, tile)) * len(split(width, tile))

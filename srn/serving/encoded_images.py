@@ -15,12 +15,12 @@ from srn.serving.contract import TOO_MANY_PIXELS
 KINDS = ("PNG", "JPEG", "BMP")
 _PNG, _JPEG, _BMP = range(3)
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
-_SHORTEST = 26  # bytes: the shortest header that is looked into
+_MIN_HEADER_BYTES = 26  # length of the shortest header that is parsed
 
 
 @dataclasses.dataclass(frozen=True)
 class PixelLimit:
-    """The most that a request may cost.
+    """Limits of a request.
 
     Attributes:
       max_pixels: over which a network runs at once; what counts is `cost`.
@@ -111,7 +111,7 @@ def _inspect(encoded) -> tuple:
     """(the index into KINDS, or their number for none of them; whether it is a PNG of 16 bits)."""
     starts = [tf.strings.substr(encoded, 0, len(magic)) == magic for magic in _MAGIC]
     kind = tf.argmax([*starts, True], output_type=tf.int32)  # the first that holds
-    long_enough = tf.strings.length(encoded) >= _SHORTEST
+    long_enough = tf.strings.length(encoded) >= _MIN_HEADER_BYTES
     known = (kind < len(KINDS)) & long_enough
     deep = tf.cond(
         known & (kind == _PNG), lambda: _bytes(encoded, 24, 1)[0] == 16, lambda: tf.constant(False)

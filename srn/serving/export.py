@@ -114,7 +114,7 @@ def export_savedmodel(
 
 
 def _reason(error: OSError | tf.errors.OpError) -> str:
-    """What the system said; TensorFlow puts names of operations and temporary files around it."""
+    """The system's error message without TensorFlow's names of operations and temporary files."""
     if isinstance(error, OSError):
         return error.strerror or first_line(error)
     text = re.sub(r"^\{\{.*?\}\} | \[Op:\w+\]$", "", " ".join(error.message.split()))

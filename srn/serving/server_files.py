@@ -1,4 +1,4 @@
-"""What TensorFlow Serving reads beside a model: its configuration, and requests to warm up with."""
+"""Files for TensorFlow Serving: configuration and warm-up requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run shows in TensorBoard."""
+"""TensorBoard summaries of a training run."""
 
 from __future__ import annotations
 

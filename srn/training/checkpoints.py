@@ -137,8 +137,8 @@ class Checkpoints:
     def save(self) -> str:
         """Writes a checkpoint of the present step, whole or not at all; returns its prefix.
 
-        Raises `WorkError` if it cannot be written, or if the state holds numbers that are none: such a state
-        is of no use, and those from before stay.
+        Raises `WorkError` if it cannot be written, or if a value of the state is not finite; earlier
+        checkpoints are kept.
         """
         prefix = self.prefix(self.step)
         if not self.is_chief:
@@ -161,12 +161,12 @@ class Checkpoints:
         for value in values:
             if value.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(value))):
                 raise WorkError(
-                    f"{value.name} holds no numbers after step {self.step}, which is not saved; "
+                    f"{value.name} is not finite after step {self.step}, which is not saved; "
                     f"{self.way_back()}"
                 )
 
     def way_back(self) -> str:
-        """How to go on after a step that went wrong."""
+        """Advice on how to resume after a failed step."""
         steps = run_files.steps_in(self.model_dir)
         there = ", ".join(map(str, reversed(steps)))
         advice = "try a lower `learning_rate` or `clip_norm`"
@@ -197,7 +197,7 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def save_on(self, error: type[Exception]) -> Iterator[None]:
-        """Saves before an `error`, such as that of an image that cannot be read, goes on to the caller."""
+        """Saves before an `error`, such as that of an image that cannot be read, is raised to the caller."""
         try:
             yield
         except error:
@@ -206,7 +206,7 @@ class Checkpoints:
 
     @property
     def step(self) -> int:
-        """How many updates the weights have seen."""
+        """The number of training steps done."""
         return int(self.optimizer.iterations.numpy())
 
 

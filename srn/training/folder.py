@@ -28,7 +28,7 @@ _OF_A_CALL = {"resume_from": None, "time_budget": None}
 
 @contextlib.contextmanager
 def locked(model_dir: Path) -> Iterator[None]:
-    """Keeps other runs out of a folder, which is made if need be, for as long as this process lives.
+    """Locks a folder, created if needed, against other runs while this process runs.
 
     The lock is the kernel's and dies with the process, however that ends; the file `lock` says who holds it.
 
@@ -62,7 +62,7 @@ def remove_leftovers(model_dir: Path) -> None:
 
 
 def move_files(files: list[Path], folder: Path) -> None:
-    """Moves files into a folder, which is made if need be."""
+    """Moves files into a folder, created if needed."""
     folder.mkdir(exist_ok=True)
     for file in files:
         os.replace(file, folder / file.name)

@@ -7,7 +7,7 @@ convolution, whose rows or columns are colours, are left to Adam.
 
 The Newton-Schulz iteration for U V^T, X <- a X + b (X X^T) X + c (X X^T)^2 X, multiplies X from the left by
 polynomials of X X^T, which all commute. So it is run on the Gram matrix G = X X^T alone, [out, out], and its
-product is applied to X once: two products with the wide matrix in place of three for each iteration.
+product is applied to X once: two products with the wide matrix instead of three per iteration.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Muon(tf.keras.optimizers.Optimizer):
         variable.assign_sub(rate * correction * mean / (tf.sqrt(square) + self.epsilon))
 
     def get_config(self) -> dict[str, Any]:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         own = ("momentum", "adam_ratio", "beta_1", "beta_2", "epsilon")
         rate = self._serialize_hyperparameter(self._learning_rate)
         return {**super().get_config(), "learning_rate": rate, **{name: getattr(self, name) for name in own}}

@@ -1,4 +1,4 @@
-"""`train`: a whole training run, begun or resumed, as `python train.py` does it."""
+"""`train`: a training run, new or resumed, as in `python train.py`."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from srn.training.optimizers import OPTIMIZERS, adam, make_schedule
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """What a call of `train` did.
+    """The result of `train`.
 
     Attributes:
       model_dir: the folder of the run.
-      first_step, step: updates of the weights before the call, and after it.
-      max_steps: where the run ends; larger than `step` where it was interrupted.
+      first_step, step: number of training steps before and after the call.
+      max_steps: last step of the run; larger than `step` if it was interrupted.
       ended_by: "max_steps", "time_budget", or the name of the signal (SIGINT, SIGTERM, SIGHUP, SIGUSR1) that
         ended it early.
-      checkpoint: prefix of the checkpoint of `step`, for `srn.load_model` and --ckpt of the commands.
+      checkpoint: prefix of the checkpoint at `step`, for `srn.load_model` and --ckpt of the commands.
       metrics: of the last step: `loss`, `psnr` in dB over the crops of its batch, and so on, with
-        `validation_psnr`, ... where it was validated; empty where nothing was left to do.
+        `validation_psnr`, ... if it was validated; empty if the run was already complete.
     """
 
     model_dir: Path
@@ -49,18 +49,18 @@ class TrainingResult:
 def train(
     config: TrainingConfig, model_dir: str | os.PathLike[str], say: Callable[[str], Any] = print
 ) -> TrainingResult:
-    """Runs the training that `config` describes, or resumes it where `model_dir` holds a checkpoint.
+    """Trains a model, or resumes the run in `model_dir`.
 
-    The settings are left in `model_dir` as `flags.cfg`, so that `python train.py --flagfile=...` and
+    The settings are stored in `model_dir` as `flags.cfg`, so that `python train.py --flagfile=...` and
     `TrainingConfig.from_flagfile` resume the run. Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 save and return.
 
     Args:
       config: of the run.
-      model_dir: folder of the run, made if need be.
-      say: is given the line that tells what begins, and one for each thing that is not as it was.
+      model_dir: folder of the run, created if needed.
+      say: called with messages for the user: a summary of the run, and one line for each changed setting.
 
     Raises `InputError` where data, weights or the folder cannot be used as given, before work begins;
-    `WorkError` where it began and cannot go on, such as for an image that cannot be decoded.
+    `WorkError` if it fails later, such as for an image that cannot be decoded.
     """
     begun, path = time.monotonic(), Path(model_dir)
     sources = open_sources(
@@ -157,7 +157,7 @@ class _Run:
             )
 
     def resume(self) -> int:
-        """Restores the checkpoint to go on from; returns the number of steps done.
+        """Restores the checkpoint to resume from; returns its step.
 
         The chief looks first, since it moves damaged checkpoints away; the others wait for it. All restore
         together, since variables are made in step, each with the values of the chief.
@@ -279,7 +279,7 @@ class _Run:
         return Watch(checkpoints, board, Log(checkpoints.model_dir, checkpoints.step), validate)
 
     def _about_batch(self, tell, step: int) -> list[str]:
-        """What a function of `srn.data.pipeline` tells about the batch of a step, counted from 1."""
+        """Calls a function of `srn.data.pipeline` for the batch of a step, counted from 1."""
         config = self._config
         weights = [part.weight for part in config.parts]
         phase = next((phase for phase in self._phases if step <= phase.end), self._phases[-1])

@@ -1,4 +1,4 @@
-"""What a run would do: `python train.py --summary`. Nothing is trained or written."""
+"""Summary of a run without training: `python train.py --summary`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run tells of itself: TensorBoard, `log.csv`, validation, the best checkpoint."""
+"""Monitoring of a training run: TensorBoard, `log.csv`, validation, the best checkpoint."""
 
 from __future__ import annotations
 

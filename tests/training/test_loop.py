@@ -190,11 +190,11 @@ def test_a_validation_that_was_lost_is_made_up_for(tmp_path):
     assert run_files.read_best(tmp_path)["step"] == 2
 
 
-def test_weights_that_restore_no_numbers_are_not_saved(tmp_path):
-    """Too large a step leaves numbers, but none that a network could restore with."""
+def test_weights_whose_output_is_not_finite_are_not_saved(tmp_path):
+    """After too large a step, weights are finite but outputs are not."""
     checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e30), tmp_path)
 
-    with pytest.raises(WorkError, match="the network restores no numbers after step 1, which is not saved"):
+    with pytest.raises(WorkError, match="the output is not finite after step 1, which is not saved"):
         train(checkpoints, batches(), 5, save_every=1)
 
     assert run_files.steps_in(tmp_path) == []
@@ -214,7 +214,7 @@ def test_a_crop_that_cannot_be_read_keeps_the_steps_before_it(tmp_path):
     assert tf.train.latest_checkpoint(str(tmp_path)).endswith("step-2")
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(tmp_path):
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path):
     def poisoned():
         for step, (blurry, sharp) in enumerate(batches()):
             yield (blurry, sharp * np.nan) if step == 3 else (blurry, sharp)

@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from . import TRANSFERRED
 from . import state as travelling
 
 HERE = Path(__file__).resolve().parent
@@ -35,9 +36,9 @@ class Rehearsal:
     def __init__(self, jax_python: str, out: Path):
         self._pythons = {"tensorflow": sys.executable, "jax": jax_python}
         self.out, self._errors, self._began = out, out / "errors.txt", time.monotonic()
-        # Elsewhere there is this folder alone, and nothing else of the project.
-        self._trees = {"tensorflow": ROOT, "jax": out / "carried"}
-        shutil.copytree(HERE, out / "carried" / "tools" / HERE.name, dirs_exist_ok=True)
+        # The training machine has nothing else of the project.
+        self._trees = {"tensorflow": ROOT, "jax": out / "transferred"}
+        copy_transferred(out / "transferred")
 
     def say(self, text: str) -> None:
         """A heading with the time so far."""
@@ -68,6 +69,16 @@ class Rehearsal:
         if process.returncode:
             fail(f"{script} ended with {process.returncode}\n{self.last_errors()}")
         return output
+
+
+def copy_transferred(target: Path) -> None:
+    """Copies what the training machine needs of the project to `target`."""
+    for name in TRANSFERRED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target / name, dirs_exist_ok=True)
+        else:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
 
 
 def main() -> int:
@@ -125,8 +136,8 @@ def export_and_pack(rehearsal) -> str:
         sources = [f"--pairs=scenes/{split}", "--dataset=pairs"]
         sources += ["--photos=photos", "--frames=frames"] if split == "train" else ["--hold_out=*"]
         rehearsal.run("tensorflow", "pack", f"--out_dir=packed_{split}", *sources)
-        for piece in sorted((rehearsal.out / f"packed_{split}").glob("piece_*")):
-            shutil.copytree(piece, rehearsal.out / "archive", dirs_exist_ok=True)
+        for part in sorted((rehearsal.out / f"packed_{split}").glob("part_*")):
+            shutil.copytree(part, rehearsal.out / "archive", dirs_exist_ok=True)
     rehearsal.run(
         "tensorflow",
         "from_checkpoint",
@@ -259,7 +270,7 @@ def come_back(rehearsal, bundles) -> None:
 def train_words(bundles, out, *more) -> list:
     """The words of train.py."""
     files = (f"--bundles={bundles}", "--archive=archive", "--start=start", f"--out={out}")
-    return [*files, "--longest=9", "--validate_every=5", *more]
+    return [*files, "--max_length=9", "--validate_every=5", *more]
 
 
 def wait_for(rehearsal, process, sign: str) -> None:

@@ -28,7 +28,7 @@ _JFIF, _ADOBE, _MULTIPLE = b"JFIF\0", b"Adobe", b"MPF\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
-_LONGEST = 65533  # bytes in a segment
+_MAX_SEGMENT = 65533  # bytes in a segment
 _INCH = 2.54  # centimetres
 
 
@@ -192,15 +192,15 @@ def _parts_of(metadata):
     if metadata.xmp:
         parts.append((_APP1, _XMP + metadata.xmp))
     parts += _icc_segments(metadata.icc)
-    size = _LONGEST - len(_PHOTOSHOP)
+    size = _MAX_SEGMENT - len(_PHOTOSHOP)
     for start in range(0, len(metadata.photoshop), size):
         parts.append((_APP13, _PHOTOSHOP + metadata.photoshop[start : start + size]))
     parts += [(_COMMENT, comment) for comment in metadata.comments]
-    return [part for part in parts if len(part[1]) <= _LONGEST]
+    return [part for part in parts if len(part[1]) <= _MAX_SEGMENT]
 
 
 def _icc_segments(icc):
-    size = _LONGEST - len(_ICC) - 2
+    size = _MAX_SEGMENT - len(_ICC) - 2
     pieces = [icc[start : start + size] for start in range(0, len(icc), size)]
     if len(pieces) > 255:
         return []
@@ -210,9 +210,9 @@ def _icc_segments(icc):
 def too_long(metadata: Metadata) -> set[str]:
     """Names of the attributes that have no room in a JPEG file: its segments hold 64 KB."""
     room = {
-        "exif": _LONGEST - len(EXIF_PREFIX),
-        "xmp": _LONGEST - len(_XMP),
-        "icc": 255 * (_LONGEST - len(_ICC) - 2),
+        "exif": _MAX_SEGMENT - len(EXIF_PREFIX),
+        "xmp": _MAX_SEGMENT - len(_XMP),
+        "icc": 255 * (_MAX_SEGMENT - len(_ICC) - 2),
     }
     return {name for name, size in room.items() if len(getattr(metadata, name)) > size}
 
@@ -224,5 +224,5 @@ JPEG = Format(
     encode=encode,
     keeps=frozenset({"exif", "xmp", "icc", "photoshop", "comments"}),
     alpha=False,
-    longest_side=65500,
+    max_side=65500,
 )

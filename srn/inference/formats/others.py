@@ -374,7 +374,7 @@ OTHERS = (
         take_apart=_take_webp_apart,
         encode=_encode_webp,
         keeps=frozenset({"exif", "xmp", "icc"}),
-        longest_side=16383,
+        max_side=16383,
     ),
     Format(
         name="AVIF",
@@ -382,7 +382,7 @@ OTHERS = (
         take_apart=_take_avif_apart,
         encode=_encode_avif,
         keeps=frozenset({"exif", "xmp", "icc"}),
-        longest_side=65536,
+        max_side=65536,
     ),
     Format(
         name="HEIF",
@@ -390,7 +390,7 @@ OTHERS = (
         take_apart=_take_heif_apart,
         encode=_encode_heif,
         keeps=frozenset({"exif", "xmp", "icc"}),
-        longest_side=16384,
+        max_side=16384,
     ),
     Format(
         name="BMP",

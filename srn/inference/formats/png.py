@@ -150,7 +150,7 @@ def _inflate(data):
 
 
 def _raw_profile(texts, kind):
-    """What ImageMagick and others wrote as hexadecimal text before PNG had a chunk for it."""
+    """EXIF as hexadecimal text, as written by ImageMagick and others before PNG had a chunk for it."""
     lines = texts.get(_RAW_PROFILE + kind, "").split("\n")
     try:
         return bytes.fromhex("".join(lines[3:]))
