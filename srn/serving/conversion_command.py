@@ -27,7 +27,7 @@ def make_parser(name: str, description: str) -> argparse.ArgumentParser:
 
 def _size(text: str) -> tuple[int, int]:
     """`WIDTHxHEIGHT` -> (height, width)."""
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
     if not match:
         raise argparse.ArgumentTypeError(f"{text}: give WIDTHxHEIGHT, such as 1280x720")
     return int(match[2]), int(match[1])

@@ -47,7 +47,7 @@ def test_what_the_network_sees_at_once_takes_half_of_the_free_memory(
 
 
 def test_networks_of_one_channel_and_narrow_ones_are_counted_as_they_are(free):
-    free(1 * GIB)
+    free(2 * GIB)
 
     gray, colour, narrow = (
         choose_tile(9000, 9000, *network(**config)) for config in ({"channels": 1}, {}, {"width": 8})

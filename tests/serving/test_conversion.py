@@ -104,7 +104,19 @@ def test_values_that_are_of_no_image_come_back_as_nan(tmp_path):
         assert np.isnan(conversion.run_tflite((tmp_path / "small.tflite").read_bytes(), image)).all()
 
 
-@pytest.mark.parametrize("text", ["64", "0x5", "12x", "axb"])
+@pytest.mark.parametrize("export", [conversion.export_tflite, conversion.export_onnx])
+def test_what_cannot_be_converted_is_told_before_work_begins(tmp_path, export):
+    if export is conversion.export_onnx:
+        pytest.importorskip("tf2onnx", reason="tf2onnx is not installed: make test-full")
+    model = srn.build_model(SMALL)
+
+    with pytest.raises(InputError, match="is a folder"):
+        export(model, tmp_path)
+    with pytest.raises(InputError, match=r"^size=99999x99999: is more than \d+ pixels"):
+        export(model, tmp_path / "small", size=(99_999, 99_999))
+
+
+@pytest.mark.parametrize("text", ["64", "0x5", "12x", "axb", "\uff14x5", "64X64"])
 def test_a_size_that_is_none_is_one_line(call, text):
     result = call("-m", "srn.export_tflite", "--ckpt=x", "--output=y", f"--size={text}")
 

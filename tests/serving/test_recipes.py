@@ -242,6 +242,52 @@ def test_every_recipe_starts_the_server_of_this_tensorflow_with_memory_that_can_
     assert re.search(r'TF_ENABLE_ONEDNN_OPTS(=|: "|, value: ")0', text)
 
 
+@pytest.fixture
+def docker(tmp_path, monkeypatch):
+    """Runs run_docker.sh with a `docker` that prints its arguments, one a line."""
+    (tmp_path / "docker").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    return lambda folder: subprocess.run([RECIPES / "run_docker.sh", folder], capture_output=True, text=True)
+
+
+def make_served(folder):
+    (folder / "12").mkdir(parents=True)
+    (folder / "12/saved_model.pb").write_bytes(b"")
+    write_server_files(folder, "srn")
+    return folder
+
+
+def test_docker_is_given_the_folder_of_an_export(docker, tmp_path):
+    done = docker(make_served(tmp_path / "two words/srn"))
+
+    assert done.returncode == 0, done.stderr
+    assert "--model_config_file=/models/srn/models.config" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    "how, message",
+    [
+        ("version", "has no models.config that names /models/12"),
+        ("renamed", "has no models.config that names /models/other"),
+        ("none", "has no version"),
+    ],
+)
+def test_docker_is_not_started_for_a_folder_without_a_model(docker, tmp_path, how, message):
+    folder = make_served(tmp_path / "srn")
+    if how == "version":
+        folder = folder / "12"
+    elif how == "renamed":
+        folder = folder.rename(tmp_path / "other")
+    else:
+        shutil.rmtree(folder / "12")
+
+    done = docker(folder)
+
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and message in line and not done.stdout
+
+
 def test_pods_have_no_rights_that_they_do_not_need(kubernetes):
     pod = kubernetes["Deployment"]["spec"]["template"]["spec"]
 

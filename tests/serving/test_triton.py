@@ -6,11 +6,13 @@ The server is started where SRN_TRITON names the environment that serving/triton
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -202,6 +204,30 @@ def test_triton_gives_what_the_saved_model_gives(triton, served):
     for found, wanted in zip(restored, expected):
         pair = [cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_UNCHANGED) for each in (found, wanted)]
         np.testing.assert_allclose(*(np.float32(each) for each in pair), atol=1)
+
+
+@pytest.mark.slow
+def test_the_example_restores_a_photograph(triton, served, tmp_path):
+    """By the Python of Triton's environment, which has its client too."""
+    (code,) = re.findall(
+        r"```python\n(# Triton: pip install .*?)```", (RECIPE.parent / "README.md").read_text(), re.S
+    )
+    (tmp_path / "example.py").write_text(code.replace("localhost:8000", urlsplit(triton).netloc))
+    file = as_file(40, 56, "JPEG")
+    (tmp_path / "photo.jpg").write_bytes(file)
+
+    done = subprocess.run(
+        [Path(os.environ["SRN_TRITON"]) / "bin" / "python", "example.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    signature = tf.saved_model.load(str(served[1])).signatures["encoded"]
+    (expected,) = signature(image_bytes=tf.constant([file]))["restored_bytes"].numpy()
+    pair = [np.float32(Image.open(each)) for each in (tmp_path / "sharp.png", io.BytesIO(expected))]
+    np.testing.assert_allclose(*pair, atol=1)
 
 
 @pytest.mark.slow
