@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -75,8 +74,7 @@ def measure_engine(engine: str, precision: str, ckpt: str, folder: Path) -> None
     mark(None)
     np.save(folder / f"{engine}-{precision}.npy", np.clip(restored, 0, 1))
     steps = (f"{b[0] - a[0]:.2f} / {b[1] - a[1]:.2f}" for a, b in zip(marks, marks[1:]))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{engine} {precision}", *steps, f"{peak:.0f} MiB", sep=" | ", end="", flush=True)
+    print(f"{engine} {precision}", *steps, sep=" | ", end="", flush=True)
 
 
 def main() -> None:
@@ -109,7 +107,7 @@ def measure_all(ckpt: str, size: str, folder: Path) -> None:
         srn.Deblurrer(ckpt, precision=precision, keep_graph=True)
     print(f"{ckpt}, {size}, load average {os.getloadavg()[0]:.1f}")
     print(
-        "engine | import and load | first run, 64x64 | first run | second run | peak | difference", flush=True
+        "engine | import and load | first run, 64x64 | first run | second run | difference", flush=True
     )
     words = [sys.executable, __file__, "--ckpt", ckpt, "--engine"]
     for engine, precision in ENGINES:
