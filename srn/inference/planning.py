@@ -141,7 +141,7 @@ def _why_missing(path) -> str | None:
 
 
 def _real(path) -> str:
-    """Where a path leads; unlike `Path.resolve`, no error for links in a circle."""
+    """The path without symbolic links; unlike `Path.resolve`, cyclic links are not an error."""
     return os.path.realpath(path)
 
 

@@ -73,7 +73,7 @@ def restore_tiled(
         if unfinished is not None:
             band[: len(unfinished)] += unfinished
         final = (rows[index + 1].first if index + 1 < len(rows) else row.last) - row.first
-        unfinished = band[final:].copy()  # a view would keep the memory of the whole band
+        unfinished = band[final:].copy()  # a view would keep the whole band in memory
         yield band[:final]
         del band
 
