@@ -2,8 +2,8 @@
 
 `import tensorflow` loads some two thousand modules and takes 2 seconds of CPU time. The session of TensorFlow
 1, which uses the same kernels, needs a tenth of them, and takes 0.4 seconds. Importing a module always runs
-the `__init__` of its package first, which imports everything here; therefore a package object whose `__init__`
-is run at the first use of a public name is registered in its place.
+the `__init__` of its package first, which imports everything here; therefore a package object whose
+`__init__` is run at the first use of a public name is registered in its place.
 """
 
 from __future__ import annotations
