@@ -106,9 +106,7 @@ def measure_all(ckpt: str, size: str, folder: Path) -> None:
     for precision in ("float32", "bfloat16"):
         srn.Deblurrer(ckpt, precision=precision, keep_graph=True)
     print(f"{ckpt}, {size}, load average {os.getloadavg()[0]:.1f}")
-    print(
-        "engine | import and load | first run, 64x64 | first run | second run | difference", flush=True
-    )
+    print("engine | import and load | first run, 64x64 | first run | second run | difference", flush=True)
     words = [sys.executable, __file__, "--ckpt", ckpt, "--engine"]
     for engine, precision in ENGINES:
         if engine == "openvino":  # compiles and caches
