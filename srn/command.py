@@ -66,6 +66,7 @@ def exit_code_of(call: Callable[[], int], name: str, known_flags: Container[str]
       name: of the command, printed before each line.
       known_flags: names of the flags of the command.
     """
+    _replace_closed_streams()
     try:
         code = call()
         sys.stdout.flush()  # here, where a reader that has gone is no error
@@ -85,6 +86,13 @@ def exit_code_of(call: Callable[[], int], name: str, known_flags: Container[str]
     except KeyboardInterrupt:
         print_error(name, "interrupted")
         return exit_code_of_signal("SIGINT")
+
+
+def _replace_closed_streams() -> None:
+    """Python has None for a stream that the caller has closed; here it is an empty one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for the whole run
 
 
 def name_flags(message: str, known_flags: Container[str]) -> str:

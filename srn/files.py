@@ -92,4 +92,6 @@ def require_writable(folder: str | os.PathLike[str]) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror})") from error
+        is_file = isinstance(error, (FileExistsError, NotADirectoryError))
+        reason = "it is no folder" if is_file else error.strerror
+        raise InputError(f"{folder}: cannot be written ({reason})") from error

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 import srn
 from srn.command import DONE, FAILED, exit_code_of, quiet_tensorflow
+from srn.errors import InputError
 from srn.inference.machine import has_fast_bfloat16
 from srn.inference.memory import choose_tile
 from srn.inference.photographs import (
@@ -54,6 +55,8 @@ def _quiet_decoders() -> None:
 def _run(arguments: argparse.Namespace) -> int:
     plan = make_plan(arguments.input, naming_of(arguments), arguments.recursive)
     to_stdout = any(str(job.target) == STANDARD for job in plan.jobs)
+    if to_stdout and arguments.compare:
+        raise InputError("--compare writes a second picture, and standard output takes one; give -o FILE")
     reporter = Reporter(NAME, arguments, to_stdout)
     reporter.plan(plan)
     if arguments.dry_run:

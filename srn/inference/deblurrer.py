@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Tolerance for floating-point images outside of [0, 1], due to resizing and rounding.
 _TOLERANCE = 1e-3
+_ROWS = 64  # converted to whole numbers at a time, since the conversion takes several times their memory
 
 
 class Deblurrer:
@@ -140,9 +141,11 @@ class Deblurrer:
             bands = restore_tiled(self._restore_tile, colours, tile, on_tile)
         top = 0
         for band in bands:
-            rows = from_unit_range(band, image.dtype, self.truncate)
-            restored[top : top + len(rows), :, : rows.shape[-1]] = rows
-            top += len(rows)
+            for start in range(0, len(band), _ROWS):
+                rows = from_unit_range(band[start : start + _ROWS], image.dtype, self.truncate)
+                restored[top : top + len(rows), :, : rows.shape[-1]] = rows
+                top += len(rows)
+            del band  # before the next one takes as much memory
         return restored.reshape(image.shape)
 
     def _restore_tile(self, colours: np.ndarray) -> np.ndarray:

@@ -13,6 +13,8 @@ from srn.inference.tiling import fit_tile
 BYTES_PER_PIXEL = {"float32": 900, "bfloat16": 450}
 _WIDTH = 32
 _USED = 0.5  # of the free memory; the rest is for images and other programs
+_RESULT = 6  # bytes per pixel of the result, in 16 bits
+_BAND = 12  # bytes per pixel of one row of tiles, in float32
 _LARGEST = 2048  # in pixels: larger tiles are not faster, and show no progress
 _SMALLEST = 256
 
@@ -28,7 +30,8 @@ def choose_tile(height: int, width: int, config: ModelConfig, compute_dtype: str
     free = free_memory()
     planes = 1 if config.channels == 3 else 3
     cost = BYTES_PER_PIXEL[compute_dtype] * planes * config.width / _WIDTH
-    affordable = math.inf if free is None else free * _USED / cost
+    reserved = height * width * _RESULT + min(height, _LARGEST) * width * _BAND
+    affordable = math.inf if free is None else max(free - reserved, 0) * _USED / cost
     if height * width <= min(affordable, _LARGEST**2):
         return None
     side = int(math.sqrt(min(affordable, _LARGEST**2)))

@@ -46,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments for names and formats of results."""
     parser.add_argument("-r", "--recursive", action="store_true", help="take sub-folders too")
-    parser.add_argument("--suffix", help=f"goes behind each name (default: {ENDING} beside the original)")
+    parser.add_argument(
+        "--suffix", type=_suffix, help=f"goes behind each name (default: {ENDING} beside the original)"
+    )
     parser.add_argument(
         "--format", type=_format, metavar="EXT", help="of the results, png say (default: the original's)"
     )
@@ -212,6 +214,9 @@ def open_jobs(plan: Plan, overwrite: bool, reporter: Reporter) -> list[Job]:
         if str(job.target) == STANDARD:
             if sys.stdout.isatty():
                 raise InputError("a photograph is not for a terminal; say where it goes, by -o FILE")
+        elif os.path.exists(job.target) and not os.path.isfile(job.target):
+            reporter.fail(str(job.source), f"{job.source}: {job.target} is there already, and is no file")
+            continue
         elif os.path.lexists(job.target) and not overwrite:
             reporter.already_there(job)
             continue
@@ -238,6 +243,12 @@ def _format(text: str) -> str:
         known = ", ".join(each.suffixes[0][1:] for each in FORMATS.values())
         raise argparse.ArgumentTypeError(f"{text}: cannot be written; there are {known}")
     return form.name
+
+
+def _suffix(text: str) -> str:
+    if any(character in text for character in {"/", os.sep, "\0"}):
+        raise argparse.ArgumentTypeError(f"{text}: goes into a file name, and cannot lead to another folder")
+    return text
 
 
 def number_between(kind: type, low: float, high: float) -> Callable[[str], float]:

@@ -82,16 +82,16 @@ def make_plan(inputs: list[str], naming: Naming = Naming(), recursive: bool = Fa
     found = _without_own_results(found, plan, ending)
     if not found:
         raise InputError("\n".join(f"{path}: {reason}" for path, reason in plan.missing + plan.passed_over))
-    to_folder = _is_folder(naming.output, found, inputs)
-    sources = {source.resolve() for source, _ in found}
+    to_folder = _is_folder(naming, found, inputs)
+    sources = {_real(source) for source, _ in found}
     taken: dict[Path, Path] = {}
     for source, below in found:
-        target = _target(source, below, naming, to_folder)
+        target = _target(source, below, naming, to_folder, source.stem)
         if target in taken and taken[target].with_suffix("") == source.with_suffix(""):
-            kind = source.suffix.lstrip(".").lower()  # a.heic beside a.jpg, both to become a.png
-            target = target.with_name(f"{target.stem}_{kind}{target.suffix}")
+            # a.heic beside a.jpg, both to become a.png
+            target = _target(source, below, naming, to_folder, f"{source.stem}_{_kind_of(source)}")
         if str(target) != STANDARD:
-            if target.resolve() in sources:
+            if _real(target) in sources:
                 raise InputError(f"{target}: would overwrite an input; choose another -o or --suffix")
             if target in taken:
                 raise InputError(f"{target}: two inputs would be written there; take one folder at a time")
@@ -107,23 +107,46 @@ def comparison_of(target: Path) -> Path:
 
 def _find_all(inputs, plan, recursive, ending, output) -> list[tuple[Path, Path]]:
     """[(photograph, its path relative to the given folder)], without duplicates."""
-    found: dict[Path, tuple[Path, Path]] = {}
-    excluded = None if output in (None, STANDARD) else Path(output).resolve()
+    found: dict[str, tuple[Path, Path]] = {}
+    excluded = None if output in (None, STANDARD) else _real(output)
     for word in inputs:
+        if not word:  # an empty path would be the present folder
+            raise InputError("an input has no name; is a variable of the shell empty?")
         if word == STANDARD:
-            found[Path(STANDARD)] = (Path(STANDARD), Path(STANDARD))
+            found[STANDARD] = (Path(STANDARD), Path(STANDARD))
             continue
         for path in _expand(word):
-            if path.is_dir():
-                pairs = _photographs_of(path, plan, recursive, ending, excluded)
-            elif os.path.lexists(path):
-                pairs = [(path, Path(path.name))]
-            else:
-                plan.missing.append((str(path), "there is no such file"))
+            reason = _why_missing(path)
+            if reason is not None:
+                plan.missing.append((str(path), reason))
                 continue
+            if os.path.isdir(path):
+                pairs = _photographs_of(path, plan, recursive, ending, excluded)
+            else:
+                pairs = [(path, Path(path.name))]
             for source, below in pairs:
-                found.setdefault(source.resolve(), (source, below))
+                found.setdefault(_real(source), (source, below))
     return list(found.values())
+
+
+def _why_missing(path) -> str | None:
+    """Why there is no such file, None where there is one."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return "there is no such file"
+    except (OSError, ValueError) as error:  # in a folder that may not be entered; of a name that cannot be
+        return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    return None
+
+
+def _real(path) -> str:
+    """The path without symbolic links; unlike `Path.resolve`, cyclic links are not an error."""
+    return os.path.realpath(path)
+
+
+def _kind_of(source):
+    return source.suffix.lstrip(".").lower()
 
 
 def _expand(word) -> list[Path]:
@@ -178,10 +201,11 @@ def _files_of(folder, plan, recursive, excluded) -> Iterator[Path]:
                 plan.passed_over.append((str(folder), f"sub-folders, which -r takes too: {names}"))
             folders.clear()
         folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and (Path(parent) / name).resolve() != excluded
+            name for name in folders if not name.startswith(".") and _real(Path(parent) / name) != excluded
         ]
+        for path in (Path(parent) / name for name in folders):
+            if path.is_symlink():  # `os.walk` does not follow it, since it may lead in a circle
+                plan.passed_over.append((str(path), "is a link to a folder, to be named itself"))
         yield from (Path(parent) / name for name in sorted(files))
 
 
@@ -198,39 +222,53 @@ def _is_own_result(file, ending):
 
 def _without_own_results(found, plan, ending):
     """Removes results of an earlier run whose originals are inputs as well, as for a second `*.jpg`."""
-    stems = {(source.parent.resolve(), source.stem) for source, _ in found}
+    stems = {
+        (_real(source.parent), stem)
+        for source, _ in found
+        for stem in (source.stem, f"{source.stem}_{_kind_of(source)}")
+    }
     kept = []
     for source, below in found:
         stem = source.stem[: -len(COMPARISON)] if source.stem.endswith(COMPARISON) else source.stem
         original = stem[: -len(ending)] if ending and stem.endswith(ending) else None
-        if original and (source.parent.resolve(), original) in stems:
+        if original and (_real(source.parent), original) in stems:
             plan.passed_over.append((str(source), "is a result, and its original is named too"))
         else:
             kept.append((source, below))
     return kept
 
 
-def _is_folder(output, found, inputs) -> bool:
-    """Whether `output` is a folder. Raises `InputError` if it is neither a folder nor an image file."""
+def _is_folder(naming, found, inputs) -> bool:
+    """Whether the output is a folder. Raises `InputError` if it is neither a folder nor an image file."""
+    output = naming.output
     if output is None or output == STANDARD:
         if output == STANDARD and len(found) > 1:
             raise InputError(f"-o -: standard output cannot take {len(found)} photographs; give a folder")
         return False
+    if not output:
+        raise InputError("-o: a file or folder is wanted; is a variable of the shell empty?")
     path = Path(output)
-    if path.is_dir() or output.endswith(("/", os.sep)):
+    if os.path.isdir(path) or output.endswith(("/", os.sep)):
         return True
-    several = len(found) > 1 or any(word != STANDARD and Path(word).is_dir() for word in inputs)
-    if format_of_suffix(path) or path.suffix.lower() in VIDEO_SUFFIXES:
+    several = len(found) > 1 or any(word != STANDARD and os.path.isdir(word) for word in inputs)
+    form = format_of_suffix(path)
+    if form or path.suffix.lower() in VIDEO_SUFFIXES:
         if several:
             raise InputError(f"-o {output}: one file cannot take {len(found)} photographs; give a folder")
+        if form and naming.format not in (None, form.name):
+            raise InputError(f"-o {output}: is {form.name} by its name, and --format says {naming.format}")
         return False
+    if os.path.lexists(path):
+        raise InputError(
+            f"-o {output}: is there already, and is neither a folder nor an image file by its name"
+        )
     if not several and _LOOKS_LIKE_A_FILE.search(path.name):
         kinds = ", ".join(SUFFIXES)
         raise InputError(f"-o {output}: neither a folder nor an image file ({kinds}); {output}/ is a folder")
     return True
 
 
-def _target(source, below, naming, to_folder) -> Path:
+def _target(source, below, naming, to_folder, stem) -> Path:
     if naming.output == STANDARD or (naming.output is None and str(source) == STANDARD):
         return Path(STANDARD)
     if naming.output is not None and not to_folder:
@@ -245,7 +283,7 @@ def _target(source, below, naming, to_folder) -> Path:
         suffix = ".png"
     else:
         suffix = source.suffix
-    stem = "stdin" if str(source) == STANDARD else source.stem
+    stem = "stdin" if str(source) == STANDARD else stem
     if naming.output is None:
         ending = ENDING if naming.ending is None else naming.ending
         return source.with_name(_fit_name(stem, f"{ending}{suffix}"))
@@ -256,6 +294,10 @@ def _fit_name(stem: str, rest: str) -> str:
     """`stem` + `rest`, with the stem shortened to the maximum length of file names."""
     room = _MAX_NAME_BYTES - len(os.fsencode(rest))
     encoded = os.fsencode(stem)
+    if room < 1:
+        raise InputError(
+            f"a name that ends with {rest[:30]}... is too long for a file; choose a shorter --suffix"
+        )
     if len(encoded) <= room:
         return stem + rest
     while len(encoded) > room or os.fsdecode(encoded) != stem[: len(os.fsdecode(encoded))]:

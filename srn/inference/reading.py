@@ -134,7 +134,7 @@ def _decode(data: bytes, max_megapixels: float) -> Photograph:
     size, kind = _size_and_kind(parts.pixels_only, kind)
     if size[0] * size[1] > max_megapixels * 1e6:
         raise FormatError(
-            f"has {size[0] * size[1] / 1e6:.0f} megapixels; --max_megapixels={max_megapixels:g} is the limit"
+            f"has {size[0] * size[1] / 1e6:.3g} megapixels; --max_megapixels={max_megapixels:g} is the limit"
         )
     pixels, alpha, stored_as_colour, notes, metadata = _pixels(parts, kind)
     # In lossy WebP, the channels of gray images differ due to rounding in the colour conversion.

@@ -124,7 +124,7 @@ def _attempt(work: Callable, *arguments: object) -> Any:
     """The result of `work`, or an error message."""
     try:
         return work(*arguments)
-    except InputError:  # of the weights: no photograph can be restored
+    except (InputError, BrokenPipeError):  # of the weights, of standard output: no photograph can be restored
         raise
     except (WorkError, FormatError) as error:
         return str(error)
@@ -186,7 +186,7 @@ def _attempt_to_write(restored: _Restored | str, job: Job, settings: Settings) -
 
 
 def _with_name(line: str, job: Job) -> str:
-    names = (str(job.source), str(job.target), "standard input")
+    names = (str(job.source), str(job.target), "standard input", "standard output")
     return line if line.startswith(names) else f"{job.source}: {line}"
 
 
@@ -195,16 +195,28 @@ def _write(restored: _Restored, job: Job, settings: Settings) -> list[str]:
     if str(job.target) == STANDARD:
         form = choose_format(job.target, photograph, settings.encoding)
         data, notes = encode_photograph(photograph, form, settings.encoding)
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        _write_to_stdout(data)
     else:
         notes = write_photograph(job.target, photograph, settings.encoding)
         if settings.keep_dates and str(job.source) != STANDARD:
-            times = os.stat(job.source)
-            os.utime(job.target, ns=(times.st_atime_ns, times.st_mtime_ns))
+            try:
+                times = os.stat(job.source)
+                os.utime(job.target, ns=(times.st_atime_ns, times.st_mtime_ns))
+            except OSError as error:  # the original has gone, or the file system has no such dates
+                notes.append(f"its dates could not be kept ({error.strerror})")
         if settings.compare:
             _write_comparison(restored.original, photograph, comparison_of(job.target))
     return [*photograph.notes, *notes]
+
+
+def _write_to_stdout(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise WorkError(f"standard output: cannot be written ({error.strerror})") from error
 
 
 def _write_comparison(before: Photograph, after: Photograph, path: Path) -> None:

@@ -117,9 +117,9 @@ def save(restore: Any, model: DeblurringNetwork, ckpt: str | os.PathLike[str], p
 
 
 def _released_name(ckpt: str | os.PathLike[str]) -> str | None:
-    """The released weights that `ckpt` means, where it surely means them.
+    """The name of the released weights that `ckpt` refers to, None where a checkpoint may be meant.
 
-    `srn.weights.find_card` tells it for all that there may be, and needs TensorFlow for that.
+    `srn.weights.find_card` decides all cases, but needs TensorFlow.
     """
     path = Path(ckpt)
     if path.suffix == ".npz":

@@ -73,8 +73,9 @@ def restore_tiled(
         if unfinished is not None:
             band[: len(unfinished)] += unfinished
         final = (rows[index + 1].first if index + 1 < len(rows) else row.last) - row.first
-        unfinished = band[final:]
+        unfinished = band[final:].copy()  # a view would keep the whole band in memory
         yield band[:final]
+        del band
 
 
 def _restore_band(restore, strip, row, columns, on_tile):

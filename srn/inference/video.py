@@ -64,7 +64,8 @@ def restore_video(
     except WorkError as error:
         return Outcome(job, error=str(error))
     except Exception as error:  # whatever is wrong with one video, the others are still worth it
-        return Outcome(job, error=f"{job.source}: cannot be restored ({first_line(error)})")
+        reason = getattr(error, "strerror", None) or first_line(error)  # PyAV's are OSErrors
+        return Outcome(job, error=f"{job.source}: cannot be restored ({reason})")
     seconds = time.perf_counter() - start
     return Outcome(job, notes=tuple(notes), megapixels=megapixels * frames, seconds=seconds)
 

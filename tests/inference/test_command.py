@@ -132,7 +132,8 @@ def test_a_folder_that_cannot_be_written_is_found_before_work_begins(run, photo,
 
     code, _, err = run(photo, "-o", tmp_path / "file")
 
-    assert code == 2 and "file: cannot be written" in err
+    assert code == 2 and "file: is there already, and is neither a folder nor an image file" in err
+    assert run(photo, "-o", tmp_path / "file/below/")[2].endswith("cannot be written (it is no folder)\n")
 
 
 def test_a_file_without_suffix_keeps_its_kind(run, tmp_path):
@@ -199,6 +200,52 @@ def test_interruption_is_a_line(run, photo, monkeypatch):
     code, _, err = run(photo)
 
     assert code == 130 and err.splitlines()[-1] == "srn-deblur: interrupted"
+
+
+def test_what_is_in_the_way_of_a_result_is_found_before_the_network_runs(run, photo):
+    photo.with_name("photo_deblurred.png").mkdir()
+
+    for words in ((), ("--overwrite",)):
+        code, _, err = run(photo, *words)
+
+        assert code == 1 and "photo_deblurred.png is there already, and is no file" in err
+
+
+def test_dates_of_an_original_that_has_gone_are_a_line(run, photo, monkeypatch):
+    def restore(self, pixels, tile=None, on_tile=None):
+        photo.unlink()
+        return pixels
+
+    monkeypatch.setattr(Darker, "__call__", restore)
+
+    code, _, err = run(photo, "--keep_dates")
+
+    assert code == 0 and "its dates could not be kept (No such file or directory)" in err
+
+
+def test_streams_that_the_caller_has_closed(fake, photo, monkeypatch):
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+
+    assert main([str(photo)]) == 0
+    assert main(["-", "-o", str(photo.with_name("x.png"))]) == 1
+
+
+@pytest.mark.parametrize("error, code", [(BrokenPipeError(32, "Broken pipe"), 141), (OSError(28, "full"), 1)])
+def test_a_standard_output_that_takes_nothing(fake, photo, monkeypatch, capsys, error, code):
+    class Closed(io.BytesIO):
+        def write(self, _):
+            raise error
+
+        def fileno(self):
+            return os.open(os.devnull, os.O_WRONLY)
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(Closed()))
+
+    assert main([str(photo), "-o", "-"]) == code
+
+    expected = "" if code == 141 else "srn-deblur: standard output: cannot be written (full)\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_standard_input_and_output(fake, photo, monkeypatch, capfdbinary):
@@ -305,6 +352,7 @@ def test_the_precision_is_chosen_by_the_processor(run, photo, monkeypatch):
         ["--format", "gif"],
         ["--precision", "float8"],
         ["--unknown"],
+        ["--suffix", "../x"],
     ],
 )
 def test_a_wrong_call_is_one_line(photo, words, capsys):

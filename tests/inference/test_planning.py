@@ -88,8 +88,8 @@ def test_two_kinds_of_one_name_that_become_one_kind_keep_apart(tmp_path):
 
     assert names(plan, tmp_path) == {
         "one.jpg": "one_deblurred.png",
-        "one.png": "one_deblurred_png.png",
-        "one.tif": "one_deblurred_tif.png",
+        "one.png": "one_png_deblurred.png",
+        "one.tif": "one_tif_deblurred.png",
     }
 
 
@@ -209,3 +209,63 @@ def test_the_standard_streams(tmp_path):
     assert [str(word) for word in make_plan(["-"]).jobs[0]] == ["-", "-"]
     assert str(make_plan(["-"], Naming(f"{tmp_path}/x.png")).jobs[0].target) == f"{tmp_path}/x.png"
     assert str(make_plan([f"{tmp_path}/one.jpg"], Naming("-")).jobs[0].target) == "-"
+
+
+# Names that lead nowhere, or in circles
+
+
+def test_a_result_of_two_kinds_of_one_name_is_no_input_of_the_next_run(tmp_path):
+    save(tmp_path / "a.jpg")
+    save(tmp_path / "a.png")
+    naming = Naming(format="PNG")
+    first = make_plan([str(tmp_path)], naming)
+
+    assert [job.target.name for job in first.jobs] == ["a_deblurred.png", "a_png_deblurred.png"]
+
+    for job in first.jobs:
+        save(job.target)
+    for inputs in ([str(tmp_path)], [str(path) for path in sorted(tmp_path.iterdir())]):
+        assert make_plan(inputs, naming).jobs == first.jobs
+
+
+def test_links_in_circles_are_passed_over(tmp_path):
+    save(tmp_path / "a.jpg")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    (tmp_path / "up").symlink_to("..")
+
+    plan = make_plan([str(tmp_path)], recursive=True)
+
+    assert [job.source.name for job in plan.jobs] == ["a.jpg"]
+    assert dict(plan.passed_over) == {
+        str(tmp_path / "loop.jpg"): "is no regular file",
+        str(tmp_path / "up"): "is a link to a folder, to be named itself",
+    }
+    assert len(make_plan([str(tmp_path / "loop.jpg")]).jobs) == 1  # reading it will say why
+
+
+@pytest.mark.parametrize("word, reason", [("n" * 300, "File name too long"), ("a\0b", "embedded null byte")])
+def test_names_that_cannot_be_do_not_end_the_run(tmp_path, word, reason):
+    save(tmp_path / "a.jpg")
+
+    plan = make_plan([word, str(tmp_path / "a.jpg")])
+
+    assert len(plan.jobs) == 1 and reason in plan.missing[0][1]
+
+
+@pytest.mark.parametrize(
+    "inputs, naming, line",
+    [
+        ([""], Naming(), "an input has no name"),
+        (["a.jpg"], Naming(output=""), "-o: a file or folder is wanted"),
+        (["a.jpg"], Naming(output="b.png", format="JPEG"), "is PNG by its name, and --format says JPEG"),
+        (["a.jpg"], Naming(ending="s" * 300), "choose a shorter --suffix"),
+        (["a.jpg"], Naming(output="plain"), "is there already"),
+    ],
+)
+def test_calls_that_cannot_be_meant(tmp_path, monkeypatch, inputs, naming, line):
+    save(tmp_path / "a.jpg")
+    save(tmp_path / "plain")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(InputError, match=line):
+        make_plan(inputs, naming)

@@ -137,7 +137,7 @@ def test_the_page_in_a_browser(tmp_path):
         WebDriverWait(browser, 60).until(lambda page: page.find_element(By.ID, "result").is_displayed())
 
         link = browser.find_element(By.ID, "download")
-        assert link.text == "photo_deblurred.png" and "/result/" in link.get_attribute("href")
+        assert link.text == "Download photo_deblurred.png" and "/result/" in link.get_attribute("href")
         assert browser.execute_script("return document.getElementById('after').naturalWidth") == 300
         assert "megapixels" in browser.find_element(By.ID, "says").text
         browser.save_screenshot(str(tmp_path / "page.png"))
