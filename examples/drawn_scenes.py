@@ -1,15 +1,14 @@
-"""Draws blurry/sharp training pairs, for a machine without any photograph.
+"""Draws synthetic blurry/sharp training pairs, for machines without photographs.
 
     python examples/drawn_scenes.py OUT --train 48 --test 4 --size 384x256 --seed 0
 
-writes OUT/{train,test}/{blur,sharp}/0000.png, ... and, as the last file, OUT/scenes.json with the numbers
-above. A set that is there already, whole and with the same numbers, is left alone.
+writes OUT/{train,test}/{blur,sharp}/0000.png, ... and finally OUT/scenes.json with the arguments. An existing
+complete set with the same arguments is kept.
 
-A scene is a background and one to three objects in front of it (`scenery.py`). While the shutter is open the
-camera shakes and each object moves on a path of its own. The sub-frames of this exposure are averaged for the
-blurry picture; the middle one is the sharp picture. Everything is drawn at twice the size and reduced by
-averaging areas, so that edges are as soft as a lens and a sensor make them. A scene is a function of
-(seed, split, index, size) and of nothing else.
+A scene is a background with one to three objects in front of it (`scenery.py`). During the exposure, the
+camera shakes and each object moves along its own path. The mean of the sub-frames is the blurry image, the
+middle one is the sharp image. Scenes are drawn at twice the size and downscaled by area averaging, so that
+edges are as soft as in photographs. A scene is a function of (seed, split, index, size).
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def git_revision(root: Path = _ROOT) -> str | None:
 
 
 def processor() -> str:
-    """The name of the processor, as the system tells it."""
+    """The name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -50,11 +50,11 @@ def test_training_leaves_a_checkpoint_its_recipe_and_its_logs(trained):
     assert list((run / "logs").iterdir())
 
 
-def test_the_command_resumes_a_run_from_its_recipe(trained, command, tmp_path):
+def test_the_command_resumes_a_run_from_its_recipe(trained, call, tmp_path):
     run = shutil.copytree(trained[0], tmp_path / "run")
 
     words = ("train.py", f"--flagfile={run / 'flags.cfg'}", f"--model_dir={run}")
-    result = command(*words, "--max_steps=3")
+    result = call(*words, "--max_steps=3")
 
     assert result.returncode == 0, result.stderr
     assert "step 2 to 3" in result.stdout

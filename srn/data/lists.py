@@ -1,8 +1,8 @@
-"""Lists of pairs: text files as people write them.
+"""Lists of pairs in text files.
 
-A line names two files, separated by blanks or one comma; a name that holds blanks stands in quotes, or the
-columns are separated by tabs. Lines that are empty, comments (a line that begins with `#`, or the end of one
-after ` # `) and a byte order mark are left out.
+A line names two files, separated by blanks or one comma; names with blanks must be quoted, or the columns
+separated by tabs. Empty lines, comments (a line that begins with `#`, or the end of one
+after ` # `) and a byte order mark are ignored.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _COMMA = re.compile(r"""(?<=\.png|\.jpg|jpeg)(["']?)\s*,\s*""", re.IGNORECASE)
 
 
 def list_datalist(request: Request) -> Listing | None:
-    """Lists what a text file names, as the authors' `datalist_gopro.txt` does: lines `SHARP BLURRY`.
+    """Lists the pairs of a text file like the authors' `datalist_gopro.txt`: lines `SHARP BLURRY`.
 
     The paths are relative to the list's folder or, as in the authors' repository, to `training_set/` there.
-    The sequence is the last folder that both paths have in common. None where `data_dir` is no file.
+    The sequence is the last folder that both paths have in common. None if `data_dir` is not a file.
     """
     path = request.data_dir
     if not path.is_file():
@@ -43,7 +43,7 @@ def list_datalist(request: Request) -> Listing | None:
 
 
 def read_columns(path: Path) -> list[tuple[int, list[str]]]:
-    """[(number, words)] of a list's lines. Raises `InputError` for a file that is no text."""
+    """[(number, words)] of a list's lines. Raises `InputError` for a file that is not text."""
     try:
         text = read_text(path)
     except UnicodeDecodeError:

@@ -140,7 +140,7 @@ def load_network(
     self_ensemble: bool = False,
     truncate: bool = False,
 ) -> Network:
-    """The method of some weights; arguments and errors as of `srn.Deblurrer`."""
+    """The method of some weights; arguments and errors see `srn.Deblurrer`."""
     from srn import weights  # not above: it loads TensorFlow
     from srn.inference.deblurrer import Deblurrer
 

@@ -76,7 +76,7 @@ def format_outcome(evaluation: Evaluation, method: Method, result: Scores, folde
     """The printed summary of one method with at least one score: a table and definitions.
 
     Args:
-      evaluation, method, result, folder: as of `write_reports`; None for no folder.
+      evaluation, method, result, folder: see `write_reports`; None for no folder.
     """
     protocol, scores, summary = evaluation.protocol, result.scores, result.summary
     resumed = f", {result.resumed} of them scored before" if result.resumed else ""

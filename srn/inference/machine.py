@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
-_FAST_BFLOAT16 = {"amx_bf16", "avx512_bf16"}  # instructions that multiply it; without them it is slower
+_FAST_BFLOAT16 = {"amx_bf16", "avx512_bf16"}  # instruction sets with fast bfloat16
 
 
 @functools.lru_cache(maxsize=1)
@@ -25,9 +25,9 @@ def has_fast_bfloat16() -> bool:
 
 
 def free_memory() -> int | None:
-    """Bytes that this process may still take: of the machine, its control group, its own limit.
+    """Free memory in bytes, limited by the machine, the control group and the limits of this process.
 
-    None where that cannot be told.
+    None if it is unknown.
     """
     amounts = [amount for amount in (_of_machine(), _of_control_group(), _of_process()) if amount is not None]
     return max(min(amounts), 0) if amounts else None
@@ -73,7 +73,7 @@ def _left(folder: Path, names: tuple[str, str, str], cache: str) -> int | None:
         maximum = int(limit.read_text())  # "max" where there is none
         present = int(used.read_text())
         lines = [line.split() for line in statistics.read_text().splitlines()]
-        # Pages of files that were read are given back when memory is needed.
+        # The page cache is released when memory is needed.
         return maximum - present + int(dict(lines).get(cache, 0))
     except (OSError, ValueError):
         return None

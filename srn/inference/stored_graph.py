@@ -1,10 +1,10 @@
-"""Networks of released weights kept as graphs, so that a command need not build them with Keras each time.
+"""Cache of the graphs of released networks, so that commands need not build them with Keras.
 
-Importing the whole of TensorFlow, building and tracing take three seconds of each start; a graph of the same
-operations needs TensorFlow's session alone (`srn.inference.session`), is read in a fraction of a second, and
-gives the same pixels to the last bit. It holds no weights: these come from the package. What is kept lies in
-the user's folder of caches (`~/.cache/srn-deblurnet`) under a name that changes with the weights, the
-precision, TensorFlow, and every line of code that a network is made of; it may be deleted at any time.
+Importing TensorFlow completely, building and tracing takes three seconds at each start; a graph of the same
+operations only needs TensorFlow's session (`srn.inference.session`), is loaded in a fraction of a second, and
+gives bit-identical results. Graphs do not include weights. They are stored in the user's cache folder
+(`~/.cache/srn-deblurnet`) with names that depend on the weights, the precision, the version of TensorFlow and
+the source code of the network. The folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CODE = (
     "pyramid.py",
     "weights.py",
     "zoo.py",
-)  # that a graph depends on
+)  # modules that a graph depends on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +57,9 @@ class StoredNetwork:
 
 
 def load(ckpt: str | os.PathLike[str], precision: str) -> StoredNetwork | None:
-    """The network of released weights from its stored graph; None where there is none, or a damaged one.
+    """Loads a released network from its cached graph; None if there is none or it is damaged.
 
-    Raises `InputError` as `srn.load_model` does for released weights that are damaged.
+    Raises `InputError` like `srn.load_model` for released weights that are damaged.
     """
     name = _released_name(ckpt)
     path = _path(released.read_card(name), precision) if name else None
@@ -84,13 +84,13 @@ def load(ckpt: str | os.PathLike[str], precision: str) -> StoredNetwork | None:
 
 
 def save(restore: Any, model: DeblurringNetwork, ckpt: str | os.PathLike[str], precision: str) -> None:
-    """Keeps the graph of `restore` for the next start; nothing happens where it cannot be written.
+    """Stores the graph of `restore` for the next start; does nothing if it cannot be written.
 
     Args:
       restore: the `tf.function` with one signature that runs `model`.
       model: with the released weights.
-      ckpt: what it was loaded from.
-      precision: that the model was loaded with.
+      ckpt: of the model.
+      precision: of the model.
     """
     from srn.weights import find_card, named_variables  # which load TensorFlow
 
@@ -100,7 +100,7 @@ def save(restore: Any, model: DeblurringNetwork, ckpt: str | os.PathLike[str], p
     concrete = restore.get_concrete_function()
     arrays = {id(variable.handle): array for array, variable in named_variables(model).items()}
     captures = {inner.name: arrays.get(id(outer)) for outer, inner in concrete.graph.captures}
-    if None in captures.values():  # holds more than weights
+    if None in captures.values():  # holds other variables than weights
         return
     description = {
         "captures": captures,

@@ -1,4 +1,4 @@
-"""What the clients by gRPC and by REST share: the calls, their errors, and when they are made again."""
+"""Base class of the clients for gRPC and REST: calls, errors and retries."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ def export_checkpoint(
     """Loads weights and exports them: what export_savedmodel.py does.
 
     Args:
-      ckpt, model, precision, prefer_average: as of `srn.load_model`.
-      export_dir, version: as of `export_savedmodel`.
+      ckpt, model, precision, prefer_average: see `srn.load_model`.
+      export_dir, version: see `export_savedmodel`.
       card: what the model card says beside what is known here; None: what is known of released weights.
       options: further arguments of `export_savedmodel`.
 

@@ -72,13 +72,13 @@ class Checkpoints:
         return self.restore(self.find(step))
 
     def find(self, step: int | None = None) -> int | None:
-        """The step of the newest whole checkpoint, or `step` itself; None where there are no checkpoints.
+        """The step of the newest intact checkpoint, or `step` itself; None without checkpoints.
 
-        Damaged checkpoints that are newer are named and moved into the folder `damaged`. When a `step` is
-        given, later checkpoints are moved into `after-step-N`; where that folder is there already, the run
-        has gone back before, and resumes from its newest checkpoint: the same call may be given again.
+        Newer damaged checkpoints are reported and moved to the folder `damaged`. If `step` is given, later
+        checkpoints are moved to `after-step-N`; if that folder already exists, the run has gone back before,
+        and resumes from its newest checkpoint, so that the same command can be repeated.
 
-        Raises `InputError` where there are checkpoints, but none that is whole, or none of `step`.
+        Raises `InputError` if all checkpoints are damaged, or there is none of `step`.
         """
         if self.is_chief and step is not None and not (self.model_dir / f"after-step-{step}").exists():
             self._go_back(step)
@@ -95,13 +95,13 @@ class Checkpoints:
         return found
 
     def restore(self, step: int | None) -> int:
-        """Restores the checkpoint of a step, or nothing for None; returns the number of steps done."""
+        """Restores the checkpoint of a step, or nothing for None; returns its step."""
         if step is not None:
             self._restore(self.prefix(step))
         return self.step
 
     def _go_back(self, step: int) -> None:
-        """Moves all that came after `step` out of the way."""
+        """Moves all checkpoints after `step` away."""
         steps = run_files.steps_in(self.model_dir)
         if step and step not in steps:
             there = ", ".join(map(str, steps)) or "none"
@@ -135,7 +135,7 @@ class Checkpoints:
             self.average.begin(model.trainable_variables)
 
     def save(self) -> str:
-        """Writes a checkpoint of the present step, whole or not at all; returns its prefix.
+        """Writes a checkpoint of the current step atomically; returns its prefix.
 
         Raises `WorkError` if it cannot be written, or if a value of the state is not finite; earlier
         checkpoints are kept.
@@ -177,7 +177,7 @@ class Checkpoints:
         )
 
     def _remove_old(self):
-        """Removes all but the newest, the milestones and the best; writes TensorFlow's list."""
+        """Removes all checkpoints but the newest, the milestones and the best; writes TensorFlow's list."""
         steps = run_files.steps_in(self.model_dir)
         kept = {*steps[-self._keep :], run_files.read_best(self.model_dir).get("step")}
         for step in steps:
@@ -224,7 +224,7 @@ def _holds_adversary(prefix) -> bool:
 
 
 def _write_through(files: list[Path]) -> None:
-    """Waits until files are on the disk itself, so that a power cut leaves them whole."""
+    """Flushes files to the disk, so that they survive a power failure."""
     for file in files:
         descriptor = os.open(file, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""`log.csv` of a training run: a row for each step that is reported, for a plot or a table."""
+"""`log.csv` of a training run, with one row per reported step."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ COLUMNS = (
 
 
 class Log:
-    """The file `log.csv`: lines with `#` name the versions, a line the columns, then a row for each report.
+    """Writes `log.csv`: comments with versions, a header, and one row per report.
 
     Args:
       model_dir: the folder of the run.
-      first_step: rows of later steps, of a run that has gone back or was killed, are removed.
+      first_step: rows of later steps, left by an earlier call, are removed.
     """
 
     def __init__(self, model_dir: Path, first_step: int):
@@ -52,7 +52,7 @@ class Log:
         self._begun = time.monotonic()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds the row of a step; columns without a value stay empty."""
+        """Adds the row of a step; columns without a value are empty."""
         seconds = self._seconds + time.monotonic() - self._begun
         numbers = {name: f"{value:.9g}" for name, value in values.items() if name in COLUMNS}
         with open(self._path, "a", encoding="utf-8") as file:
@@ -60,7 +60,7 @@ class Log:
 
 
 def read_log(path: Path) -> list[dict[str, str]]:
-    """The rows of a `log.csv` by their columns; a last line that was cut off is left out."""
+    """Reads the rows of a `log.csv` as dicts; an incomplete last line is ignored."""
     lines = [line for line in _lines(path) if line and not line.startswith("#")]
     return [
         row for row in csv.DictReader(lines) if None not in row.values() and row.get("step", "").isdigit()

@@ -59,19 +59,11 @@ def train(
       model_dir: folder of the run, created if needed.
       say: called with messages for the user: a summary of the run, and one line for each changed setting.
 
-    Raises `InputError` where data, weights or the folder cannot be used as given, before work begins;
-    `WorkError` if it fails later, such as for an image that cannot be decoded.
+    Raises `InputError` for data, weights or folders that cannot be used, before training begins; `WorkError`
+    if it fails later, such as for an image that cannot be decoded.
     """
     begun, path = time.monotonic(), Path(model_dir)
-    sources = open_sources(
-        config.parts,
-        max(phase.crop_size for phase in config.phases_until(config.max_steps or 1)),
-        config.blur_folder,
-        config.cache_dir,
-        config.sharp_folder,
-        SYNTHESES[config.synthesis],
-        config.downscale,
-    )
+    sources = open_training_data(config)
     validation_pairs = _find_validation_pairs(config)
     distribution = _distribute(config)
     with folder.locked(path) if distribution.is_chief else contextlib.nullcontext():
@@ -94,8 +86,21 @@ def train(
     )
 
 
+def open_training_data(config: TrainingConfig) -> list:
+    """Opens and checks the sources of crops of a run, as `srn.data.mixture.open_sources` does."""
+    return open_sources(
+        config.parts,
+        max(phase.crop_size for phase in config.phases_until(config.max_steps or 1)),
+        config.blur_folder,
+        config.cache_dir,
+        config.sharp_folder,
+        SYNTHESES[config.synthesis],
+        config.downscale,
+    )
+
+
 def _distribute(config: TrainingConfig):
-    """The devices of the run; before TensorFlow computes anything."""
+    """The distribution of the run; must be called before the first TensorFlow operation."""
     from srn.training.distribution import Distribution, prepare_devices
 
     prepare_devices(config.device)
@@ -110,7 +115,7 @@ def _describe(parts, sources) -> str:
 
 
 def _find_validation_pairs(config: TrainingConfig) -> list[Pair]:
-    """The pairs for validation, all of them checked; none where no data set is named."""
+    """The checked pairs for validation; an empty list without validation data."""
     if config.val_data_dir is None:
         return []
     pairs = find_pairs(
@@ -123,10 +128,10 @@ def _find_validation_pairs(config: TrainingConfig) -> list[Pair]:
 
 
 class _Run:
-    """The parts of a run that work on one another: network, optimizer, average, checkpoints, crops."""
+    """Network, optimizer, average, checkpoints and crops of a run."""
 
     def __init__(self, config, model_dir, sources, validation_pairs, distribution, say):
-        import tensorflow as tf  # after all that can be checked without it
+        import tensorflow as tf  # imported here, after everything that can be checked without it
 
         from srn.training.average import WeightAverage
         from srn.training.checkpoints import Checkpoints
@@ -159,8 +164,8 @@ class _Run:
     def resume(self) -> int:
         """Restores the checkpoint to resume from; returns its step.
 
-        The chief looks first, since it moves damaged checkpoints away; the others wait for it. All restore
-        together, since variables are made in step, each with the values of the chief.
+        The chief looks for it first, since it moves damaged checkpoints; the other workers wait. All restore
+        together, since the creation of variables is synchronized, with the values of the chief.
         """
         is_chief = self._distribution.is_chief
         found = self.checkpoints.find(self._config.resume_from) if is_chief else None
@@ -171,7 +176,7 @@ class _Run:
             return self.checkpoints.restore(found)
 
     def finish(self, deadline: float) -> tuple[str, dict[str, float]]:
-        """(why the run ended, results of its last step); an image that cannot be decoded is named."""
+        """Runs the loop; returns (reason of the end, results of the last step). Names undecodable images."""
         from tensorflow import errors
 
         from srn.data import pipeline
@@ -207,7 +212,7 @@ class _Run:
             raise WorkError("\n".join([*reasons, advice])) from error
 
     def _batches(self):
-        """The batches from the present step on, phase after phase."""
+        """The batches from the current step on, phase by phase."""
         done = self.checkpoints.step
         for phase in self._phases:
             if phase.end > done:
@@ -218,7 +223,7 @@ class _Run:
                 yield from itertools.islice(batches, phase.end - step)
 
     def _stream(self, phase, step: int, replica_batch_size: int, worker: int, num_workers: int):
-        """The batches of one worker's replicas, one after the other, after `step` steps."""
+        """The batches of the replicas of one worker, one after the other, from `step` on."""
         from srn.data import pipeline
 
         config = self._config
@@ -288,7 +293,7 @@ class _Run:
 
 
 def _make_adversary(config: TrainingConfig, schedule):
-    """The critic of the adversarial loss, which learns at the rate of the network; None for none."""
+    """The critic of the adversarial loss, with the learning rate of the network; None without that loss."""
     if not config.adversarial_weight:
         return None
     from srn.training.adversarial import Adversary, build_critic
@@ -297,7 +302,7 @@ def _make_adversary(config: TrainingConfig, schedule):
 
 
 def _choose_loss(config: TrainingConfig) -> Callable:
-    """The named loss, with total variation beside it where that has a weight."""
+    """The named loss, plus total variation if it has a weight."""
     from srn.training.losses import LOSSES, with_total_variation
 
     loss = LOSSES[config.loss]
@@ -305,7 +310,7 @@ def _choose_loss(config: TrainingConfig) -> Callable:
 
 
 def _start_model(config: TrainingConfig, model_dir: Path):
-    """The network with its initial weights; a run to resume needs none of the files they come from."""
+    """The network with its initial weights, which are not loaded for a run that is resumed."""
     from srn import weights, zoo
     from srn.training import initialisation
 

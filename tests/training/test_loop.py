@@ -54,25 +54,16 @@ def train(checkpoints, batches, max_steps, log_dir=None, validate=None, log=None
     return run_steps(step, batches, checkpoints, max_steps, watch, intervals, **(more or {}))
 
 
-def test_three_steps_and_three_more_are_six(tmp_path):
+def test_three_steps_and_three_more_are_six_and_others_load_the_average(tmp_path):
     start = srn.build_model(SMALL).get_weights()
 
-    straight, _ = run(tmp_path / "straight", 6, start)
-    run(tmp_path / "halves", 3, start)
-    resumed, checkpoints = run(tmp_path / "halves", 6)
-
-    assert checkpoints.step == 6
-    for one, other in zip(straight.get_weights(), resumed.get_weights()):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_the_average_is_resumed_and_is_what_others_load(tmp_path):
-    start = srn.build_model(SMALL).get_weights()
-
-    _, straight = run(tmp_path / "straight", 6, start, ema_decay=0.5)
+    expected, straight = run(tmp_path / "straight", 6, start, ema_decay=0.5)
     run(tmp_path / "halves", 3, start, ema_decay=0.5)
     latest, resumed = run(tmp_path / "halves", 6, ema_decay=0.5)
 
+    assert resumed.step == 6
+    for one, other in zip(expected.get_weights(), latest.get_weights()):
+        np.testing.assert_array_equal(one, other)
     loaded = load_model(tmp_path / "halves").get_weights()
     for one, other, used in zip(straight.average.values, resumed.average.values, loaded):
         np.testing.assert_array_equal(one, other)

@@ -177,7 +177,7 @@ def agree(rehearsal, full: bool) -> None:
 
 
 def train_kill_resume(rehearsal, bundles) -> None:
-    """A run that is ended by SIGTERM and by SIGKILL goes on where it saved, and comes to its end."""
+    """Checks that a run stopped by SIGTERM and by SIGKILL is resumed and completed."""
     rehearsal.say("train, end it by SIGTERM")
     words = train_words(bundles, "run", "--minutes=0.6", "--save_every=2", "--report_every=2", "--inner=4")
     process = rehearsal.start("jax", "train", *words)
@@ -189,7 +189,7 @@ def train_kill_resume(rehearsal, bundles) -> None:
         fail(f"SIGTERM: exit code {process.returncode}")
     before = steps_of(rehearsal.out / "run")
 
-    rehearsal.say(f"go on from step {before}, end it by SIGKILL")
+    rehearsal.say(f"resume from step {before}, end it by SIGKILL")
     process = rehearsal.start("jax", "train", *words)
     wait_for(rehearsal, process, '"loss"')
     process.kill()
@@ -198,7 +198,7 @@ def train_kill_resume(rehearsal, bundles) -> None:
     if between < before:
         fail(f"the state went back from step {before} to {between}")
 
-    rehearsal.say(f"go on from step {between} to the end, over both sizes")
+    rehearsal.say(f"resume from step {between} to the end, with both sizes")
     rehearsal.run("jax", "train", *words)
     after = steps_of(rehearsal.out / "run")
     rows = [json.loads(line) for line in (rehearsal.out / "run" / "log.jsonl").read_text().splitlines()]
@@ -208,7 +208,7 @@ def train_kill_resume(rehearsal, bundles) -> None:
 
 
 def repeat(rehearsal, bundles) -> None:
-    """20 steps at once and 10 + 10 are the same; the twin goes on from JAX's state, and comes out near it."""
+    """Checks that 20 steps and 10 + 10 are equal, and nearly so when the twin resumes from JAX's state."""
     rehearsal.say("20 steps at once, and 10 + 10")
     # A rate that does not depend on the time that the steps take.
     still = ["--minutes=60", "--inner=5", "--set=decay_power=0", "--set=learning_rate=1e-4"]
@@ -232,7 +232,7 @@ def repeat(rehearsal, bundles) -> None:
 
 
 def come_back(rehearsal, bundles) -> None:
-    """The state becomes weights and a checkpoint; the project's own commands go on with both."""
+    """Converts the state to weights and a checkpoint, and uses both with the commands of the project."""
     rehearsal.say("return, checkpoint, train on, evaluate")
     rehearsal.run("jax", "return_state", "run", "back", "--with_slots", "--part_mib=4")
     rehearsal.run("tensorflow", "to_checkpoint", "--state=back", "--model_dir=project")
@@ -256,7 +256,7 @@ def come_back(rehearsal, bundles) -> None:
         *("--crop_size=32", "--batch_size=2", "--ema_decay=0.999", f"--max_steps={steps + 2}"),
     )
     if f"step {steps} to {steps + 2}" not in output:
-        fail("train.py did not go on from the checkpoint")
+        fail("train.py did not resume from the checkpoint")
 
     rehearsal.say("and away again, with Adam's slots")
     words = ("--ckpt=project", "--with_slots", "--out_dir=again")
@@ -264,7 +264,7 @@ def come_back(rehearsal, bundles) -> None:
     words = (f"--bundles={bundles}", "--archive=archive", "--start=again", "--out=away")
     rehearsal.run("jax", "train", *words, "--minutes=60", "--inner=1", f"--steps={steps + 4}")
     if steps_of(rehearsal.out / "away") != steps + 4:
-        fail("the run did not go on from the project's checkpoint")
+        fail("the run did not resume from the checkpoint of the project")
 
 
 def train_words(bundles, out, *more) -> list:

@@ -220,7 +220,7 @@ def told_as_work(path):
 
 
 def require_gpu_if_there_is_one() -> None:
-    """A run that would quietly go on the processor beside a GPU is refused."""
+    """Raises `InputError` if there is a GPU that JAX does not use."""
     if Path("/dev/nvidia0").exists() and jax.default_backend() == "cpu" and "JAX_PLATFORMS" not in os.environ:
         raise InputError(
             "there is a GPU that JAX does not see; install jax[cuda13], or set JAX_PLATFORMS=cpu"

@@ -133,8 +133,8 @@ def _first(parts, marker, start):
 
 
 def _profile(parts):
-    pieces = sorted(payload[len(_ICC) :] for payload in _all(parts, _APP2, _ICC))
-    return b"".join(piece[2:] for piece in pieces)  # after number and count
+    chunks = sorted(payload[len(_ICC) :] for payload in _all(parts, _APP2, _ICC))
+    return b"".join(chunk[2:] for chunk in chunks)  # after number and count
 
 
 def _density(jfif):
@@ -201,10 +201,10 @@ def _parts_of(metadata):
 
 def _icc_segments(icc):
     size = _MAX_SEGMENT - len(_ICC) - 2
-    pieces = [icc[start : start + size] for start in range(0, len(icc), size)]
-    if len(pieces) > 255:
+    chunks = [icc[start : start + size] for start in range(0, len(icc), size)]
+    if len(chunks) > 255:
         return []
-    return [(_APP2, _ICC + bytes([number, len(pieces)]) + piece) for number, piece in enumerate(pieces, 1)]
+    return [(_APP2, _ICC + bytes([number, len(chunks)]) + chunk) for number, chunk in enumerate(chunks, 1)]
 
 
 def too_long(metadata: Metadata) -> set[str]:
