@@ -11,6 +11,7 @@ import dataclasses
 import math
 import numbers
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -79,6 +80,8 @@ def _is_allowed(field, value) -> bool:
         choices = field.metadata["choices"]
         return isinstance(value, str) and value != "" and (choices is None or value in choices)
     if isinstance(value, bool) or not isinstance(value, numbers.Integral if kind == "int" else numbers.Real):
+        return False
+    if kind == "int" and not -sys.maxsize <= int(value) <= sys.maxsize:
         return False
     minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
     return (

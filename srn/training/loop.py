@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
 import tensorflow as tf
 from tqdm import tqdm
@@ -71,15 +71,17 @@ def run_steps(
     goes on.
     """
     results: dict[str, float] = {}
+    stream = sys.stderr  # None where it was closed (`2>&-`)
     bar = tqdm(
         total=max_steps,
         initial=checkpoints.step,
         unit="step",
+        file=None if stream is None else _OptionalStream(stream),
         dynamic_ncols=True,
-        mininterval=0.5 if sys.stderr.isatty() else 30,
-        disable=not checkpoints.is_chief,
+        mininterval=0.5 if stream is not None and stream.isatty() else 30,
+        disable=stream is None or not checkpoints.is_chief,
     )
-    with watch.board, bar, catch_signals() as caught, checkpoints.save_on(tf.errors.OpError):
+    with watch.board, bar, catch_signals() as caught, checkpoints.save_on(tf.errors.OpError, OSError):
         watch.catch_up(intervals.validate_every)
         # zip asks the range first, so that no batch is made that no step would see.
         for number, (blurry, sharp) in zip(range(checkpoints.step + 1, max_steps + 1), batches):
@@ -104,7 +106,25 @@ def run_steps(
                 watch.board.write_pictures(first_part(blurry), first_part(sharp), number)
             if is_last:
                 break
-    return (caught[0] if caught else FINISHED), results
+    return (caught[0] if caught and checkpoints.step < max_steps else FINISHED), results
+
+
+class _OptionalStream:
+    """Where the bar is written: a terminal or a reader that has gone, or a full disk, does not end a run."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: of a stream that was closed
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _is_due(step: int, interval: int | None) -> bool:
