@@ -121,11 +121,12 @@ def expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]
 def values_given(name: str, argv: list[str] | None = None) -> list[str]:
     """The values of a flag on the command line itself, not in a flagfile."""
     words = (sys.argv if argv is None else argv)[1:]
-    pairs = [
-        (word.lstrip("-").partition("=") if word.startswith("-") else ("", "", ""), following)
-        for word, following in zip(words, [*words[1:], ""])
-    ]
-    return [value if sign else following for (flag, sign, value), following in pairs if flag == name]
+    values = []
+    for word, following in zip(words, [*words[1:], ""]):
+        flag, sign, value = word.partition("=")
+        if flag in (f"--{name}", f"-{name}"):
+            values.append(value if sign else following)
+    return values
 
 
 def read_flagfile(path: str | os.PathLike[str]) -> list[str]:

@@ -81,9 +81,8 @@ def _is_allowed(field, value) -> bool:
         return isinstance(value, str) and value != "" and (choices is None or value in choices)
     if isinstance(value, bool) or not isinstance(value, numbers.Integral if kind == "int" else numbers.Real):
         return False
-    if kind == "int" and not -sys.maxsize <= int(value) <= sys.maxsize:
-        return False
     minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
+    maximum = sys.maxsize if kind == "int" and maximum is None else maximum
     return (
         math.isfinite(value)
         and (minimum is None or value >= minimum)

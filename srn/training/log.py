@@ -47,9 +47,7 @@ class Log:
         if not _is_as_written(self._path):
             kept = self._path.with_name(f"log-until-step-{first_step}.csv")
             shutil.copyfile(self._path, kept)
-            say(
-                f"{self._path}: was changed by another program, kept as {kept.name}; {len(rows)} rows are read"
-            )
+            say(f"{self._path}: was changed by others, kept as {kept.name}; {len(rows)} rows are read")
         versions = (
             f"srn {srn.__version__}, tensorflow {version('tensorflow')}, Python {platform.python_version()}"
         )

@@ -56,7 +56,7 @@ class Watch:
         return {f"validation_{name}": score for name, score in scores.items()}
 
     def recover_best(self) -> None:
-        """Notes the best validation once more, by `log.csv`, where the note is lost, damaged or moved away."""
+        """Notes the best validation by `log.csv`, where the note is lost, damaged or moved away."""
         model_dir = self._checkpoints.model_dir
         rows = [row for row in read_log(model_dir / FILE) if row["validation_psnr"]]
         steps = run_files.steps_in(model_dir)

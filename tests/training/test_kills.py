@@ -259,7 +259,7 @@ def test_a_log_that_a_spreadsheet_has_saved_is_kept(words, ended, tmp_path):
 
     output = finish(words(run, 12))
 
-    assert "was changed by another program, kept as log-until-step-10.csv" in output
+    assert "was changed by others, kept as log-until-step-10.csv" in output
     assert (run / "log-until-step-10.csv").read_bytes() == changed.encode()
 
 
