@@ -85,7 +85,7 @@ def test_a_run_that_was_killed_again_and_again_is_the_undisturbed_one(words, tmp
     seed, kills = int(os.environ.get("KILL_SEED", "0")), int(os.environ.get("KILLS", "20"))
     moments, killed, straight = random.Random(seed), tmp_path / "killed", tmp_path / "straight"
     finish(words(killed, 6))
-    found, done = [], 6
+    done = 6
     for number in range(kills):
         process = start(words(killed, ENDLESS), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if number % 5:  # some die before they have begun
@@ -96,9 +96,11 @@ def test_a_run_that_was_killed_again_and_again_is_the_undisturbed_one(words, tmp
         newest, damaged = run_files.newest_whole(killed)
         assert newest is not None and newest >= done, f"kill {number + 1} lost step {done}: {damaged}"
         leftovers = [path.name for path in killed.iterdir() if "_temp" in path.name or "partial" in path.name]
-        found.append((newest, *leftovers, *damaged))
+        print(
+            f"kill {number + 1}: newest whole step {newest}, damaged {damaged}, leftovers {leftovers}",
+            flush=True,
+        )
         done = newest
-    print(f"\nseed {seed}: newest whole step after each of {kills} kills, and leftovers: {found}")
 
     last = done + 9
     finish(words(killed, last))
