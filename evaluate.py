@@ -70,7 +70,7 @@ def main() -> int:
     arguments = {flag.name: flag.value for flag in _FLAGS}  # they have the names of `evaluate`'s arguments
     if _WHICH.value is not None:
         arguments["ckpt"] = [f"{ckpt}/{_WHICH.value}" for ckpt in arguments["ckpt"]]
-    if arguments["data_dir"] is None:
+    if not arguments["data_dir"]:
         raise InputError("--data_dir is needed")
     return _end(srn.evaluate(**arguments, verbose=True))
 

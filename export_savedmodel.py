@@ -9,6 +9,7 @@ model card, and beside it the server's configuration files. serving/README.md te
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ _WHICH = flags.DEFINE_enum("which", None, WHICH, "Weights of a run in --ckpt; sh
 _PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the convolutions.")
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the model; gets one for the version.")
 _NAME = flags.DEFINE_string("name", None, "Of the model on the server. Default: that of --export_dir.")
-_VERSION = flags.DEFINE_integer("version", None, "Default: one more than the highest there.", lower_bound=1)
+_VERSION = flags.DEFINE_integer("version", None, "Default: one more than the highest there.")
 _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels",
     13.5,
@@ -48,8 +49,10 @@ _CARD = flags.DEFINE_string(
 def main() -> int:
     """Loads the weights and writes the SavedModel; returns the exit code."""
     for flag in (_CKPT, _EXPORT_DIR):
-        if flag.value is None:
+        if not flag.value:
             raise InputError(f"--{flag.name} is needed")
+    if not math.isfinite(_MAX_MEGAPIXELS.value):
+        raise InputError(f"--max_megapixels={_MAX_MEGAPIXELS.value}: give a number")
     sizes = [_parse_size(size) for size in _WARM_UP.value]
     card = None if _CARD.value is None else _read_card(Path(_CARD.value))
 
@@ -73,7 +76,7 @@ def main() -> int:
 
 def _parse_size(size: str) -> tuple[int, int]:
     """`WIDTHxHEIGHT` -> (height, width)."""
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", size)
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", size)
     if not match:
         raise InputError(f"--warm_up={size}: give WIDTHxHEIGHT, such as 1280x720")
     return int(match[2]), int(match[1])

@@ -1,19 +1,18 @@
-"""How near synthetic blur is to real blur: strength, length of motion and gradients of pairs, side by side.
+"""Compares synthetic with real blur: strength, length of motion and gradients of pairs.
 
     python benchmarks/blur_statistics.py real=GOPRO_Large made=OUT ...
 
 Each argument is a label and a data set: a folder with blur/ and sharp/, or another layout's training split.
 
-* PSNR of the blurry picture against its truth.
-* Length of motion: in each textured patch of PATCH pixels the kernel that makes blurry out of sharp is found
-  by regularised division of their spectra. Its length is sqrt(12) standard deviations along its longer axis,
-  which is L for a straight stroke of L pixels. `--check` measures strokes of known length.
-* Centre of the blur: how far it is from the sharp picture, in pixels. GOPRO's ground truth is the middle of
-  a short exposure, so that the blur lies evenly on both sides of it. Where made blur lies to one side (a bent
-  or unevenly run stroke), a network has to guess a displacement that real pairs do not ask for. Both pictures
-  are smoothed, and in each patch with structure in both directions the d of blurry(x) = sharp(x - d) is found
-  by least squares.
-* Gradients: shares of the blurry pictures' pixels whose gradient is below 4, 16, 64 grey levels.
+* PSNR between blurry image and ground truth.
+* Length of motion: in each textured patch of PATCH pixels, the blur kernel is estimated by regularized
+  division of the spectra of the blurry and the sharp image. Its length is sqrt(12) standard deviations along
+  its major axis, which is L for straight motion of L pixels. `--check` measures motion of known length.
+* Centre of the blur: its distance from the sharp image, in pixels. The ground truth of GOPRO is the middle
+  of a short exposure, so that the blur is centred on it. If synthetic blur is off-centre (for a curved path
+  or a varying speed), a network must also predict a displacement. Both images are smoothed; in each patch
+  with structure in both directions, d in blurry(x) = sharp(x - d) is estimated by least squares.
+* Gradients: fractions of the pixels of the blurry images with gradients below 4, 16, 64 grey levels.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from srn import metrics
 from srn.data.pairs import find_pairs
 from srn.images import read_rgb
 
-PATCH, REACH = 128, 32  # side of a patch; the kernel is looked for within this many pixels of its centre
-TEXTURE = 12.0  # least standard deviation of the sharp patch, in grey levels
-REGULARISATION = 1e-2  # of the spectrum's mean power
-FLOOR = 0.15  # what is below this part of the kernel's peak is noise of the division
+PATCH, REACH = 128, 32  # side of a patch; maximum extent of the kernel from its centre, in pixels
+TEXTURE = 12.0  # minimum standard deviation of the sharp patch, in grey levels
+REGULARISATION = 1e-2  # relative to the mean power of the spectrum
+FLOOR = 0.15  # values below this fraction of the peak of the kernel are noise
 CENTRE_PATCH, CENTRE_BORDER, CENTRE_SIGMA = 160, 8, 6.0
 MIN_STRUCTURE = 1.0  # mean squared gradient in the weaker direction, grey levels squared a pixel squared
 GRADIENT_BOUNDS = (4, 16, 64)
-MOST_PAIRS = 60
+MAX_PAIRS = 60
 
 
 def main() -> None:
@@ -42,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("sets", nargs="*", metavar="LABEL=FOLDER")
     parser.add_argument(
-        "--check", metavar="FOLDER", help="measure strokes of known length on its sharp pictures"
+        "--check", metavar="FOLDER", help="measure motion of known length on its sharp images"
     )
     arguments = parser.parse_args()
     if arguments.check:
@@ -61,20 +60,20 @@ def main() -> None:
 def describe(label: str, folder: str) -> str:
     """One row of the table."""
     pairs = find_pairs(folder)
-    pairs = pairs[:: max(len(pairs) // MOST_PAIRS, 1)]
+    pairs = pairs[:: max(len(pairs) // MAX_PAIRS, 1)]
     scores, lengths, offsets, gradients = [], [], [], []
     for pair in pairs:
         blurry, sharp = read_rgb(pair.blurry), read_rgb(pair.sharp)
         scores.append(metrics.psnr(blurry, sharp, data_range=255))
         lengths += motion_lengths(gray(blurry), gray(sharp))
         offsets += centre_offsets(gray(blurry), gray(sharp))
-        gradients.append(gradient_shares(gray(blurry)))
+        gradients.append(gradient_fractions(gray(blurry)))
     motion = " / ".join(f"{length:.1f}" for length in np.percentile(lengths, (10, 50, 90)))
     centre = " / ".join(f"{offset:.2f}" for offset in np.percentile(offsets, (50, 75, 90)))
-    shares = " / ".join(f"{100 * share:.0f}%" for share in np.mean(gradients, axis=0))
+    fractions = " / ".join(f"{100 * fraction:.0f}%" for fraction in np.mean(gradients, axis=0))
     return (
         f"| {label} | {len(pairs)} | {np.mean(scores):.2f} ({min(scores):.2f} to {max(scores):.2f}) "
-        f"| {motion} | {centre} | {shares} |"
+        f"| {motion} | {centre} | {fractions} |"
     )
 
 
@@ -130,14 +129,14 @@ def centre_offsets(blurry: np.ndarray, sharp: np.ndarray) -> list[float]:
     return offsets
 
 
-def gradient_shares(image: np.ndarray) -> list[float]:
+def gradient_fractions(image: np.ndarray) -> list[float]:
     """Shares of the pixels whose gradient is below each of GRADIENT_BOUNDS, in grey levels a pixel."""
     size = np.hypot(np.diff(image, axis=0)[:, :-1], np.diff(image, axis=1)[:-1])
     return [float(np.mean(size < bound)) for bound in GRADIENT_BOUNDS]
 
 
 def check_lengths(folder: str) -> None:
-    """Blurs sharp pictures by straight strokes and prints the length that is found."""
+    """Blurs sharp images by straight motion and prints the measured length."""
     pictures = [gray(read_rgb(pair.sharp)) for pair in find_pairs(folder)[:4]]
     for length in (5, 9, 15, 25, 35):
         for name, kernel in (
@@ -148,7 +147,7 @@ def check_lengths(folder: str) -> None:
             for picture in pictures:
                 blurred = np.rint(cv2.filter2D(picture, -1, kernel / kernel.sum()))
                 found += motion_lengths(blurred, picture)
-            print(f"{name} stroke of {length}: {np.median(found):.1f}")
+            print(f"{name} motion of {length}: {np.median(found):.1f}")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def main() -> None:
 
 def compare_cache(arguments) -> None:
     """PNG beside the prepared cache."""
-    pairs = find_pairs(arguments.data_dir, smallest=arguments.crop_size)
+    pairs = find_pairs(arguments.data_dir, min_size=arguments.crop_size)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         prepare(pairs, folder, progress=False)

@@ -87,7 +87,7 @@ def make_ceiling(precision: str):
 
 
 def ceiling_flop() -> float:
-    """Of one timed call of the ceiling: a multiplication and an addition for each kernel tap."""
+    """Operations of one timed call: a multiplication and an addition for each kernel tap."""
     positions = HEIGHT // 4 * (WIDTH // 4)
     return 2.0 * CEILING_REPEATS * positions * KERNEL**2 * CHANNELS**2
 

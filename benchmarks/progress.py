@@ -1,4 +1,4 @@
-"""How much checkpoints restore: gains in dB on held-out pairs and on pools, as a table.
+"""Scores of checkpoints: gains in dB on held-out pairs and on pools, as a table.
 
     python benchmarks/progress.py --set=held_out:HELD_OUT:2 --set=gopro:POOL:1 --csv=progress.csv \
         runs/long/step-1000 runs/long/step-2000 sr_edrb1
@@ -100,7 +100,7 @@ def mean_squared_error(image: np.ndarray, sharp: np.ndarray) -> float:
 
 
 def psnr(errors) -> np.ndarray:
-    """Of mean squared errors of 8-bit images, in dB."""
+    """PSNR in dB of mean squared errors of 8-bit images."""
     return 10 * np.log10(255**2 / np.maximum(errors, 1e-3))
 
 

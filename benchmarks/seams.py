@@ -1,4 +1,4 @@
-"""How far the network sees, and how much of that tiles cost: differences from whole images, in 1/255.
+"""Receptive field of the network and error of tiling: differences from whole images, in 1/255.
 
     python benchmarks/seams.py --images ../shared/data/gopro_train/blur --tiles 256,512,1024
 

@@ -1,12 +1,12 @@
-"""Makes blurry/sharp pairs, from frames that follow each other or from sharp photographs.
+"""Synthesizes blurry/sharp pairs from video frames or from sharp photographs.
 
-    python data/make_blur.py --frames=VIDEO_OR_FOLDER --out_dir=OUT                    many frames a second
+    python data/make_blur.py --frames=VIDEO_OR_FOLDER --out_dir=OUT                    high frame rate video
     python data/make_blur.py --frames=VIDEO_OR_FOLDER --out_dir=OUT --interpolate=7    ordinary video
     python data/make_blur.py --photos=FOLDER --out_dir=OUT --count_per_photo=4         camera shake
 
-writes OUT/{blur,sharp}/NAME.png. Pairs that are there already are kept, so the same call resumes where it was
-interrupted. OUT/make_blur.json notes the settings; pairs of other settings belong into another folder.
-docs/making_blur.md shows what each way makes.
+writes OUT/{blur,sharp}/NAME.png. Existing pairs are kept, so that the same command resumes an interrupted
+one. OUT/make_blur.json stores the settings; use another folder for pairs with other settings.
+docs/making_blur.md shows examples of each method.
 """
 
 import dataclasses
@@ -26,45 +26,54 @@ from srn.images import SUFFIXES, is_image, read_rgb, size_of, write_png
 from srn.synthesis import frames
 from srn.synthesis.settings import SYNTHESES
 
-_FRAMES = flags.DEFINE_string("frames", None, "A video, or a folder of frames in the order of their names.")
-_PHOTOS = flags.DEFINE_string("photos", None, "A folder of sharp photographs.")
-_OUT_DIR = flags.DEFINE_string("out_dir", None, "Folder for the pairs: blur/NAME.png and sharp/NAME.png.")
-_SEED = flags.DEFINE_integer("seed", 0, "Of everything that is drawn.", lower_bound=0)
+_FRAMES = flags.DEFINE_string("frames", None, "Video file, or folder of frames in the order of their names.")
+_PHOTOS = flags.DEFINE_string("photos", None, "Folder of sharp photographs.")
+_OUT_DIR = flags.DEFINE_string("out_dir", None, "Output folder: blur/NAME.png and sharp/NAME.png.")
+_SEED = flags.DEFINE_integer("seed", 0, "Random seed.", lower_bound=0)
 _GAMMA = flags.DEFINE_float(
-    "gamma", None, "1 averages stored values (frames: the default), 2.2 light. Photos: drawn for each."
+    "gamma",
+    None,
+    "1: average stored values (default for frames); 2.2: linear light. Photos: random by default.",
 )
 _WINDOW = flags.DEFINE_string(
     "window",
-    f"{frames.SHORTEST}-{frames.LONGEST}",
-    "Frames: how many make a blurry image, made ones included; odd, drawn from this range.",
+    f"{frames.MIN_FRAMES}-{frames.MAX_FRAMES}",
+    "Frames: range of the number of averaged frames, odd, including interpolated ones.",
 )
 _STRIDE = flags.DEFINE_integer(
     "stride",
     0,
-    "Frames: from one window's beginning to the next one's; 0: no frame in common.",
+    "Frames: distance between the starts of consecutive windows; 0: windows do not overlap.",
     lower_bound=0,
 )
 _INTERPOLATE = flags.DEFINE_integer(
-    "interpolate", 0, "Frames: how many to make between neighbours, by optical flow.", lower_bound=0
+    "interpolate",
+    0,
+    "Frames: number of frames to interpolate between neighbours by optical flow.",
+    lower_bound=0,
 )
-_COUNT_PER_PHOTO = flags.DEFINE_integer("count_per_photo", 1, "Photos: pairs of each.", lower_bound=1)
+_COUNT_PER_PHOTO = flags.DEFINE_integer(
+    "count_per_photo", 1, "Photos: number of pairs per photograph.", lower_bound=1
+)
 _SYNTHESIS = flags.DEFINE_enum(
-    "synthesis", "handheld", list(SYNTHESES), "Photos: what shakes are drawn; see docs/making_blur.md."
+    "synthesis", "handheld", list(SYNTHESES), "Photos: preset of the camera shake; see docs/making_blur.md."
 )
 _SOFTEN = flags.DEFINE_float(
     "soften",
     0.0,
-    "Photos: seen through a Gaussian of up to this standard deviation first, in pixels.",
+    "Photos: maximum standard deviation of a Gaussian blur applied first, in pixels.",
     lower_bound=0.0,
 )
-_LONGEST = flags.DEFINE_float("longest", 40.0, "Photos: the longest stroke, in pixels.", lower_bound=2.0)
+_MAX_LENGTH = flags.DEFINE_float(
+    "max_length", 40.0, "Photos: maximum length of the camera path, in pixels.", lower_bound=2.0
+)
 
 NOTE = "make_blur.json"
 ELSEWHERE = "choose another --out_dir"
 
 
 def main() -> int:
-    """Makes the pairs that the flags ask for; returns the exit code."""
+    """Makes the pairs; returns the exit code."""
     if (_FRAMES.value is None) == (_PHOTOS.value is None):
         raise InputError("one of --frames and --photos is needed")
     if _OUT_DIR.value is None:
@@ -83,7 +92,7 @@ def main() -> int:
 
 
 def _make(jobs, out_dir, bar) -> tuple:
-    """Makes the pairs that are not there -> (how many, a line for each that failed).
+    """Makes the missing pairs; returns (their number, a line for each that failed).
 
     A job is (name, function without arguments that returns blurry and sharp, uint8 RGB).
     """
@@ -95,13 +104,13 @@ def _make(jobs, out_dir, bar) -> tuple:
                 try:
                     pictures = make()
                 except (InputError, WorkError) as error:
-                    failures[str(error)] = True  # once for a photograph, however many pairs it was to give
+                    failures[str(error)] = True  # one line per photograph, whatever its number of pairs
                     continue
                 for file, picture in zip(files, pictures):
                     write_png(file, picture)
                 made += 1
             bar.update()
-    # Of the jobs: too few frames, or one among many that cannot be read.
+    # Raised by the jobs: too few frames, or a frame that cannot be read.
     except (InputError, WorkError) as error:
         if not made:
             raise
@@ -110,7 +119,7 @@ def _make(jobs, out_dir, bar) -> tuple:
 
 
 def _jobs_of_frames() -> tuple:
-    """-> (settings, about how many pairs, the jobs)."""
+    """Returns (settings, approximate number of pairs, jobs)."""
     source = frames.open_frames(_FRAMES.value)
     gamma = 1.0 if _GAMMA.value is None else _GAMMA.value
     settings = frames.WindowSettings(*_window(), _STRIDE.value, _INTERPOLATE.value, gamma, _SEED.value)
@@ -130,19 +139,21 @@ def _window() -> tuple:
 
 
 def _jobs_of_photos() -> tuple:
-    """-> (settings, how many pairs, the jobs)."""
+    """Returns (settings, number of pairs, jobs)."""
     photos = _find_photos(Path(_PHOTOS.value))
-    sound = [photo for photo in photos if _is_sound(photo)]  # what foregrounds can be cut from
+    sound = [photo for photo in photos if _is_sound(photo)]  # to cut foregrounds from
     if not sound:
         raise InputError(f"{_PHOTOS.value}: none of its photographs can be read")
-    from srn.synthesis import shake  # not above: it loads TensorFlow
+    from srn.synthesis import shake  # imported here, since it loads TensorFlow
 
-    settings = dataclasses.replace(SYNTHESES[_SYNTHESIS.value], longest=_LONGEST.value, soften=_SOFTEN.value)
+    settings = dataclasses.replace(
+        SYNTHESES[_SYNTHESIS.value], max_length=_MAX_LENGTH.value, soften=_SOFTEN.value
+    )
     if _GAMMA.value is not None:
         settings = dataclasses.replace(settings, gamma=_GAMMA.value, gamma_probability=1.0)
 
     def make(photo, number):
-        # Keyed by the name, not the index: a pair keeps its shake when photographs are added.
+        # Seeded by the name, not the index, so that adding photographs does not change existing pairs.
         generator = np.random.default_rng((_SEED.value, zlib.crc32(photo.stem.encode()), number))
         other = sound[int(generator.integers(len(sound)))]
         sharp, foreground = (read_rgb(path, upright=True) for path in (photo, other))
@@ -159,7 +170,7 @@ def _jobs_of_photos() -> tuple:
 
 
 def _find_photos(folder) -> list:
-    """The photographs of a folder, in the order of their names."""
+    """The photographs of a folder, sorted by name."""
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; --photos takes a folder of sharp photographs")
     photos = {path.stem: path for path in sorted(folder.iterdir()) if is_image(path)}
@@ -177,7 +188,7 @@ def _is_sound(photo) -> bool:
 
 
 def _claim(out_dir, settings) -> None:
-    """Notes in `out_dir` what its pairs are made of; refuses a folder whose pairs are made otherwise."""
+    """Stores the settings in `out_dir`; raises `InputError` if its pairs were made with other settings."""
     require_writable(out_dir)
     path = Path(_FRAMES.value or _PHOTOS.value).resolve()
     wanted = {"from": "photos" if _FRAMES.value is None else "frames", "seed": _SEED.value}

@@ -1,10 +1,10 @@
-"""Decodes a data set once, so that training reads crops instead of decoding images.
+"""Decodes a data set once, so that training reads crops without decoding images.
 
     python data/prepare.py --data_dir=GOPRO_Large --cache_dir=GOPRO_cache
     python train.py --flagfile=flags/gopro.cfg --data_dir=GOPRO_Large --cache_dir=GOPRO_cache
 
-GOPRO's 2103 training pairs of 1280x720 take 11 GiB. An interrupted call resumes when it is given again.
-With --record_dir in place of --cache_dir the pairs are written as TFRecord files, to be carried elsewhere.
+GOPRO's 2103 training pairs of 1280x720 take 11 GiB. The same command resumes an interrupted one. With
+--record_dir instead of --cache_dir, the pairs are written as TFRecord files, to copy them to another machine.
 """
 
 import sys
@@ -19,18 +19,20 @@ from srn.files import require_writable
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data set.")
 _DATASET = flags.DEFINE_enum("dataset", "auto", DATASETS, "Layout of the data set; see data/README.md.")
-_SPLIT = flags.DEFINE_enum("split", "train", ["train", "test"], "Where the data set has splits.")
-_BLUR_FOLDER = flags.DEFINE_string("blur_folder", "blur", "Of GOPRO: `blur` (the paper's) or `blur_gamma`.")
-_SHARP_FOLDER = flags.DEFINE_string(
-    "sharp_folder", "sharp", "Folder of the sharp images, if of another name."
+_SPLIT = flags.DEFINE_enum(
+    "split", "train", ["train", "test"], "Split to prepare, for data sets with splits."
 )
-_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Folder for the cache, of its own.")
-_RECORD_DIR = flags.DEFINE_string("record_dir", None, "Folder for TFRecord files, in place of a cache.")
-_VERIFY = flags.DEFINE_boolean("verify", False, "Read the cache whole and compare its checksums.")
+_BLUR_FOLDER = flags.DEFINE_string(
+    "blur_folder", "blur", "GOPRO: folder of the blurry images, `blur` (the paper's) or `blur_gamma`."
+)
+_SHARP_FOLDER = flags.DEFINE_string("sharp_folder", "sharp", "Name of the folder of the sharp images.")
+_CACHE_DIR = flags.DEFINE_string("cache_dir", None, "Output folder of the cache; must not hold other files.")
+_RECORD_DIR = flags.DEFINE_string("record_dir", None, "Output folder for TFRecord files instead of a cache.")
+_VERIFY = flags.DEFINE_boolean("verify", False, "Compare the checksums of the whole cache.")
 
 
 def main() -> int:
-    """Makes or completes the cache; returns the exit code."""
+    """Makes the cache or the records; returns the exit code."""
     if _DATA_DIR.value is None or (_CACHE_DIR.value is None) == (_RECORD_DIR.value is None):
         raise InputError("--data_dir is needed, and either --cache_dir or --record_dir")
     pairs = find_pairs(

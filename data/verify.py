@@ -1,12 +1,11 @@
-"""Tells whether a copy of a data set is whole and sound.
+"""Verifies a copy of a data set.
 
     python data/verify.py --dataset=gopro --data_dir=GOPRO_Large
 
-counts the pairs of each sequence, compares them with the official counts where those are known, decodes
-every file, and names each that is missing, truncated, undecodable, mis-sized or exchanged with its partner.
-Of the truths of `kohler` only the headers are read (PNG frames), or whether they are there and not empty
-(.mat files).
-Exit code 0: all is well; 1: something is wrong, a line each.
+counts the pairs of each sequence, compares them with the official counts where these are known, decodes every
+file, and lists those that are missing, truncated, undecodable, of the wrong size, or swapped within a pair.
+For the ground truth of `kohler`, only the headers of PNG frames are read; .mat files must exist and not be
+empty. Exit code 0: no problems; 1: problems, one line each.
 """
 
 import sys
@@ -22,15 +21,15 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that holds the data se
 _DATASET = flags.DEFINE_enum(
     "dataset", "auto", (*DATASETS, "kohler"), "Layout of the data set; see data/README.md."
 )
-_SPLIT = flags.DEFINE_enum("split", "all", ["all", *verification.SPLITS], "What to verify.")
+_SPLIT = flags.DEFINE_enum("split", "all", ["all", *verification.SPLITS], "Split to verify.")
 _BLUR_FOLDER = flags.DEFINE_string(
-    "blur_folder", "blur", "Of GOPRO: `blur` or `blur_gamma`. Of REDS: `blur`, `blur_jpeg`, ..."
+    "blur_folder",
+    "blur",
+    "Folder of the blurry images. GOPRO: `blur` or `blur_gamma`; REDS: `blur`, `blur_jpeg`, ...",
 )
-_SHARP_FOLDER = flags.DEFINE_string(
-    "sharp_folder", "sharp", "Folder of the sharp images, if of another name."
-)
+_SHARP_FOLDER = flags.DEFINE_string("sharp_folder", "sharp", "Name of the folder of the sharp images.")
 _OFFICIAL = flags.DEFINE_boolean(
-    "official", True, "Compare with the official counts and sizes; --noofficial for a part of a data set."
+    "official", True, "Compare with the official counts and sizes; --noofficial for a subset."
 )
 
 

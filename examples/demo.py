@@ -1,10 +1,10 @@
-"""A photograph restored with the released weights, and the whole path of training on drawn scenes.
+"""Restores a photograph with the released weights; trains, evaluates and exports on synthetic scenes.
 
     python examples/demo.py --out demo
 
-Every step is one of the project's own commands, shown as it runs. OUT/photograph.png is a blurry photograph
-beside what the released weights make of it. OUT/demo.png has drawn scenes: blurry input, what the SavedModel
-makes of it, and the truth, with their PSNR, of the scenes that gain least, middling and most.
+Every step is a command of the project, which is printed. OUT/photograph.png shows a blurry photograph and
+the result of the released weights. OUT/demo.png shows the scenes with the smallest, median and largest gain:
+blurry input, output of the SavedModel and ground truth, with PSNR.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PHOTOGRAPH = ROOT / "examples" / "photographs" / "parked_car.jpg"
 
 
 def main() -> None:
-    """Runs the steps in a folder that is made anew, but for scenes that are whole."""
+    """Runs all steps in a new folder; complete scenes of an earlier run are reused."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything")
     parser.add_argument("--flagfile", type=Path, default=ROOT / "flags" / "sample.cfg", help="how to train")

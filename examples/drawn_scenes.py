@@ -1,15 +1,14 @@
-"""Draws blurry/sharp training pairs, for a machine without any photograph.
+"""Draws synthetic blurry/sharp training pairs, for machines without photographs.
 
     python examples/drawn_scenes.py OUT --train 48 --test 4 --size 384x256 --seed 0
 
-writes OUT/{train,test}/{blur,sharp}/0000.png, ... and, as the last file, OUT/scenes.json with the numbers
-above. A set that is there already, whole and with the same numbers, is left alone.
+writes OUT/{train,test}/{blur,sharp}/0000.png, ... and finally OUT/scenes.json with the arguments. An existing
+complete set with the same arguments is kept.
 
-A scene is a background and one to three objects in front of it (`scenery.py`). While the shutter is open the
-camera shakes and each object moves on a path of its own. The sub-frames of this exposure are averaged for the
-blurry picture; the middle one is the sharp picture. Everything is drawn at twice the size and reduced by
-averaging areas, so that edges are as soft as a lens and a sensor make them. A scene is a function of
-(seed, split, index, size) and of nothing else.
+A scene is a background with one to three objects in front of it (`scenery.py`). During the exposure, the
+camera shakes and each object moves along its own path. The mean of the sub-frames is the blurry image, the
+middle one is the sharp image. Scenes are drawn at twice the size and downscaled by area averaging, so that
+edges are as soft as in photographs. A scene is a function of (seed, split, index, size).
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ SIDES = ("blur", "sharp")
 SUPERSAMPLING = 2  # drawn pixels for one pixel of the picture, each way
 
 # In pixels of the picture. Strokes that a small network learns to undo in minutes: short, and sideways.
-SHORTEST, LONGEST = 4.0, 9.0
+MIN_LENGTH, MAX_LENGTH = 4.0, 9.0
 HEADINGS = (-0.35, 0.35)  # in radians from the horizontal
-LONGEST_OF_OBJECTS = 5.0  # on top of the camera's
+MAX_LENGTH_OF_OBJECTS = 5.0  # on top of the camera's
 MARGIN = 24  # drawn around the picture and around objects: no path leads further than the two together
 
 SUB_FRAMES = (13, 15, 17)
@@ -101,7 +100,7 @@ def size(text: str) -> tuple[int, int]:
 
 
 def picture_path(folder: Path, side: str, split: str, index: int) -> Path:
-    """Where one picture of the set lies."""
+    """Path of one image of the set."""
     return folder / split / side / f"{index:04d}.png"
 
 
@@ -125,13 +124,13 @@ def draw_frames(generator, scene, height, width) -> np.ndarray:
     count, margin = int(generator.choice(SUB_FRAMES)), SUPERSAMPLING * MARGIN
     height, width = SUPERSAMPLING * height + 2 * margin, SUPERSAMPLING * width + 2 * margin
     camera = blur.camera_path(
-        generator, count, SUPERSAMPLING * LONGEST, SUPERSAMPLING * SHORTEST, headings=HEADINGS
+        generator, count, SUPERSAMPLING * MAX_LENGTH, SUPERSAMPLING * MIN_LENGTH, headings=HEADINGS
     )
     frames = look(scenery.draw_background(generator, scene, height, width), camera)
     for _ in range(int(generator.integers(1, 4))):
         high = int(generator.uniform(0.15, 0.4) * (height - 2 * margin)) + 2 * margin
         wide = int(generator.uniform(0.2, 0.45) * (height - 2 * margin)) + 2 * margin
-        path = blur.camera_path(generator, count, SUPERSAMPLING * LONGEST_OF_OBJECTS, rotation=0, zoom=0)
+        path = blur.camera_path(generator, count, SUPERSAMPLING * MAX_LENGTH_OF_OBJECTS, rotation=0, zoom=0)
         layer = look(scenery.draw_object(generator, high, wide, margin), camera + path)
         top, left = int(generator.integers(height - high)), int(generator.integers(width - wide))
         behind = frames[:, top : top + high, left : left + wide]

@@ -1,4 +1,4 @@
-"""What the drawn scenes are made of: textures, things, whole scenes, objects that pass in front of them.
+"""Elements of the synthetic scenes: textures, objects, backgrounds, moving foregrounds.
 
 Textures are uint8 [H, W, 3], scenes and objects Pillow images; with light on them float32 in [0, 1].
 Every function takes its random numbers from the generator that it is given.
@@ -39,10 +39,10 @@ def fractal_noise(generator, height, width, cells=2, roughness=0.55) -> np.ndarr
     return 0.5 + total / 6
 
 
-def blend(first, second, share) -> np.ndarray:
-    """Mixes two colours by `share` [H, W] of the second: uint8 [H, W, 3]."""
+def blend(first, second, weight) -> np.ndarray:
+    """Mixes two colours with `weight` [H, W] of the second one: uint8 [H, W, 3]."""
     first, second = np.asarray(first, np.float32), np.asarray(second, np.float32)
-    mixed = first + (second - first) * share[..., None]
+    mixed = first + (second - first) * weight[..., None]
     return np.clip(mixed, 0, 255).astype(np.uint8)
 
 
@@ -231,7 +231,7 @@ def wall(generator, image) -> None:
     width, height = image.size
     fill(image, (0, 0, width, height), (bricks, plaster, checkers, wood)[generator.integers(4)], generator)
     for _ in range(int(generator.integers(4, 9))):
-        high, wide = (int(height * share) for share in generator.uniform(0.15, 0.45, 2))
+        high, wide = (int(height * fraction) for fraction in generator.uniform(0.15, 0.45, 2))
         left, top = int(generator.integers(width - wide)), int(generator.integers(height - high))
         box = (left, top, left + wide, top + high)
         kind = generator.random()
@@ -258,7 +258,7 @@ def park(generator, image) -> None:
     for y in (top + 12, horizon):
         draw.rectangle((0, y, width, y + 6), paint)
     for x in generator.uniform(0.05, 0.75, int(generator.integers(1, 4))) * width:
-        high, wide = (int(height * share) for share in generator.uniform(0.15, 0.3, 2))
+        high, wide = (int(height * fraction) for fraction in generator.uniform(0.15, 0.3, 2))
         left, top = int(x), int(height * generator.uniform(0.1, 0.5))
         draw.rectangle((left + wide // 2 - 4, top, left + wide // 2 + 4, height), (90, 92, 95))
         board(generator, image, (left, top, left + wide, top + high))
@@ -273,7 +273,7 @@ def table(generator, image) -> None:
         scrap = generator.uniform(0, 1, 2) + generator.uniform(-0.15, 0.15, (corners, 2))
         ImageDraw.Draw(image).polygon([tuple(p) for p in scrap * (width, height)], colour(generator))
     for _ in range(int(generator.integers(2, 5))):
-        high, wide = (int(height * share) for share in generator.uniform(0.35, 0.6, 2))
+        high, wide = (int(height * fraction) for fraction in generator.uniform(0.35, 0.6, 2))
         sheet = Image.new("RGBA", (wide, high), colour(generator, saturation=(0, 0.1), value=(0.85, 1)))
         pitch = int(generator.integers(20, 44))
         for y in range(pitch // 2, high - pitch, pitch):
@@ -305,8 +305,8 @@ def car(generator, image) -> None:
     width, height = image.size
     paint = colour(generator, (0.3, 0.9), (0.35, 0.9))
 
-    def scaled(*shares):
-        return [(width * x, height * y) for x, y in shares]
+    def scaled(*points):
+        return [(width * x, height * y) for x, y in points]
 
     draw.polygon(scaled((0.2, 0.45), (0.32, 0.15), (0.7, 0.15), (0.83, 0.45)), paint)
     for corners in (((0.25, 0.43), (0.35, 0.2), (0.5, 0.2), (0.5, 0.43)),

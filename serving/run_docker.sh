@@ -6,6 +6,15 @@ set -eu
 
 FOLDER=$(cd "${1:?give the folder that --export_dir named, such as served/srn}" && pwd)
 NAME=$(basename "$FOLDER")
+# The container would start, and wait for ever for what is not there.
+if ! grep -qs "base_path: \"/models/$NAME\"" "$FOLDER/models.config"; then
+    echo "$0: $FOLDER: has no models.config that names /models/$NAME; give the folder that --export_dir named" >&2
+    exit 2
+fi
+if ! ls "$FOLDER"/[1-9]*/saved_model.pb > /dev/null 2>&1; then
+    echo "$0: $FOLDER: has no version, a folder with a number for its name and saved_model.pb in it" >&2
+    exit 2
+fi
 CORES=${CORES:-$(nproc)}
 
 exec docker run --rm --name "${CONTAINER:-srn-serving}" \

@@ -1,17 +1,17 @@
-"""What the commands share: flags in, one call, one line for each mistake.
+"""Common entry point of the commands: flag parsing, errors and exit codes.
 
-absl's own `app.run` answers a wrong flag with a page of usage and a mistake with a traceback. Here
+Unlike absl's `app.run`, which prints the whole usage for a wrong flag and tracebacks for errors:
 
 * `--help` prints the command's own flags and exits with 0,
-* an unknown flag, a bad value, a stray word (on the command line or in a flagfile) is one line, exit code 2,
-* `srn.errors.InputError` is its lines, exit code 2; `srn.errors.WorkError` its lines, exit code 1,
-* a file or disk that fails (`OSError`) is one line, exit code 1; Ctrl-C is one line, exit code 130,
-* a reader of the output that has gone (`train.py --help | head`) ends the command without a word.
+* an unknown flag, an invalid value, a stray word (also in a flagfile) is one line, exit code 2,
+* `srn.errors.InputError` prints its lines, exit code 2; `srn.errors.WorkError` prints its lines, exit code 1,
+* `OSError`, such as for a full disk, is one line, exit code 1; Ctrl-C is one line, exit code 130,
+* a closed output pipe (`train.py --help | head`) ends the command silently.
 
 The library's messages name its arguments: at the start of a line (`crop_size=250 is ...`) or in backquotes.
 Where a command has a flag of that name, its line names the flag: `--crop_size=250 is ...`.
 
-`srn-deblur`, which has an argument parser of its own, shares the last four by `exit_code_of`.
+`srn-deblur` has its own argument parser and uses `exit_code_of` for the last four.
 """
 
 from __future__ import annotations
@@ -27,10 +27,17 @@ from pathlib import Path
 from absl import flags
 
 from srn.errors import InputError, WorkError
+from srn.files import read_text
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
 _HELP = ("--help", "-h", "-help", "--helpfull", "--helpshort")
-_QUOTES = re.compile(r"""^(--?\w+=)(["'])(.*)\2$""")
+_LINE = re.compile(
+    r"""(?P<name>--?\w+)
+    (?:(?:\s*=\s*|\s+)(?:(?P<quote>["'])(?P<quoted>.*)(?P=quote)|(?P<plain>(?![\s#]).*?)))?
+    (?:\s+\#(?:\s.*)?)?  # a comment""",
+    re.VERBOSE,
+)
+_HOME = re.compile(r"(?<=[=:])~(?=[/:]|$)")
 _ARGUMENT = re.compile(r"^(\w+)(?=[=:])|`(\w+)`", re.MULTILINE)
 
 
@@ -53,12 +60,12 @@ def run(main: Callable[[], int], argv: list[str] | None = None) -> None:
 
 
 def exit_code_of(call: Callable[[], int], name: str, known_flags: Container[str] = ()) -> int:
-    """What `call()` returns, or the code of its error, whose lines are printed as those of command `name`.
+    """Returns the result of `call()`, or the exit code of its error, whose lines are printed.
 
     Args:
       call: the work.
-      name: of the command.
-      known_flags: names of arguments that are flags of the command.
+      name: of the command, printed before each line.
+      known_flags: names of the flags of the command.
     """
     try:
         code = call()
@@ -83,7 +90,7 @@ def exit_code_of(call: Callable[[], int], name: str, known_flags: Container[str]
 
 
 def name_flags(message: str, known_flags: Container[str]) -> str:
-    """Puts `--` before the arguments that a message of the library names, where they are flags."""
+    """Adds `--` to the arguments named in a message of the library that are flags."""
 
     def name(match: re.Match) -> str:
         argument = match[1] or match[2]
@@ -100,13 +107,17 @@ def _parse(argv: list[str]) -> None:
 
 
 def expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]:
-    """The words with the lines of each flagfile in the place of `--flagfile=FILE`, as absl has it.
+    """Replaces each `--flagfile=FILE` by the lines of the file.
+
+    A `~` at the start of a path is expanded to the home folder, which shells do not do within
+    --data_dir=~/GOPRO_Large.
 
     Raises `InputError` naming a flagfile that cannot be read, or names itself.
     """
     expanded: list[str] = []
     rest = iter(words)
     for word in rest:
+        word = _HOME.sub(str(Path.home()), word)
         name, sign, path = word.partition("=")
         if name not in ("--flagfile", "-flagfile"):
             expanded.append(word)
@@ -130,21 +141,34 @@ def values_given(name: str, argv: list[str] | None = None) -> list[str]:
 
 
 def read_flagfile(path: str | os.PathLike[str]) -> list[str]:
-    """The flags in a file as people write it, one a line: `--name=value`.
+    """Reads the flags of a flagfile, one per line: `--name=value` or `--name value`.
 
-    A byte order mark, blanks around a line, and quotes around a value are left out; lines that are empty or
-    begin with `#` or `//` are comments. UTF-8 in any locale.
+    A byte order mark, blanks around a line and around `=`, quotes around a value and comments are removed.
+    Comments are lines that begin with `#`, `//` or `;`, and the end of a line after ` # `. The encoding is
+    UTF-8 or UTF-16.
 
-    Raises `InputError` naming a file that cannot be read.
+    Raises `InputError` naming a file that cannot be read, and a line with two flags.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"--flagfile={path}: not a text file in UTF-8") from error
     except OSError as error:
         raise InputError(f"--flagfile={path}: cannot be read ({error.strerror})") from error
-    words = (line.strip() for line in lines)
-    return [_QUOTES.sub(r"\1\3", word) for word in words if word and not word.startswith(("#", "//"))]
+    lines = [line.strip() for line in lines]
+    return [_word_of(line, path) for line in lines if line and not line.startswith(("#", "//", ";"))]
+
+
+def _word_of(line: str, path: str | os.PathLike[str]) -> str:
+    """A flagfile's line as one word of a command line."""
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return line
+    name, plain, quoted = match.group("name", "plain", "quoted")
+    if plain and re.search(r"\s--\w", plain):
+        raise InputError(f"--flagfile={path}: more than one flag in the line {line}")
+    value = quoted if plain is None else plain
+    return name if value is None else f"{name}={value}"
 
 
 def print_error(name: str, error: object) -> None:
@@ -155,10 +179,10 @@ def print_error(name: str, error: object) -> None:
 
 
 def exit_code_of_signal(name: str) -> int:
-    """128 plus the signal's number, as shells have it: 130 for SIGINT, 143 for SIGTERM."""
+    """128 plus the signal's number, as in shells: 130 for SIGINT, 143 for SIGTERM."""
     return 128 + signal.Signals[name].value
 
 
 def quiet_tensorflow() -> None:
-    """Keeps TensorFlow's start-up lines off the terminal, where the caller does not want them otherwise."""
+    """Suppresses TensorFlow's log messages, unless TF_CPP_MIN_LOG_LEVEL is set."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,6 +1,6 @@
-"""`ModelConfig`: one frozen description from which every model of the paper is built.
+"""`ModelConfig`: the frozen configuration that every model is built from.
 
-This module knows nothing of TensorFlow, so that a command can list models and check flags at once.
+This module does not import TensorFlow, so that commands can list models and check flags quickly.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ NUM_STRIDES = 2  # Sec. 3.2: two EBlocks, each of stride 2
 
 @dataclasses.dataclass(frozen=True)
 class Bottleneck:
-    """What may stand between encoder and decoder.
+    """The layer between encoder and decoder.
 
     Attributes:
       layer: its class in `srn.layers`; None for nothing.
       is_recurrent: whether it has a hidden state.
-      scope: what stands before the names of its convolutions, as in the authors' checkpoints.
+      scope: prefix of the names of its convolutions, as in the authors' checkpoints.
     """
 
     layer: str | None
@@ -31,7 +31,7 @@ class Bottleneck:
     scope: str = ""
 
 
-# To add a cell: its layer in `srn.layers`, and a line here.
+# To add a cell, add a layer to `srn.layers` and a line here.
 BOTTLENECKS = {
     "convlstm": Bottleneck("ConvLSTM2D", is_recurrent=True, scope="convLSTM"),
     "convrnn": Bottleneck("ConvRNN2D", is_recurrent=True, scope="convrnn"),
@@ -43,32 +43,32 @@ BOTTLENECKS = {
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """What a scale-recurrent network is made of; the defaults are the network of the paper.
+    """Configuration of a scale-recurrent network; the defaults are the network of the paper.
 
     Attributes:
-      channels: 3 for colour, 1 for gray. A one-channel model restores R, G and B one by one.
+      channels: 3 for colour, 1 for gray. A one-channel model restores R, G and B separately.
       num_scales: 1 to 4; Fig. 4 of the paper compares 1, 2 and 3.
       width: features of the finest stage; the stages have `width`, 2 * `width`, 4 * `width` (32, 64, 128).
-      kernel_size: of every convolution but those of the bottleneck (3x3) and the deconvolutions (4x4).
+      kernel_size: of all convolutions except those of the bottleneck (3x3) and the deconvolutions (4x4).
         Odd; 5 in the paper's final network, 3 in its Table 1.
       res_blocks: ResBlocks in each block of encoder and decoder; 3 in the paper.
-      residual: whether ResBlocks have their shortcut. Without it (SR-ED, SR-Flat of Table 1) they are
-        two plain convolutions, each with its ReLU.
+      residual: whether ResBlocks have a shortcut. Without it (SR-ED, SR-Flat of Table 1) they are two
+        convolutions, each with a ReLU.
       layout: "encoder_decoder", or "flat": the same layers in a row without strides and without skip
         connections (SR-Flat, SR-RB of Table 1), or "multi_scale": the network of Nah et al. (`srn.nah`),
         where `width` is that of all layers and `res_blocks` are those of one scale.
-      bottleneck: what stands between encoder and decoder: a cell with a hidden state ("convlstm",
+      bottleneck: the layer between encoder and decoder: a recurrent cell ("convlstm",
         "convrnn", "convgru": Sec. 3.1), one 3x3 "convolution", or "none".
       share_weights: whether all scales use the same weights; False is SC of Table 1.
-      image_upsampling: how the restored image reaches the next finer scale (Sec. 3.1 names all three).
-      state_upsampling: the same for the hidden state.
-      resize_grid: where bilinear resizing samples. "half_pixel": `tf.image.resize` of TensorFlow 2.
-        "legacy": TensorFlow 1 with its corner at 0, which the authors' weights were trained with.
+      image_upsampling: upsampling of the restored image to the next finer scale (Sec. 3.1).
+      state_upsampling: upsampling of the hidden state.
+      resize_grid: sampling grid of bilinear resizing. "half_pixel": `tf.image.resize` of TensorFlow 2.
+        "legacy": TensorFlow 1 (no half-pixel centres), which the authors' weights were trained with.
       kappa: weight of each scale in the loss (Eq. 3), finest first; empty means 1 for each.
-      cell_stddev: standard deviation of the (truncated normal) start values of the cell's kernel; None
-        is Xavier like every other kernel. The authors' code uses 0.001.
+      cell_stddev: standard deviation of the (truncated normal) initializer of the cell's kernel; None
+        for Xavier, as for all other kernels. The authors' code uses 0.001.
 
-    Raises `ValueError` that names the field and what is allowed for anything that cannot be built.
+    Raises `ValueError` naming the field and the allowed values.
     """
 
     channels: int = 3
@@ -152,7 +152,7 @@ class ModelConfig:
 
     @property
     def is_recurrent(self) -> bool:
-        """Whether a hidden state goes from scale to scale."""
+        """Whether a hidden state is passed from scale to scale."""
         return BOTTLENECKS[self.bottleneck].is_recurrent
 
     @property
@@ -169,20 +169,20 @@ class ModelConfig:
         return self.strides**NUM_STRIDES * 2 ** (self.num_scales - 1)
 
     def is_same_network(self, other: ModelConfig) -> bool:
-        """Whether weights of one fit the other: all is equal but what matters in training alone."""
+        """Whether weights of one fit the other: only fields that affect training alone differ."""
         return self._without_training() == other._without_training()
 
     def _without_training(self):
         return dataclasses.replace(self, kappa=(), cell_stddev=None)
 
     def replace(self, **changes: Any) -> ModelConfig:
-        """A copy with some fields changed; `kappa` starts anew where the number of scales changes."""
+        """A copy with some fields changed; `kappa` is reset when the number of scales changes."""
         if "num_scales" in changes and "kappa" not in changes:
             changes["kappa"] = ()
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict:
-        """Plain values, for JSON and `get_config`; `from_dict` takes them back."""
+        """Plain values for JSON and `get_config`; the inverse of `from_dict`."""
         return {**dataclasses.asdict(self), "kappa": list(self.kappa)}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What a network costs: the multiply-accumulates of its convolutions, counted in its graph."""
+"""Cost of a network: the multiply-accumulates of its convolutions, counted in its graph."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ import tensorflow as tf
 
 from srn.network import DeblurringNetwork
 
-# Operations that hold graphs of their own, in which a convolution would go uncounted.
+# Operations with nested graphs, whose convolutions would not be counted.
 _NESTED = ("PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "While", "StatelessWhile")
 
 
 def count_multiply_accumulates(model: DeblurringNetwork, height: int, width: int) -> int:
-    """Counts the multiply-accumulates of all convolutions that one image goes through.
+    """Counts the multiply-accumulates of all convolutions for one image.
 
-    The network is traced at this size, and each convolution of the graph counts with the elements of its
-    kernel times the positions that the kernel is laid at: those of the output, or of the input where it is
-    transposed. Taps beyond the border count, and so does what the network pads; biases, activations, gates
-    and resizing do not.
+    The network is traced at this size; each convolution counts as the number of elements of its kernel times
+    the number of pixels of its output, or of its input for transposed convolutions. Padding is counted;
+    biases, activations, gates and resizing are not.
 
     Args:
-      model: a network of the zoo, built; whether its weights are shared or not, with strides or without.
+      model: a built network.
       height, width: of the image, in pixels; at least 1.
 
     Returns:
-      Of one image with the channels of the model. A colour image is three such images for a one-channel
-      model. A training step costs about three times as much for each crop: forward, and backward for inputs
-      and for weights.
+      The count for one image with the channels of the model; for one-channel models, a colour image is three
+      such images. A training step costs about three times as much per crop: one forward pass, and the
+      gradients of inputs and of weights.
     """
     image = tf.TensorSpec([1, height, width, model.config.channels], tf.float32)
     graph = tf.function(lambda blurry: model(blurry)).get_concrete_function(image).graph
@@ -35,9 +34,9 @@ def count_multiply_accumulates(model: DeblurringNetwork, height: int, width: int
 
 
 def _multiply_accumulates(operation) -> int:
-    """Of one operation of a graph with static shapes; 0 for what is no convolution."""
+    """Multiply-accumulates of an operation with static shapes; 0 if it is not a convolution."""
     if operation.type in _NESTED:
-        raise ValueError(f"{operation.name}: a {operation.type} has a graph of its own, which is not counted")
+        raise ValueError(f"{operation.name}: a {operation.type} has a nested graph, which is not counted")
     if operation.type in ("Conv2D", "DepthwiseConv2dNative"):
         kernel, positions = operation.inputs[1], operation.outputs[0]
     elif operation.type == "Conv2DBackpropInput":  # a transposed convolution

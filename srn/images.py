@@ -1,12 +1,11 @@
-"""The one door for image files: which files are images, their size, their pixels, and pixels as files.
+"""Reading and writing of image files for training and evaluation.
 
-All that is trained on or scored is read here, in a graph by `decode_in_graph`, elsewhere by `read_rgb`; both
-give the same pixels of the same file, since both use libjpeg-turbo's accurate transform. Pixels are taken
-as they are stored: the two images of a pair need not both carry an orientation in EXIF, and what counts is
-that they lie on top of each other. Only where a photograph stands for itself is it turned (`upright=True`).
-Restored photographs keep all that a file carries beside its pixels; that is `srn.inference.reading`.
+Images are read in graphs by `decode_in_graph` and otherwise by `read_rgb`; both return the same pixels, since
+both use the accurate transform of libjpeg-turbo. The orientation in EXIF is ignored by default, since often
+only one image of a pair has one, and the two must be aligned; single photographs are read with
+`upright=True`. `srn.inference.reading` reads photographs with their metadata.
 
-Outside of this module images are RGB arrays [H, W, 3]: uint8 as stored, or float32 in [0, 1].
+Outside of this module, images are RGB arrays [H, W, 3]: uint8 as stored, or float32 in [0, 1].
 """
 
 from __future__ import annotations
@@ -27,27 +26,27 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 SUFFIXES = (".png", ".jpg", ".jpeg")  # of data sets
-# The last bytes of a whole file, found near its end; what comes after them is tolerated by all decoders.
+# End markers, which must be near the end of a file; decoders ignore bytes after them.
 _END_MARKS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
 _MAGIC = {b"\x89PNG": "PNG", b"\xff\xd8": "JPEG"}
 _TAIL = 4096
 _IN_INKS = "is stored in colours of print (CMYK); convert it to RGB"
 _ENDS_EARLY = "the file ends too early; copy it anew"
 _FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # of JPEG: all SOFn
-_QUARTER_TURNS = (5, 6, 7, 8)  # values of EXIF's orientation that exchange width and height
+_QUARTER_TURNS = (5, 6, 7, 8)  # values of the EXIF orientation that swap width and height
 
 
 def is_image(path: str | os.PathLike[str], suffixes: tuple[str, ...] = SUFFIXES) -> bool:
-    """Whether a file is an image by its name; hidden files are not."""
+    """Whether a file has the name of an image and is not hidden."""
     path = Path(path)
     return path.suffix.lower() in suffixes and not path.name.startswith(".")
 
 
 def size_of(path: str | os.PathLike[str], upright: bool = False, deep: bool = False) -> tuple[int, int]:
-    """(width, height) of an image file, from its header; `upright` and `deep` as of `read_rgb`.
+    """(width, height) of an image file, from its header; `upright` and `deep` as in `read_rgb`.
 
-    Raises `InputError` naming the file if it is no PNG or JPEG, is in colours of print (CMYK), has more
-    than 8 bits, or has no end.
+    Raises `InputError` naming the file if it is not a PNG or JPEG, is CMYK, has more than 8 bits, or is
+    truncated.
     """
     try:
         with Image.open(path) as image:
@@ -56,7 +55,7 @@ def size_of(path: str | os.PathLike[str], upright: bool = False, deep: bool = Fa
             is_turned = upright and image.getexif().get(ExifTags.Base.Orientation, 1) in _QUARTER_TURNS
     except UnidentifiedImageError:
         raise InputError(f"{path}: not an image") from None
-    except Exception as error:  # damaged files bring Pillow to errors of every kind
+    except Exception as error:  # damaged files cause errors of all kinds in Pillow
         raise InputError(f"{path}: cannot be read as an image ({first_line(error)})") from error
     if kind not in _END_MARKS:
         raise InputError(f"{path}: is {kind} inside, not PNG or JPEG; convert it")
@@ -72,31 +71,31 @@ def size_of(path: str | os.PathLike[str], upright: bool = False, deep: bool = Fa
 def has_deep_channels(image: ImageFile.ImageFile) -> bool:
     """Whether an image just opened by Pillow, not yet loaded, has more than 8 bits a channel in its file.
 
-    Pillow opens 16-bit colour as mode RGB; only how the file's pixels are stored tells.
+    Pillow opens 16-bit colour as mode RGB; only the raw mode of the file tells.
     """
-    stored_as = str([tile[3] for tile in image.tile])
+    stored_as = str([tile[3] for tile in image.tile]).replace("BGR;16", "")  # 5, 6 and 5 bits in 16
     return image.mode.startswith(("I", "F")) or ";16" in stored_as or ";32" in stored_as
 
 
 def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
-    """`read_rgb` to be looked at: uint8, the upper half of 16 bits."""
+    """Like `read_rgb`, but converts 16 bits to uint8, for display."""
     image = read_rgb(path, deep=True)
     return image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
 
 
 def kind_of(path: str | os.PathLike[str]) -> tuple[int, bool]:
-    """(bits of a channel: 8, or 16 for more; whether it is gray) of an image file, from its header."""
+    """(bits per channel: 8, or 16 for more; whether it is gray) of an image file, from its header."""
     try:
         with Image.open(path) as image:
             return 16 if has_deep_channels(image) else 8, image.mode[0] in "1LIF"
-    except Exception as error:  # damaged files bring Pillow to errors of every kind
+    except Exception as error:  # damaged files cause errors of all kinds in Pillow
         raise InputError(f"{path}: cannot be read as an image ({first_line(error)})") from error
 
 
 def require_whole(path: str | os.PathLike[str]) -> None:
-    """Decodes an image to its end: stricter than `read_rgb`, which does not notice damage inside a JPEG.
+    """Checks that an image can be decoded completely; `read_rgb` does not detect damage within a JPEG.
 
-    Raises `InputError` naming the file that cannot be decoded whole.
+    Raises `InputError` naming the file otherwise.
     """
     try:
         with Image.open(path) as image:
@@ -106,25 +105,25 @@ def require_whole(path: str | os.PathLike[str]) -> None:
 
 
 def read_rgb(path: str | os.PathLike[str], upright: bool = False, deep: bool = False) -> np.ndarray:
-    """Reads an 8-bit image as uint8 RGB [H, W, 3]; gray becomes three equal channels, alpha is left out.
+    """Reads an 8-bit image as uint8 RGB [H, W, 3]; gray becomes three equal channels, alpha is dropped.
 
     Args:
       path: of the file.
-      upright: whether the image is turned as its EXIF says; see the module.
-      deep: whether an image of 16 bits is read as it is, uint16.
+      upright: whether to apply the orientation in EXIF.
+      deep: whether to read 16-bit images as uint16.
 
-    Raises `WorkError`, naming the file, when it cannot be read or decoded, is in colours of print (CMYK),
-    or has more than 8 bits a channel.
+    Raises `WorkError` naming the file if it cannot be read or decoded, is CMYK, or has more than 8 bits per
+    channel.
     """
     try:
         encoded = np.fromfile(path, np.uint8)
     except OSError as error:
         raise WorkError(f"{path}: cannot be read ({error.strerror})") from error
-    if _is_cut_off(encoded):  # OpenCV would fill what is missing with gray
+    if _is_cut_off(encoded):  # OpenCV would fill missing pixels with gray
         raise WorkError(f"{path}: {_ENDS_EARLY}")
-    if _count_jpeg_components(encoded) == 4:  # each decoder has inks of its own
+    if _count_jpeg_components(encoded) == 4:  # decoders convert CMYK differently
         raise WorkError(f"{path}: {_IN_INKS}")
-    # Any depth, because without this flag OpenCV brings 16 bits down to 8 and says nothing.
+    # Without ANYDEPTH, OpenCV silently reduces 16 bits to 8.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     image = cv2.imdecode(encoded, flags) if encoded.size else None
     if image is None:
@@ -136,10 +135,10 @@ def read_rgb(path: str | os.PathLike[str], upright: bool = False, deep: bool = F
 
 def decode_in_graph(file: tf.Tensor | str) -> tf.Tensor:
     """Reads an image file inside a graph: scalar string tensor -> uint8 [H, W, 3], as `read_rgb` does."""
-    import tensorflow as tf  # files can be listed and scored without waiting for it
+    import tensorflow as tf  # imported here: listing and scoring files does not need it
 
     encoded = tf.io.read_file(file)
-    # The default transform for JPEG is faster, and up to 16 grey levels off.
+    # The default transform for JPEG is faster, but differs by up to 16 grey levels.
     image = tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
@@ -153,7 +152,7 @@ def encode_png(image: np.ndarray, compression: int | None = None) -> bytes:
 
     Args:
       image: see above.
-      compression: 0 (none, fast) to 9; None: OpenCV's own.
+      compression: 0 (none, fast) to 9; None: OpenCV's default.
     """
     swaps = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     if image.ndim == 3 and image.shape[2] in swaps:
@@ -163,7 +162,7 @@ def encode_png(image: np.ndarray, compression: int | None = None) -> bytes:
 
 
 def decode_png(encoded: bytes) -> np.ndarray | None:
-    """The inverse of `encode_png`; None for what is no PNG, or no whole one."""
+    """The inverse of `encode_png`; None for data that is not a complete PNG."""
     data = np.frombuffer(encoded, np.uint8)
     if not encoded.startswith(b"\x89PNG") or _is_cut_off(data):
         return None
@@ -175,7 +174,7 @@ def decode_png(encoded: bytes) -> np.ndarray | None:
 
 
 def write_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes an image (see `encode_png`) whole or not at all. Raises OSError where that cannot be."""
+    """Writes an image (see `encode_png`) atomically. Raises OSError if it cannot be written."""
     write_atomically(path, encode_png(image))
 
 
@@ -187,7 +186,7 @@ def to_unit_range(image: np.ndarray) -> np.ndarray:
 
 
 def from_unit_range(image: np.ndarray, dtype: npt.DTypeLike, truncate: bool = False) -> np.ndarray:
-    """float32 in [0, 1] -> `dtype`; whole numbers are rounded, or cut off if `truncate`."""
+    """float32 in [0, 1] -> `dtype`; for integers, values are rounded, or truncated if `truncate`."""
     if np.issubdtype(dtype, np.floating):
         return image.astype(dtype)
     values = image.astype(np.float64) * np.iinfo(dtype).max
@@ -200,7 +199,7 @@ def _is_cut_off(encoded: np.ndarray) -> bool:
 
 
 def _count_jpeg_components(encoded: np.ndarray) -> int:
-    """The number of channels by the frame header of a JPEG; 0 for what is none."""
+    """The number of channels in the frame header of a JPEG; 0 if it is not a JPEG."""
     data = encoded.tobytes() if encoded[:2].tobytes() == b"\xff\xd8" else b""
     start = 2
     while start + 10 <= len(data) and data[start] == 0xFF:

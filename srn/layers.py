@@ -15,8 +15,8 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 DECONVOLUTION_SIZE = 4  # 4x4 in the authors' code, also where all other kernels are 3x3 (Table 1)
-CELL_KERNEL_SIZE = 3  # of whatever stands in the bottleneck
-FORGET_BIAS = 1.0  # added in the formula, not stored in the trained bias
+CELL_KERNEL_SIZE = 3  # of the bottleneck
+FORGET_BIAS = 1.0  # a constant, not part of the trained bias
 
 register = tf.keras.saving.register_keras_serializable(package="srn")
 
@@ -45,7 +45,7 @@ class ResBlock(tf.keras.layers.Layer):
         return inputs + outputs if self.shortcut else outputs
 
     def get_config(self) -> dict:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         mine = {"filters": self.filters, "kernel_size": self.kernel_size, "shortcut": self.shortcut}
         return {**super().get_config(), **mine}
 
@@ -58,7 +58,7 @@ def convolutions_of_res_blocks(res_blocks: list[ResBlock]) -> Iterator[tuple[str
 
 
 class _Block(tf.keras.layers.Layer):
-    """What all four blocks share: ResBlocks of one width beside one convolution of another kind."""
+    """Base class of the four blocks: ResBlocks of one width, and one more convolution."""
 
     def __init__(self, stage, filters, kernel_size=5, res_blocks=3, shortcut=True, **kwargs):
         super().__init__(**kwargs)
@@ -78,7 +78,7 @@ class _Block(tf.keras.layers.Layer):
         return [f"dec{stage}_{number}" for number in range(self.num_res_blocks, 0, -1)]
 
     def get_config(self) -> dict:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         mine = {
             "stage": self.stage,
             "filters": self.filters,
@@ -115,13 +115,13 @@ class EBlock(_Block):
         return features
 
     def get_config(self) -> dict:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         return {**super().get_config(), "strides": self.strides}
 
 
 @register
 class InBlock(EBlock):
-    """An EBlock of stride 1 that takes the two images: [B, H, W, 2 * channels] -> [B, H, W, filters]."""
+    """An EBlock of stride 1 applied to the two images: [B, H, W, 2 * channels] -> [B, H, W, filters]."""
 
     def __init__(self, stage=1, filters=32, kernel_size=5, res_blocks=3, shortcut=True, strides=1, **kwargs):
         super().__init__(stage, filters, kernel_size, res_blocks, shortcut, strides, **kwargs)
@@ -159,7 +159,7 @@ class DBlock(_Block):
         return features if skip is None else features + skip
 
     def get_config(self) -> dict:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         return {**super().get_config(), "strides": self.strides}
 
 
@@ -192,12 +192,12 @@ class OutBlock(_Block):
         return self.convolution(features)
 
     def get_config(self) -> dict:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         return {**super().get_config(), "channels": self.channels}
 
 
 class _Bottleneck(tf.keras.layers.Layer):
-    """What stands between encoder and decoder; called as Keras' cells: (inputs, states) -> (output, states).
+    """Base class of bottlenecks, with the interface of Keras' cells: (inputs, states) -> (output, states).
 
     Args:
       filters: channels of input, output and of each state.
@@ -235,7 +235,7 @@ class _Bottleneck(tf.keras.layers.Layer):
         )
 
     def get_config(self) -> dict:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         mine = {
             "filters": self.filters,
             "kernel_size": self.kernel_size,
@@ -253,7 +253,7 @@ class ConvLSTM2D(_Bottleneck):
         c' = c * sigmoid(f + 1) + sigmoid(i) * tanh(j)
         h' = tanh(c') * sigmoid(o)
 
-    without peepholes; h' goes on to the decoder. This is the authors' cell, not `keras.layers.ConvLSTM2D`,
+    without peepholes; h' is passed to the decoder. This is the authors' cell, not `keras.layers.ConvLSTM2D`,
     which has other gates, two kernels and a hard sigmoid.
     """
 
@@ -318,7 +318,7 @@ class ConvGRU2D(_Bottleneck):
 
 @register
 class ConvolutionBottleneck(_Bottleneck):
-    """One convolution with ReLU in place of the cell (SS, SC, w/oR of Table 1); no states."""
+    """One convolution with ReLU instead of the cell (SS, SC, w/oR of Table 1); no states."""
 
     def __init__(self, filters, **kwargs):
         super().__init__(filters, **kwargs)
@@ -341,7 +341,7 @@ class DeconvolutionUpsampling(tf.keras.layers.Layer):
         return self.convolution(inputs)
 
     def get_config(self) -> dict:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         return {**super().get_config(), "channels": self.channels}
 
 
@@ -358,7 +358,7 @@ class SubpixelUpsampling(tf.keras.layers.Layer):
         return tf.nn.depth_to_space(self.convolution(inputs), block_size=2)
 
     def get_config(self) -> dict:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         return {**super().get_config(), "channels": self.channels, "kernel_size": self.kernel_size}
 
 

@@ -1,22 +1,22 @@
-"""PSNR, SSIM in the two readings that deblurring papers mix, and SSIM over several scales.
+"""PSNR, the two definitions of SSIM used by deblurring papers, and multi-scale SSIM.
 
-All functions take the restored and the sharp image as they are stored, uint8 [H, W, 3] or [H, W], compute
-in float64, crop nothing that their definition does not crop, and return one number for the pair. The score
-of a data set is the mean of these numbers over its images. `data_range` is the distance between black and
-white; it is never guessed from the data.
+All functions take the restored and the sharp image as stored, uint8 [H, W, 3] or [H, W], compute in float64
+and return one number. There is no cropping beyond the definition of each metric. The score of a data set is
+the mean over its images. `data_range` is the difference between black and white; it is never inferred from
+the data.
 
-Both readings of SSIM weigh an 11-tap Gaussian window of sigma 1.5 (Wang et al. 2004). They differ in what
-the window sees:
+Both definitions of SSIM use an 11-tap Gaussian window of sigma 1.5 (Wang et al. 2004). They differ in its
+extent:
 
-* `ssim_channel`: each colour channel by itself, whole windows only. This is scikit-image's
+* `ssim_channel`: each colour channel separately, without borders. This is scikit-image's
   `structural_similarity(..., gaussian_weights=True, sigma=1.5, use_sample_covariance=False)`, used by
   DeepDeblur-PyTorch, RealBlur and mmagic.
-* `ssim_matlab`: MATLAB's `ssim(A, ref)`, which the paper quotes. It takes a colour image for a volume, with
-  the channels as a third axis of space. The spread between R, G and B then counts as structure, which
-  lifts the score of ordinary photographs by 0.02 to 0.09.
+* `ssim_matlab`: MATLAB's `ssim(A, ref)`, which the paper quotes. It treats a colour image as a volume, with
+  the channels as a third spatial axis. The differences between R, G and B then count as structure, which
+  increases the score of typical photographs by 0.02 to 0.09.
 
 `ms_ssim` (Wang et al. 2003) and `mssim_kohler` (the official script of Köhler et al. 2012) both compare luma
-at five scales with the same weights, and are different numbers.
+at five scales with the same weights, but differ.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-# What the numbers in a table mean, to be printed beside them.
+# Definitions of the metrics, for reports.
 DEFINITIONS = {
     "psnr": "dB, 8-bit RGB, peak 255, no border cropped",
     "ssim_channel": "each RGB channel, 11x11 Gaussian window, sigma 1.5, border of 5 cropped (scikit-image)",
@@ -44,8 +44,8 @@ CONTRAST_CONSTANT = 0.03
 
 LUMA = np.array([0.299, 0.587, 0.114])
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, finest first
-SMALLEST_OF_SCALES = 161  # a side that after four halvings still holds a window
-# Low-pass of the 9/7 wavelet, by which the MeTriX MuX package goes from scale to scale.
+SMALLEST_OF_SCALES = 161  # minimum side: after four halvings, a window must fit
+# Low-pass filter of the 9/7 wavelet, used for downsampling by the MeTriX MuX package.
 _HALF_OF_LOW_PASS = [0.037828455507260, -0.023849465019560, -0.110624404418440, 0.377402855612830]
 LOW_PASS = np.array([*_HALF_OF_LOW_PASS, 0.852698679008890, *reversed(_HALF_OF_LOW_PASS)])
 
@@ -56,7 +56,7 @@ def psnr(restored: np.ndarray, sharp: np.ndarray, *, data_range: float = 255) ->
     Args:
       restored: [H, W, 3] or [H, W].
       sharp: the ground truth, same shape and type.
-      data_range: the distance between black and white.
+      data_range: the difference between black and white.
 
     Raises ValueError when the two differ in shape or type.
     """
@@ -69,16 +69,16 @@ def psnr(restored: np.ndarray, sharp: np.ndarray, *, data_range: float = 255) ->
 
 
 def ssim_channel(restored: np.ndarray, sharp: np.ndarray, *, data_range: float = 255) -> float:
-    """Returns the structural similarity of each channel by itself, averaged over pixels and channels.
+    """Returns the structural similarity per channel, averaged over pixels and channels.
 
     Args:
       restored: [H, W, 3] or [H, W], at least 11x11.
       sharp: the ground truth, same shape and type.
-      data_range: the distance between black and white.
+      data_range: the difference between black and white.
 
     Returns:
-      At most 1, which identical images reach. Equal to scikit-image's function with the arguments named at
-      the top of this file.
+      At most 1, for identical images. Equal to scikit-image's function with the arguments given in the
+      docstring of this module.
 
     Raises ValueError when the two differ in shape or type, or are smaller than the window.
     """
@@ -93,21 +93,21 @@ def ssim_channel(restored: np.ndarray, sharp: np.ndarray, *, data_range: float =
 
 
 def ssim_map(restored: np.ndarray, sharp: np.ndarray, *, data_range: float = 255) -> np.ndarray:
-    """Returns what `ssim_channel` averages: [H - 10, W - 10, C] float64, one value for each whole window."""
+    """Returns the map that `ssim_channel` averages: float64 [H - 10, W - 10, C]."""
     similarity = _similarity_map(restored, sharp, _average_in_plane, data_range)
     return similarity[WINDOW_RADIUS:-WINDOW_RADIUS, WINDOW_RADIUS:-WINDOW_RADIUS]
 
 
 def ssim_matlab(restored: np.ndarray, sharp: np.ndarray, *, data_range: float = 255) -> float:
-    """Returns the structural similarity of two images taken as volumes, as MATLAB's `ssim` computes it.
+    """Returns the structural similarity of two images as volumes, as in MATLAB's `ssim`.
 
     Args:
       restored: [H, W, 3], or [H, W], which is a volume of a single layer. Any size.
       sharp: the ground truth, same shape and type.
-      data_range: the distance between black and white.
+      data_range: the difference between black and white.
 
     Returns:
-      At most 1, which identical images reach. Reversing the channels (RGB to BGR) changes nothing.
+      At most 1, for identical images. The result is the same for RGB and BGR.
 
     Raises ValueError when the two differ in shape or type.
     """
@@ -118,13 +118,13 @@ def ssim_matlab(restored: np.ndarray, sharp: np.ndarray, *, data_range: float = 
 def ms_ssim(restored: np.ndarray, sharp: np.ndarray, *, data_range: float = 255) -> float:
     """Returns the structural similarity over five scales of Wang et al. (2003), on luma.
 
-    Contrast and structure count at every scale, luminance at the coarsest; each scale is the mean of 2x2
-    pixels of the one before. A mean below 0 counts as 0.
+    Contrast and structure are compared at every scale, luminance only at the coarsest; scales are downsampled
+    by 2x2 averaging. Negative means are set to 0.
 
     Args:
       restored: [H, W, 3] RGB or [H, W] luma, both sides at least 161.
       sharp: the ground truth, same shape and type.
-      data_range: the distance between black and white.
+      data_range: the difference between black and white.
 
     Raises ValueError when the two differ in shape or type, or are too small.
     """
@@ -141,11 +141,11 @@ def ms_ssim(restored: np.ndarray, sharp: np.ndarray, *, data_range: float = 255)
 
 
 def mssim_kohler(restored: np.ndarray, sharp: np.ndarray, *, data_range: float = 255) -> float:
-    """Returns the similarity over five scales that the official script of Köhler et al. (ECCV 2012) computes.
+    """Returns the multi-scale SSIM of the official script of Köhler et al. (ECCV 2012).
 
-    It is that of the MeTriX MuX package: contrast and structure are averaged separately, and each scale is
-    the one before through the low-pass of the 9/7 wavelet. Alignment is the protocol's
-    (`srn.evaluation.kohler`). A mean below 0 counts as 0. Arguments and errors are those of `ms_ssim`.
+    It is that of the MeTriX MuX package: contrast and structure are averaged separately, and scales are
+    downsampled with the low-pass filter of the 9/7 wavelet. Alignment is part of the protocol
+    (`srn.evaluation.kohler`). Negative means are set to 0. Arguments and errors are those of `ms_ssim`.
     """
     a, b = _luma_pair(restored, sharp, "mssim_kohler")
     score = 1.0
@@ -158,7 +158,7 @@ def mssim_kohler(restored: np.ndarray, sharp: np.ndarray, *, data_range: float =
 
 
 def luma(image: np.ndarray) -> np.ndarray:
-    """Returns 0.299 R + 0.587 G + 0.114 B of RGB [H, W, 3], or [H, W] as it is; float64, not rounded."""
+    """Returns 0.299 R + 0.587 G + 0.114 B of RGB [H, W, 3], or [H, W] unchanged; float64, not rounded."""
     return image.astype(np.float64) @ LUMA if image.ndim == 3 else image.astype(np.float64)
 
 
@@ -174,7 +174,7 @@ def _luma_pair(restored, sharp, name):
 
 
 def _components(a: np.ndarray, b: np.ndarray, data_range: float) -> tuple:
-    """Returns luminance, contrast and structure of Wang et al. 2004 at every whole window of two planes."""
+    """Returns luminance, contrast and structure of Wang et al. 2004 for two planes, without borders."""
     mean_a, mean_b, square_a, square_b, product = (
         _average_in_plane(values)[WINDOW_RADIUS:-WINDOW_RADIUS, WINDOW_RADIUS:-WINDOW_RADIUS]
         for values in (a, b, a * a, b * b, a * b)
@@ -191,7 +191,7 @@ def _components(a: np.ndarray, b: np.ndarray, data_range: float) -> tuple:
 
 
 def _halve_by_mean(plane):
-    """Every second of the means over a pixel, its right and its lower neighbours; edges are mirrored."""
+    """Averages each pixel with its right and lower neighbours and takes every second one; mirrors edges."""
     box = np.full(2, 0.5)
     means = cv2.sepFilter2D(plane, cv2.CV_64F, box, box, anchor=(0, 0), borderType=cv2.BORDER_REFLECT)
     return means[::2, ::2]
@@ -226,7 +226,7 @@ def _similarity_map(
     product_of_means = mean_a * mean_b
     sum_of_squared_means = mean_a * mean_a + mean_b * mean_b
     covariance = average(a * b) - product_of_means
-    # The formula needs the two variances only as their sum: one filter pass instead of two.
+    # Only the sum of the two variances is needed: one filter pass instead of two.
     sum_of_variances = average(a * a + b * b) - sum_of_squared_means
 
     c1 = (LUMINANCE_CONSTANT * data_range) ** 2
@@ -255,9 +255,9 @@ def _average_in_volume(values: np.ndarray) -> np.ndarray:
 def _channel_mixing(channels: int) -> np.ndarray:
     """Returns [C, C]: row c holds the weights of every channel in the Gaussian mean around channel c.
 
-    A window of 11 channels over an image of 3 reaches past both ends almost everywhere. Replication puts
-    the weight that falls outside on the first and the last channel, so the pass along the third axis is
-    this small matrix, exactly.
+    The window of 11 channels extends beyond the 3 channels of the image on both sides. With replicated
+    edges, the outer weights are added to those of the first and the last channel, so that filtering along the
+    third axis is exactly a multiplication by this small matrix.
     """
     mixing = np.zeros((channels, channels))
     for offset, weight in enumerate(_gaussian_kernel(), start=-WINDOW_RADIUS):

@@ -76,7 +76,7 @@ class ResidualStack(tf.keras.layers.Layer):
         yield self.last.name, self.last
 
     def get_config(self) -> dict:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         mine = {
             "filters": self.filters,
             "channels": self.channels,

@@ -116,12 +116,12 @@ class ScaleNetwork(tf.keras.layers.Layer):
             yield block.convolution.name, block.convolution
 
     def get_config(self) -> dict:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         return {**super().get_config(), "config": self.config.to_dict()}
 
 
 class DeblurringNetwork(tf.keras.Model):
-    """What every network of the zoo is to the rest of the project; `restore_scales` makes the difference.
+    """Base class of the networks; subclasses define `restore_scales`.
 
     Args:
       config: `ModelConfig`, or its `to_dict()`.
@@ -133,26 +133,26 @@ class DeblurringNetwork(tf.keras.Model):
       not clipped.
     """
 
-    restore_scales: Any  # a `tf.function` of each network: what `call` computes
+    restore_scales: Any  # a `tf.function`, called by `call`
 
     def __init__(self, config: ModelConfig | dict, **kwargs):
-        # Images stay float32 until the first convolution: bfloat16 would cost them their last bits.
+        # No autocast: the images must stay float32 until the first convolution.
         super().__init__(autocast=False, **kwargs)
         self.config = _as_config(config)
 
     def build(self, input_shape: object = None) -> None:
-        """Makes the weights by a call on symbolic images of any size."""
+        """Creates the weights by a call on symbolic images of any size."""
         super().build((None, None, None, self.config.channels))
 
     def call(self, blurry: tf.Tensor) -> list:
-        # Eager calls of all sizes share one graph; a caller's own graph keeps the sizes that it knows.
+        # Eager calls of all sizes share one graph; within a graph, static sizes are kept.
         eager = tf.executing_eagerly()
         return (self.restore_scales if eager else self.restore_scales.python_function)(blurry)
 
     def restore(self, images: tf.Tensor) -> tf.Tensor:
-        """Restores colour images at the finest scale, through any number of channels.
+        """Restores colour images at the finest scale.
 
-        A one-channel model gets the R, G and B planes as a batch of three, as the authors test theirs.
+        One-channel models are applied to the R, G and B planes as a batch of three, as in the authors' code.
 
         Args:
           images: [B, H, W, 3], float32 in [0, 1].
@@ -168,7 +168,7 @@ class DeblurringNetwork(tf.keras.Model):
         return tf.transpose(restored, [0, 2, 3, 1])
 
     def convolutions(self) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
-        """Yields (name, Keras layer) for every convolution: all weights of the network are theirs."""
+        """Yields (name, Keras layer) for every convolution; together they hold all weights of the network."""
         raise NotImplementedError
 
     @property
@@ -177,7 +177,7 @@ class DeblurringNetwork(tf.keras.Model):
         return []
 
     def get_config(self) -> dict:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         policy = tf.keras.mixed_precision.Policy(self.dtype_policy.name)
         dtype = tf.keras.saving.serialize_keras_object(policy)
         return {"name": self.name, "config": self.config.to_dict(), "dtype": dtype}
@@ -190,7 +190,7 @@ class DeblurringNetwork(tf.keras.Model):
 
 @layers.register
 class ScaleRecurrentNetwork(DeblurringNetwork):
-    """The whole network: Eq. 1 over the scales; arguments and call as of `DeblurringNetwork`."""
+    """The network of the paper, Eq. 1; see `DeblurringNetwork` for arguments and call."""
 
     def __init__(self, config: ModelConfig | dict, **kwargs):
         super().__init__(config, **kwargs)
@@ -218,7 +218,7 @@ class ScaleRecurrentNetwork(DeblurringNetwork):
     @tf.function(reduce_retracing=True)
     @tf.autograph.experimental.do_not_convert
     def restore_scales(self, blurry: tf.Tensor) -> list:
-        """Eq. 1: from the coarsest scale to the finest, each with the image and state of the one before."""
+        """Eq. 1: from the coarsest to the finest scale, each with image and state of the previous one."""
         size = pyramid.spatial_size(blurry)
         padded = pyramid.pad_to_multiple(tf.cast(blurry, tf.float32), self.config.size_multiple)
         blurry_pyramid = pyramid.build_pyramid(padded, self.config.num_scales, self.config.resize_grid)
@@ -258,7 +258,7 @@ class ScaleRecurrentNetwork(DeblurringNetwork):
     def convolutions(self) -> Iterator[tuple[str, tf.keras.layers.Conv2D]]:
         """Yields (name, Keras layer) for every convolution; names as in the authors' checkpoints.
 
-        Networks of their own for each scale have `scale1/` (the finest), ... before the name.
+        Without shared weights, names are prefixed by `scale1/` (the finest), ...
         """
         for scale, network in enumerate(self.scale_networks, 1):
             prefix = f"scale{scale}/" if len(self.scale_networks) > 1 else ""
@@ -274,7 +274,7 @@ def _as_config(config):
 
 
 def _make_upsampling(kind, channels, name, dtype):
-    """A trained layer, or None for bilinear resizing."""
+    """Returns a trainable layer, or None for bilinear resizing."""
     if kind == "bilinear":
         return None
     make = {"deconvolution": layers.DeconvolutionUpsampling, "subpixel": layers.SubpixelUpsampling}[kind]

@@ -1,8 +1,8 @@
 """The authors' TensorFlow 1 checkpoints (repository jiangsutx/SRN-Deblur).
 
 Their variables are `g_net/<convolution>/weights` and `.../biases`. Kernels have Keras' own layouts,
-[kh, kw, in, out], and [kh, kw, out, in] for transposed convolutions, so that values copy over as they are.
-A checkpoint written in training also holds the step and Adam's slots, which are passed over by name.
+[kh, kw, in, out], and [kh, kw, out, in] for transposed convolutions, so that values are copied unchanged.
+Training checkpoints also hold the step and Adam's slots, which are ignored by name.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from srn.network import ScaleRecurrentNetwork
 
 SCOPE = "g_net/"
-# What a training run of theirs stores beside the weights: the unnamed step, Adam's slots and powers.
+# Other variables of a training checkpoint: the unnamed step, Adam's slots and powers.
 _TRAINING_STATE = re.compile(r"^(Variable|global_step|beta[12]_power|.*/Adam(_1)?)$")
-# What TensorFlow raises for a checkpoint that is cut off or is none.
+# Errors of TensorFlow for truncated or invalid checkpoints.
 UNREADABLE = (tf.errors.OpError, ValueError, IndexError, RuntimeError)
 _KINDS = {  # (channels, has a ConvLSTM) -> model
     (1, True): "official_lstm",
@@ -43,18 +43,18 @@ def is_official(prefix: str) -> bool:
 
 
 def load_checkpoint(prefix: str | os.PathLike[str], precision: str = "float32") -> ScaleRecurrentNetwork:
-    """Builds the network that a checkpoint of the authors belongs to, and fills it.
+    """Builds the network that a checkpoint of the authors belongs to, and loads the weights.
 
     Args:
       prefix: path without `.index`, such as `checkpoints/color/deblur.model-523000`.
       precision: see `srn.build_model`.
 
     Returns:
-      `official_lstm`, `official_gray`, `official_color` or `official_lstm_color`, told by the variables.
+      `official_lstm`, `official_gray`, `official_color` or `official_lstm_color`, by the variables.
 
-    Raises `InputError` that names the file, and every variable that is missing, unknown or of another shape.
+    Raises `InputError` naming the file, and every variable that is missing, unknown or of another shape.
     """
-    # Here and not above: `weights` opens every kind of checkpoint, these among them.
+    # Imported here to avoid a cycle: `weights` loads all kinds of checkpoints, including these.
     from srn.weights import assign
 
     name, arrays = read_checkpoint(prefix)
@@ -70,9 +70,9 @@ def read_checkpoint(prefix: str | os.PathLike[str]) -> tuple[str, dict[str, np.n
       prefix: path, with or without `.index`.
 
     Returns:
-      (name of the model, told by the variables; {`g_net/<convolution>/weights` or `.../biases`: array}).
+      (name of the model, by the variables; {`g_net/<convolution>/weights` or `.../biases`: array}).
 
-    Raises `InputError` that names the file if it cannot be read or is none of theirs.
+    Raises `InputError` naming the file if it cannot be read or is not a checkpoint of the authors.
     """
     prefix = str(prefix)
     if prefix.endswith(".index"):
@@ -83,7 +83,7 @@ def read_checkpoint(prefix: str | os.PathLike[str]) -> tuple[str, dict[str, np.n
 
 
 def _open(prefix):
-    """({variable: shape}, function that reads one by name) of a checkpoint; its errors are `InputError`."""
+    """({variable: shape}, function that reads a variable) of a checkpoint; errors are `InputError`."""
 
     def told(error):
         return InputError(f"{prefix}: not a checkpoint that can be read ({first_line(error)})")
@@ -104,7 +104,7 @@ def _open(prefix):
 
 
 def _kind_of(shapes, prefix):
-    """Tells the release from the input channels (2 a colour channel) and the presence of the cell."""
+    """Identifies the release by the input channels (2 per colour channel) and the presence of the cell."""
     first = f"{SCOPE}enc1_1/weights"
     if first not in shapes:
         raise InputError(f"{prefix}: no checkpoint of the authors' SRN-DeblurNet: it has no {first}")

@@ -1,4 +1,4 @@
-"""Where numbers come from: the command, the code, the versions and the processor that made them."""
+"""Provenance of results: command, git revision, versions and processor."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def git_revision(root: Path = _ROOT) -> str | None:
 
 
 def processor() -> str:
-    """The name of the processor, as the system tells it."""
+    """The name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Sizes: resizing between the scales (Sec. 3.1), and padding to sizes that can be halved often enough.
+"""Resizing between the scales (Sec. 3.1), and padding to a multiple of the total stride.
 
 Images are [B, H, W, C]. Lists over the scales are finest first, as the paper numbers them.
 """
@@ -9,23 +9,23 @@ from typing import Union
 
 import tensorflow as tf
 
-# (height, width): whole numbers where they are known, scalar tensors elsewhere.
+# (height, width): integers where they are static, otherwise scalar tensors.
 Size = tuple[Union[int, tf.Tensor], Union[int, tf.Tensor]]
 
 
 def spatial_size(images: tf.Tensor) -> Size:
-    """(height, width) of [B, H, W, C]: whole numbers where they are known, scalar tensors elsewhere."""
+    """(height, width) of [B, H, W, C]: integers where they are static, otherwise scalar tensors."""
     dynamic = tf.shape(images)
     return tuple(images.shape[axis] or dynamic[axis] for axis in (1, 2))
 
 
 def resize(images: tf.Tensor, size: Size, grid: str = "half_pixel") -> tf.Tensor:
-    """Resizes bilinearly, without antialiasing; float32 inside, the dtype of `images` outside.
+    """Resizes bilinearly without antialiasing, in float32; returns the dtype of `images`.
 
     Args:
       images: [B, H, W, C], floating point, any range.
-      size: (height, width) wanted.
-      grid: "half_pixel" samples at pixel centres, so that halving takes means of 2x2 pixels. "legacy"
+      size: (height, width) of the result.
+      grid: "half_pixel" samples at pixel centres, so that halving averages 2x2 pixels. "legacy"
         samples at destination * (in / out), as TensorFlow 1 did: halving picks the pixels (2i, 2j).
 
     float32 because XLA cannot compile the gradient of a bfloat16 resize.
@@ -43,7 +43,7 @@ def resize(images: tf.Tensor, size: Size, grid: str = "half_pixel") -> tf.Tensor
 def pad_to_multiple(images: tf.Tensor, multiple: int) -> tf.Tensor:
     """Repeats the last row and column until height and width are multiples of `multiple`.
 
-    [B, H, W, C] -> [B, ceil(H / multiple) * multiple, ...]. `crop_to` with the old size undoes it.
+    [B, H, W, C] -> [B, ceil(H / multiple) * multiple, ...]. `crop_to` with the original size is the inverse.
     """
     for axis, size in zip((1, 2), spatial_size(images)):
         missing = (multiple - size % multiple) % multiple
@@ -70,8 +70,8 @@ def build_pyramid(images: tf.Tensor, num_scales: int, grid: str = "half_pixel") 
     """Resizes `images` to each scale, always from the full size (Sec. 3.1).
 
     Args:
-      images: [B, H, W, C], floating point, any range; any H and W (padded inside as the network does).
-      num_scales: how many images to return, at least 1.
+      images: [B, H, W, C], floating point, any range; any H and W (padded internally as in the network).
+      num_scales: number of images to return, at least 1.
       grid: see `resize`.
 
     Returns:

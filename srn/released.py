@@ -1,8 +1,8 @@
-"""Weights that come with the project: found by name, checked against their checksum.
+"""Released weights: lookup by name and verification of checksums.
 
-Each has two files in `srn/released_weights`: NAME.npz, the weights in half precision under the authors'
-names, and NAME.json, the model card: what they are, what they were trained on, what they score, where they
-fail. `tools/release_weights.py` writes both.
+Each has two files in `srn/released_weights`: NAME.npz, the weights in half precision with the authors' names,
+and NAME.json, the model card with training data, scores and limitations. `tools/release_weights.py` writes
+both.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def list_released() -> list[str]:
 
 
 def read_card(name: str) -> dict[str, Any]:
-    """The model card of released weights. Raises `InputError` where there are none of this name."""
+    """The model card of released weights. Raises `InputError` for an unknown name."""
     if name not in list_released():
         there = ", ".join(list_released()) or "none yet"
         raise InputError(f"{name}: no released weights have this name; there are: {there}")
@@ -34,9 +34,9 @@ def read_card(name: str) -> dict[str, Any]:
 
 
 def find(name: str) -> Path | None:
-    """The `.npz` of released weights, None where there are none of this name.
+    """The path of the `.npz` of released weights; None for an unknown name.
 
-    Raises `InputError` if the file is not the one that its card describes.
+    Raises `InputError` if the checksum of the file differs from its card.
     """
     if name not in list_released():
         return None
@@ -47,12 +47,12 @@ def find(name: str) -> Path | None:
 
 
 def name_of_file(path: str | os.PathLike[str]) -> str | None:
-    """The name of the released weights whose `.npz` this is, None for any other file."""
+    """The name of the released weights stored in this `.npz`; None for other files."""
     path = Path(path)
     is_released = path.stem in list_released() and path.resolve() == (FOLDER / f"{path.stem}.npz").resolve()
     return path.stem if is_released else None
 
 
 def checksum(data: bytes) -> str:
-    """The SHA-256 of a file's content, as model cards have it."""
+    """The SHA-256 of a file, as in model cards."""
     return hashlib.sha256(data).hexdigest()

@@ -1,7 +1,7 @@
-"""The files in the folder of a training run: which checkpoints are there, which are whole, which is the best.
+"""The checkpoints in the folder of a training run.
 
-Checkpoints are found by their own files, `step-N.index` and `step-N.data-...`, never by TensorFlow's list
-(`checkpoint`), which may be lost or damaged while they are sound.
+Checkpoints are found by their files, `step-N.index` and `step-N.data-...`, not by TensorFlow's list
+(`checkpoint`), which may be lost or damaged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FILE = re.compile(r"^step-(0|[1-9]\d*)\.(?:index|data-\d{5}-of-\d{5})$")
 
 
 def steps_in(model_dir: str | os.PathLike[str]) -> list[int]:
-    """The steps of which there is any file of a checkpoint, whole or damaged, in rising order."""
+    """The steps with any file of a checkpoint, intact or damaged, in ascending order."""
     if not Path(model_dir).is_dir():
         return []
     matches = (_FILE.match(name) for name in os.listdir(model_dir))
@@ -37,7 +37,7 @@ def prefix_of(model_dir: str | os.PathLike[str], step: int) -> str:
 
 
 def files_of(model_dir: str | os.PathLike[str], step: int) -> list[Path]:
-    """The files of the checkpoint of a step, its index first: without that the others stand for nothing."""
+    """The files of the checkpoint of a step, the index first."""
     files = Path(model_dir).glob(f"step-{step}.*")
     return sorted(
         (file for file in files if _FILE.match(file.name)), key=lambda file: file.suffix != ".index"
@@ -45,7 +45,7 @@ def files_of(model_dir: str | os.PathLike[str], step: int) -> list[Path]:
 
 
 def damage_of(prefix: str | os.PathLike[str]) -> str | None:
-    """Reads a checkpoint whole, checksums included; says what is wrong with it, None for a sound one."""
+    """Reads a checkpoint completely and verifies checksums; returns the problem, or None."""
     if not Path(f"{prefix}.index").exists():
         return f"{Path(prefix).name}.index is missing"
     try:
@@ -58,9 +58,9 @@ def damage_of(prefix: str | os.PathLike[str]) -> str | None:
 
 
 def newest_whole(model_dir: str | os.PathLike[str]) -> tuple[int | None, dict[int, str]]:
-    """(the newest step whose checkpoint is sound, {step: what is wrong} of the newer ones).
+    """(step of the newest intact checkpoint, {step: problem} of newer ones).
 
-    The step is None where there is none.
+    The step is None if there is none.
     """
     damaged: dict[int, str] = {}
     for step in reversed(steps_in(model_dir)):
@@ -72,7 +72,7 @@ def newest_whole(model_dir: str | os.PathLike[str]) -> tuple[int | None, dict[in
 
 
 def read_best(model_dir: str | os.PathLike[str]) -> dict[str, Any]:
-    """What `write_best` has left; empty where nothing was validated yet, or the file is damaged."""
+    """Reads the file of `write_best`; an empty dict before the first validation, or for a damaged file."""
     try:
         best = json.loads((Path(model_dir) / BEST_FILE).read_text())
         is_sound = int(best["step"]) >= 0 <= int(best["validated"]) and not math.isnan(best["psnr"])
@@ -82,5 +82,5 @@ def read_best(model_dir: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def write_best(model_dir: str | os.PathLike[str], best: Mapping[str, Any]) -> None:
-    """Notes the step of the best validation, its scores, and the step of the latest one."""
+    """Writes the step of the best validation, its scores, and the step of the latest one."""
     write_atomically(Path(model_dir) / BEST_FILE, (json.dumps(best) + "\n").encode())

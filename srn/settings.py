@@ -1,8 +1,7 @@
-"""Settings: frozen dataclasses whose fields are a command's flags, and lines of a flagfile.
+"""Settings: frozen dataclasses whose fields are also the flags of a command and the lines of a flagfile.
 
-A field made by `setting` carries its help text and what is allowed. From this one table come the checks, the
-flags, and the flagfile that repeats a call; so a field and its flag cannot drift apart. TensorFlow is not
-needed for any of it.
+A field made by `setting` has a help text and constraints, from which checks, flags and flagfiles are derived.
+This module does not import TensorFlow.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from absl import flags
 from srn import command
 from srn.errors import InputError
 
-# The flags that a settings class becomes belong to the command that defines them.
+# Flags defined here belong to the command that calls `define_flags`.
 flags.disclaim_key_flags()
 
 Settings = TypeVar("Settings", bound=Any)
@@ -39,10 +38,10 @@ def setting(
     The module of the class says `from __future__ import annotations`: annotations are read as text.
 
     Args:
-      default: its value where none is given.
-      help_text: what it means, in which unit, what 0 or None do.
-      minimum, maximum: bounds of a number, both allowed.
-      choices: the allowed words.
+      default: the default value.
+      help_text: description, with the unit and the meaning of 0 or None.
+      minimum, maximum: inclusive bounds of a number.
+      choices: the allowed values.
     """
     return dataclasses.field(
         default=default,
@@ -53,7 +52,7 @@ def setting(
 def check(settings: Any) -> None:
     """Checks each field of a settings object against its type, bounds and choices.
 
-    Raises `InputError` with a line for each field that holds something else.
+    Raises `InputError` with a line for each invalid field.
     """
     problems = []
     for field in dataclasses.fields(settings):
@@ -139,10 +138,10 @@ def from_flagfile(
     """Reads settings from a flagfile: `--name=value` a line, `#` before a comment.
 
     Args:
-      settings_class: what to make.
+      settings_class: class of the result.
       path: the flagfile.
-      ignored: flags of the command that are no fields, and may stand in the file.
-      **changes: fields that are not to be as in the file.
+      ignored: flags of the command that are not fields and may be in the file.
+      **changes: fields to change.
 
     Raises `InputError` naming the file for one that cannot be read, or holds anything else.
     """
@@ -161,11 +160,11 @@ def from_flagfile(
 
 
 def to_flagfile(settings: Any, **others: str) -> str:
-    """The lines of a flagfile that `from_flagfile` takes back: every field that is not None.
+    """The lines of a flagfile with every field that is not None; the inverse of `from_flagfile`.
 
     Args:
       settings: an object of a settings class.
-      **others: flags of the command that are no fields, and their values.
+      **others: flags of the command that are not fields, with their values.
     """
     registry = flags.FlagValues()
     define_flags(type(settings), registry)

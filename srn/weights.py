@@ -1,6 +1,6 @@
-"""Finding and loading weights: own checkpoints, the authors', `.npz` files, released ones by name.
+"""Loading of weights: checkpoints of this project and of the authors, `.npz` files, released weights.
 
-`--ckpt` of every command is given to `load_model`.
+`load_model` implements `--ckpt` of all commands.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ def load_model(
     prefer_average: bool = True,
     which: str | None = None,
 ) -> DeblurringNetwork:
-    """Builds the network that `ckpt` belongs to, and fills it. Everything must fit; nothing is guessed.
+    """Builds the network that `ckpt` belongs to, and loads the weights. All variables must match.
 
     Args:
-      ckpt: a directory written by train.py (its latest checkpoint), a checkpoint prefix (in both, the
-        averaged weights where there are such), a prefix of the authors' checkpoints, an `.npz` file (all its
+      ckpt: a directory written by train.py (its latest checkpoint), a checkpoint prefix (in both
+        cases the averaged weights, if any), a prefix of the authors' checkpoints, an `.npz` file (all its
         parts where it is one of `NAME_0.npz`, `NAME_1.npz`, ...), a folder of such parts, or the name of
-        released weights (`srn.released`). A file, or a folder that holds weights, goes before a name.
-      model: the name of the model, where the caller insists on one.
+        released weights (`srn.released`). Files and folders with weights take precedence over names.
+      model: name of the model; None to take it from the weights.
       precision: see `srn.build_model`.
-      prefer_average: whether own checkpoints that hold averaged weights give those, or the latest ones.
+      prefer_average: whether to load averaged weights, if the checkpoint has any, or the latest ones.
       which: weights of the run in the folder `ckpt`: "best" by validation, "latest" (not averaged),
         "average" of the latest; `RUN/best` is short for it. By default as `prefer_average` says.
 
     Returns:
       A `DeblurringNetwork`.
 
-    Raises `InputError` that names `ckpt` and what does not fit.
+    Raises `InputError` naming `ckpt` and what does not match.
     """
     found = _find(ckpt if which is None else Path(ckpt) / which)
     if found.parts:
@@ -76,9 +76,9 @@ def load_model(
 
 
 def find_card(ckpt: str | os.PathLike[str]) -> dict[str, Any]:
-    """The model card of the weights that `load_model(ckpt)` loads; empty where they are not released ones.
+    """The model card of the weights that `load_model(ckpt)` loads; empty unless they are released weights.
 
-    Raises `InputError` as `load_model` does for what is not there.
+    Raises `InputError` like `load_model` if `ckpt` does not exist.
     """
     name = _find(ckpt).released
     return released.read_card(name) if name else {}
@@ -86,7 +86,7 @@ def find_card(ckpt: str | os.PathLike[str]) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class _Found:
-    """Where weights lie: parts of an `.npz` (of a released name), or a checkpoint prefix (one of `WHICH`)."""
+    """Location of weights: parts of an `.npz` (of a released name), or a checkpoint prefix."""
 
     parts: tuple[Path, ...] = ()
     prefix: str = ""
@@ -95,7 +95,7 @@ class _Found:
 
 
 def _find(ckpt) -> _Found:
-    """Tells what `ckpt` stands for; see `load_model`."""
+    """Finds the location of `ckpt`; see `load_model`."""
     ckpt, path = str(ckpt), Path(ckpt)
     if not ckpt:
         raise InputError(f"no weights are named; give {KINDS}")
@@ -150,8 +150,8 @@ def assign(model: DeblurringNetwork, arrays: Mapping[str, np.ndarray], source: s
     Args:
       model: a `DeblurringNetwork`.
       arrays: {`<scope><convolution>/weights` or `.../biases`: array}, named as by `model.convolutions()`.
-      source: named in errors.
-      scope: what stands before each name.
+      source: name for error messages.
+      scope: prefix of each name.
 
     Raises `InputError` naming every array that is missing, unknown or of another shape.
     """
@@ -171,7 +171,7 @@ def assign(model: DeblurringNetwork, arrays: Mapping[str, np.ndarray], source: s
 
 
 def checksum(model: DeblurringNetwork) -> str:
-    """SHA-256 over the names, shapes and float32 values of all weights: the same for the same network."""
+    """SHA-256 of the names, shapes and float32 values of all weights."""
     digest = hashlib.sha256()
     for name, variable in sorted(named_variables(model).items()):
         digest.update(f"{name}{list(variable.shape)}".encode())
@@ -180,9 +180,9 @@ def checksum(model: DeblurringNetwork) -> str:
 
 
 def _agree(config: ModelConfig, model: str | ModelConfig | None, source) -> ModelConfig:
-    """The configuration to build: that of the weights, or the one asked for if the weights fit it.
+    """The configuration to build: that of the weights, or the requested one if the weights match it.
 
-    The two may differ in what matters in training alone. Raises `InputError` that says what else differs.
+    The two may differ in fields that only affect training. Raises `InputError` naming other differences.
     """
     if model is None:
         return config
@@ -199,7 +199,7 @@ def _agree(config: ModelConfig, model: str | ModelConfig | None, source) -> Mode
 
 
 def _prefix(path: Path) -> str | None:
-    """The checkpoint prefix that `path` stands for, None if it stands for none."""
+    """The checkpoint prefix given by `path`, or None."""
     if path.suffix == ".index" and path.exists():
         return str(path.with_suffix(""))
     if Path(f"{path}.index").exists():
@@ -210,7 +210,7 @@ def _prefix(path: Path) -> str | None:
 
 
 def _newest(model_dir: Path) -> str:
-    """The newest checkpoint of a run. Raises `InputError` naming the newest whole one if it is damaged."""
+    """The newest checkpoint of a run. If it is damaged, raises `InputError` naming the newest intact one."""
     step, damaged = run_files.newest_whole(model_dir)
     if damaged:
         newest = max(damaged)
@@ -223,7 +223,7 @@ def _newest(model_dir: Path) -> str:
 
 
 def _latest_in_list(folder: Path) -> str | None:
-    """The checkpoint that TensorFlow's list names, in a folder that no run of this project has written."""
+    """The latest checkpoint by TensorFlow's list, in a folder not written by this project."""
     try:
         return tf.train.latest_checkpoint(str(folder))
     except (tf.errors.OpError, ValueError):
@@ -231,7 +231,7 @@ def _latest_in_list(folder: Path) -> str | None:
 
 
 def _choose(model_dir: Path, which: str) -> str:
-    """The checkpoint of a run that one of `WHICH` stands for."""
+    """The checkpoint of a run selected by one of `WHICH`."""
     if not run_files.steps_in(model_dir):
         raise InputError(f"which={which}: {model_dir} is not the folder of a training run")
     if which != "best":
@@ -252,15 +252,15 @@ def _choose(model_dir: Path, which: str) -> str:
 
 
 def has_checkpoint(model_dir: str | os.PathLike[str]) -> bool:
-    """Whether there is a checkpoint of a run in this folder, whole or damaged."""
+    """Whether the folder has a checkpoint of a run, intact or damaged."""
     return bool(run_files.steps_in(model_dir))
 
 
-# Own checkpoints: TensorFlow's format, with the model's configuration beside them.
+# Checkpoints of this project: TensorFlow's format, with the configuration of the model in `model.json`.
 
 
 def write_model_file(model_dir: str | os.PathLike[str], config: ModelConfig) -> None:
-    """Writes `model.json`, which tells later commands which network the checkpoints of a folder hold."""
+    """Writes `model.json`, the configuration of the network of the checkpoints in a folder."""
     description = {"model": name_of(config), "config": config.to_dict()}
     write_atomically(Path(model_dir) / MODEL_FILE, (json.dumps(description, indent=2) + "\n").encode())
 
@@ -289,7 +289,7 @@ def _load_own(prefix, model, precision, prefer_average):
 
 
 def has_average(prefix: str) -> bool:
-    """Whether an own checkpoint holds averaged weights beside the latest ones."""
+    """Whether a checkpoint has averaged weights in addition to the latest ones."""
     return tf.train.load_checkpoint(prefix).has_tensor(f"{AVERAGE}/0/.ATTRIBUTES/VARIABLE_VALUE")
 
 
@@ -344,7 +344,7 @@ def _load_npz(parts, model, precision):
 
 
 def _config_of(entries, model, source) -> ModelConfig:
-    """Takes `model`, `config` and `resize` out of the entries of an `.npz`."""
+    """Removes `model`, `config` and `resize` from the entries of an `.npz`, and returns them."""
     name, config = str(entries.pop("model", "")), str(entries.pop("config", ""))
     grid = str(entries.pop("resize", ""))
     if not (config or name or model):

@@ -1,7 +1,9 @@
 """What the tests share: small images made here, and the references that may stand beside the repository."""
 
+import contextlib
 import importlib.util
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import absl.logging  # noqa: F401 (its flags must be there before a test looks which flags a script adds)
 import cv2
 import numpy as np
 import pytest
@@ -73,7 +76,7 @@ def gopro_dir(tmp_path):
 
 
 def run_command(*words, cwd=ROOT, timeout=300):
-    """Runs a Python script of the repository as a process of its own."""
+    """Runs a Python script of the repository as a process of its own; see `call` for what it costs."""
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, *map(str, words)],
@@ -91,6 +94,46 @@ def command():
     return run_command
 
 
+@contextlib.contextmanager
+def restored_flags():
+    """Removes the flags that were defined meanwhile: several scripts define flags of the same names."""
+    before = set(flags.FLAGS)
+    try:
+        yield
+    finally:
+        for name in set(flags.FLAGS) - before:
+            delattr(flags.FLAGS, name)
+        flags.FLAGS.unparse_flags()
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Runs a script, or `-m` a module, as `command` does, but in the process of the test.
+
+    A process of its own imports TensorFlow anew, which takes seconds.
+    """
+    monkeypatch.chdir(ROOT)
+
+    def call_with(*words):
+        words = [str(word) for word in words]
+        is_module = words[0] == "-m"
+        monkeypatch.setattr(sys, "argv", words[1:] if is_module else words)
+        capsys.readouterr()  # what was printed before
+        code = 0
+        with restored_flags(), monkeypatch.context() as patch:
+            try:
+                if is_module:
+                    runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+                else:
+                    patch.syspath_prepend(ROOT / Path(words[0]).parent)
+                    runpy.run_path(words[0], run_name="__main__")
+            except SystemExit as ended:
+                code = ended.code or 0
+        return subprocess.CompletedProcess(words, code, *capsys.readouterr())
+
+    return call_with
+
+
 @pytest.fixture(scope="session")
 def make_pairs():
     """`write_pairs`."""
@@ -100,7 +143,6 @@ def make_pairs():
 @pytest.fixture
 def load_script(monkeypatch):
     """Imports a script of the repository by its path there; its flags are gone when the test ends."""
-    before = set(flags.FLAGS)
 
     def load(path):
         spec = importlib.util.spec_from_file_location(f"script_{Path(path).stem}", ROOT / path)
@@ -109,6 +151,5 @@ def load_script(monkeypatch):
         spec.loader.exec_module(script)
         return script
 
-    yield load
-    for name in set(flags.FLAGS) - before:
-        delattr(flags.FLAGS, name)
+    with restored_flags():
+        yield load

@@ -32,7 +32,7 @@ def test_each_kind_of_error_is_a_line_and_a_code(capsys, error, code, line):
 @pytest.mark.parametrize(
     "message, line",
     [
-        ("crop_size=250: no multiple of 16", "--crop_size=250: no multiple of 16"),
+        ("crop_size=250: not a multiple of 16", "--crop_size=250: not a multiple of 16"),
         ("crop_size: too small", "--crop_size: too small"),
         ("give one of `init_from` and `crop_size`", "give one of `init_from` and --crop_size"),
         ("blur/crop_size=1.png: not an image", "blur/crop_size=1.png: not an image"),
@@ -44,7 +44,7 @@ def test_arguments_that_are_flags_are_named_as_flags(message, line):
     assert command.name_flags(message, {"crop_size"}) == line
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_flagfile_is_read_as_people_write_it(tmp_path, encoding):
     lines = [
         "# a comment",
@@ -54,12 +54,48 @@ def test_a_flagfile_is_read_as_people_write_it(tmp_path, encoding):
         '\t--out_dir="a b" ',
         "--size=3",
         "--x='",
+        "--luma  # BasicSR's",
+        "--data_dir = GOPRO  # where it lies",
+        "--ckpt runs/gopro",
+        "--name='a # b'",
+        "; a comment of INI files",
+        "--path=/data/#1",
     ]
     (tmp_path / "a.cfg").write_text("\r\n".join(lines), encoding=encoding)
 
     read = command.read_flagfile(tmp_path / "a.cfg")
 
-    assert read == ["--data_dir=Größe 1", "--out_dir=a b", "--size=3", "--x='"]
+    assert read == [
+        "--data_dir=Größe 1",
+        "--out_dir=a b",
+        "--size=3",
+        "--x='",
+        "--luma",
+        "--data_dir=GOPRO",
+        "--ckpt=runs/gopro",
+        "--name=a # b",
+        "--path=/data/#1",
+    ]
+
+
+def test_two_flags_in_a_line_of_a_flagfile_are_an_error(tmp_path):
+    (tmp_path / "a.cfg").write_text("--data_dir=GOPRO --ckpt=identity\n")
+
+    with pytest.raises(InputError, match="more than one flag in the line --data_dir=GOPRO --ckpt=identity"):
+        command.read_flagfile(tmp_path / "a.cfg")
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "/home/me")
+    (tmp_path / "a.cfg").write_text("--out_dir=~\n")
+
+    words = ["--mix=gopro:~/GOPRO:0.5,photos:~/p:0.5", "--name=a~b", f"--flagfile={tmp_path / 'a.cfg'}"]
+
+    assert command.expand_flagfiles(words) == [
+        "--mix=gopro:/home/me/GOPRO:0.5,photos:/home/me/p:0.5",
+        "--name=a~b",
+        "--out_dir=/home/me",
+    ]
 
 
 def test_flags_after_a_flagfile_win_over_those_in_it(tmp_path):

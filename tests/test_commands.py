@@ -1,4 +1,4 @@
-"""The commands as real processes: what they do, and what they say when they cannot."""
+"""The commands: what they do, and what they say when they cannot."""
 
 import json
 import os
@@ -13,6 +13,7 @@ import pytest
 
 import srn
 from srn import released
+from srn.inference.deblurrer import Deblurrer
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAIN = ("train.py", "--model=sr_edrb1", "--crop_size=16", "--batch_size=2", "--log_every=1")
@@ -49,11 +50,11 @@ def test_training_leaves_a_checkpoint_its_recipe_and_its_logs(trained):
     assert list((run / "logs").iterdir())
 
 
-def test_the_command_resumes_a_run_from_its_recipe(trained, command, tmp_path):
+def test_the_command_resumes_a_run_from_its_recipe(trained, call, tmp_path):
     run = shutil.copytree(trained[0], tmp_path / "run")
 
     words = ("train.py", f"--flagfile={run / 'flags.cfg'}", f"--model_dir={run}")
-    result = command(*words, "--max_steps=3")
+    result = call(*words, "--max_steps=3")
 
     assert result.returncode == 0, result.stderr
     assert "step 2 to 3" in result.stdout
@@ -87,23 +88,19 @@ def test_an_interrupted_run_saves_and_says_so(trained, tmp_path):
     assert list((tmp_path / "run").glob("step-*.index"))
 
 
-def test_interrupting_an_evaluation_reports_what_is_there(trained, command, tmp_path):
+def test_interrupting_an_evaluation_reports_what_is_there(trained, call, tmp_path, monkeypatch):
     """Ctrl-C while the second image is restored, sent from inside, so that the moment is certain."""
     run, pairs = trained
-    code = (
-        "import os, signal, sys; sys.argv = sys.argv[1:]\n"
-        "from srn.inference import deblurrer\n"
-        "restore, calls = deblurrer.Deblurrer.__call__, []\n"
-        "def restore_and_interrupt(self, image):\n"
-        "    calls.append(1)\n"
-        "    if len(calls) == 2: os.kill(os.getpid(), signal.SIGINT)\n"
-        "    return restore(self, image)\n"
-        "deblurrer.Deblurrer.__call__ = restore_and_interrupt\n"
-        "import runpy; runpy.run_path('evaluate.py', run_name='__main__')"
-    )
-    result = command(
-        "-c", code, "evaluate.py", f"--ckpt={run}", f"--data_dir={pairs}", f"--out_dir={tmp_path}"
-    )
+    restore, calls = Deblurrer.__call__, []
+
+    def restore_and_interrupt(self, image):
+        calls.append(1)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return restore(self, image)
+
+    monkeypatch.setattr(Deblurrer, "__call__", restore_and_interrupt)
+    result = call("evaluate.py", f"--ckpt={run}", f"--data_dir={pairs}", f"--out_dir={tmp_path}")
 
     assert result.returncode == 130
     assert "1 of 3 images are scored; the same command resumes" in result.stderr
@@ -129,11 +126,11 @@ def test_the_released_weights_score_as_their_card_says(shared, command, tmp_path
         assert summary[metric] == pytest.approx(card[key]["float32"], abs=precision)
 
 
-def test_a_savedmodel_answers_saved_model_cli(trained, command, tmp_path):
+def test_a_savedmodel_answers_saved_model_cli(trained, call, command, tmp_path):
     run, _ = trained
     np.save(tmp_path / "image.npy", np.random.default_rng(0).random((1, 21, 30, 3), np.float32))
 
-    result = command("export_savedmodel.py", f"--ckpt={run}", f"--export_dir={tmp_path / 'served'}")
+    result = call("export_savedmodel.py", f"--ckpt={run}", f"--export_dir={tmp_path / 'served'}")
     answer = command(
         *("-m", "tensorflow.python.tools.saved_model_cli", "run", "--dir", tmp_path / "served/1"),
         *("--tag_set", "serve", "--signature_def", "serving_default"),
@@ -148,8 +145,8 @@ def test_a_savedmodel_answers_saved_model_cli(trained, command, tmp_path):
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py", "export_savedmodel.py"])
-def test_help_shows_the_commands_own_flags(command, script):
-    result = command(script, "--help")
+def test_help_shows_the_commands_own_flags(call, script):
+    result = call(script, "--help")
 
     assert result.returncode == 0
     assert "--precision" in result.stdout
@@ -174,32 +171,41 @@ def test_help_shows_the_commands_own_flags(command, script):
         (("export_savedmodel.py", "--ckpt=nothing", "--export_dir=/tmp/x"), "nothing: there is no such file"),
     ],
 )
-def test_a_wrong_call_is_one_line(command, words, part):
-    (line,) = lines_of_mistake(command(*words))
+def test_a_wrong_call_is_one_line(call, words, part):
+    (line,) = lines_of_mistake(call(*words))
 
     assert part in line
 
 
-def test_a_stray_word_in_a_flagfile_is_one_line(command, tmp_path):
+def test_nothing_else_stands_on_the_stderr_of_a_process(command, pairs_dir, tmp_path):
+    """TensorFlow, which `evaluate.py` has loaded by then, is quiet."""
+    words = ("evaluate.py", f"--ckpt={tmp_path / 'none'}", f"--data_dir={pairs_dir}", f"--out_dir={tmp_path}")
+
+    (line,) = lines_of_mistake(command(*words))
+
+    assert "none: there is no such file" in line
+
+
+def test_a_stray_word_in_a_flagfile_is_one_line(call, tmp_path):
     (tmp_path / "run.cfg").write_text("--batch_size=2\nlearning_rate=3\n")
 
-    (line,) = lines_of_mistake(command("train.py", f"--flagfile={tmp_path / 'run.cfg'}"))
+    (line,) = lines_of_mistake(call("train.py", f"--flagfile={tmp_path / 'run.cfg'}"))
 
     assert "'learning_rate=3'" in line
 
 
-def test_bad_files_are_a_line_each_together(command, pairs_dir):
+def test_bad_files_are_a_line_each_together(call, pairs_dir):
     (pairs_dir / "blur/0000.png").write_text("no image")
     (pairs_dir / "sharp/0002.png").unlink()
 
-    lines = lines_of_mistake(command("train.py", "--crop_size=16", f"--data_dir={pairs_dir}"))
+    lines = lines_of_mistake(call("train.py", "--crop_size=16", f"--data_dir={pairs_dir}"))
 
     assert len(lines) == 2
     assert "0002.png: has no partner" in lines[0]
     assert "0000.png: not an image" in lines[1]
 
 
-def test_a_checkpoint_of_another_model_is_one_line(trained, command, tmp_path):
+def test_a_checkpoint_of_another_model_is_one_line(trained, call, tmp_path):
     run, pairs = trained
 
     for words in (
@@ -213,12 +219,12 @@ def test_a_checkpoint_of_another_model_is_one_line(trained, command, tmp_path):
         ),
         ("train.py", "--model=ss", "--crop_size=16", f"--data_dir={pairs}", f"--model_dir={run}"),
     ):
-        (line,) = lines_of_mistake(command(*words))
+        (line,) = lines_of_mistake(call(*words))
         assert "model" in line
 
 
-def test_a_flagfile_that_is_no_text_is_one_line(command, pairs_dir):
-    (line,) = lines_of_mistake(command("train.py", f"--flagfile={pairs_dir / 'blur/0000.png'}"))
+def test_a_flagfile_that_is_no_text_is_one_line(call, pairs_dir):
+    (line,) = lines_of_mistake(call("train.py", f"--flagfile={pairs_dir / 'blur/0000.png'}"))
 
     assert "not a text file" in line
 
@@ -234,12 +240,12 @@ def test_nothing_but_blur_synthesis_imports_tensorflow_addons(command):
     assert command("-c", code).stdout == "False\n"
 
 
-def test_an_export_takes_limits_warm_up_and_a_card_from_flags(trained, command, tmp_path):
+def test_an_export_takes_limits_warm_up_and_a_card_from_flags(trained, call, tmp_path):
     run, _ = trained
     (tmp_path / "card.json").write_text('{"scores": {"psnr_db": 30.0}}')
     words = ("export_savedmodel.py", f"--ckpt={run}", f"--export_dir={tmp_path / 'srn'}")
 
-    result = command(
+    result = call(
         *words, "--max_megapixels=0.5", "--warm_up=64x48", f"--card={tmp_path / 'card.json'}", "--name=street"
     )
 
@@ -253,4 +259,4 @@ def test_an_export_takes_limits_warm_up_and_a_card_from_flags(trained, command, 
         (f"--card={tmp_path / 'none.json'}", "cannot be read"),
         ("--name=a/b", "no name for a model"),
     ):
-        assert message in lines_of_mistake(command(*words, "--max_megapixels=0.5", flag))[0]
+        assert message in lines_of_mistake(call(*words, "--max_megapixels=0.5", flag))[0]

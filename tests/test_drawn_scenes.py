@@ -48,9 +48,9 @@ def test_training_scenes_are_not_those_of_the_test(drawn):
         assert metrics.psnr(one, other, data_range=255) < 20
 
 
-def test_the_same_numbers_draw_the_same_and_nothing_twice(drawn, command, tmp_path):
-    again = command(SCRIPT, tmp_path / "set", *SMALL)
-    twice = command(SCRIPT, drawn, *SMALL)
+def test_the_same_numbers_draw_the_same_and_nothing_twice(drawn, call, tmp_path):
+    again = call(SCRIPT, tmp_path / "set", *SMALL)
+    twice = call(SCRIPT, drawn, *SMALL)
 
     assert again.returncode == twice.returncode == 0
     assert "drawn already" in twice.stdout

@@ -1,4 +1,4 @@
-from srn.errors import LONGEST_LINE, first_line
+from srn.errors import MAX_LINE_LENGTH, first_line
 
 
 def test_marks_of_operations_are_left_out_and_the_reason_stays():
@@ -11,7 +11,7 @@ def test_a_long_line_keeps_its_end():
     line = first_line("begin " + "x" * 1000 + " No space left on device")
 
     assert line.startswith("begin") and line.endswith("No space left on device")
-    assert len(line) <= LONGEST_LINE + 5
+    assert len(line) <= MAX_LINE_LENGTH + 5
 
 
 def test_an_error_without_words_is_its_kind():

@@ -20,8 +20,8 @@ def files_of(folder):
     }
 
 
-def test_goldens_are_what_their_script_makes(shared, command, tmp_path):
-    result = command("tests/golden/make_goldens.py", f"--references={shared}", f"--out={tmp_path}")
+def test_goldens_are_what_their_script_makes(shared, call, tmp_path):
+    result = call("tests/golden/make_goldens.py", f"--references={shared}", f"--out={tmp_path}")
 
     assert result.returncode == 0, result.stderr
     assert files_of(tmp_path) == files_of(authors.FOLDER)

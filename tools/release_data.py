@@ -5,7 +5,7 @@ r"""Makes the data that `flags/release.cfg` trains on, and the pairs that are he
 
 writes OUT/train/{blur,sharp} (links to the real pairs, eight to each; windows of frames, averaged plainly
 and in light, three links to each; photographs shaken twice), OUT/held_out/{blur,sharp} and OUT/cache, a
-prepared cache of OUT/train. A link more is a larger share of the crops. Blur that was made
+prepared cache of OUT/train. An additional link is a larger fraction of the crops. Blur that was made
 already is kept.
 """
 

@@ -65,7 +65,7 @@ def release(model: DeblurringNetwork, name: str, card: Mapping[str, Any]) -> Pat
         raise InputError(f"{name}: not a name; give letters, digits and underscores")
     arrays = {key: variable.numpy() for key, variable in named_variables(model).items()}
     if not all(np.all(np.abs(array) <= np.finfo(np.float16).max) for array in arrays.values()):
-        raise WorkError(f"{name}: a weight is no number, or too large for half precision")
+        raise WorkError(f"{name}: a weight is not finite, or too large for half precision")
     halves = {key: array.astype(np.float16) for key, array in arrays.items()}
     buffer = io.BytesIO()
     facts = {"model": name_of(model.config) or "", "config": json.dumps(model.config.to_dict())}

@@ -157,7 +157,7 @@ def _draw_recurrence(canvas, model):
 
 
 def _draw_hand_over(canvas, left, right):
-    """What one scale gives to the next: its image, without a gradient, and its states."""
+    """Connections from one scale to the next: its image, without gradient, and its states."""
     middle = (left + right) / 2
     canvas.arrow((left, 231), (right, 231))
     canvas.text(middle - 15, 208, "up(h), up(c)", 14)

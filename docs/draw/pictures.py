@@ -48,14 +48,14 @@ SHAKEN, IN_FRONT, SHAKEN_DETAIL = "kodak_08.jpg", "budgie_perched-osprey.jpg", (
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """How a picture is made: `draw(path, **needs)` writes it; `needs` are names of flags."""
+    """A picture: `draw(path, **needs)` writes it; `needs` are names of flags."""
 
     draw: Callable[..., None]
     needs: tuple[str, ...] = ()
 
 
 def draw_demo(path: Path, demo: Path) -> None:
-    """What `make demo` left: blurry, restored and sharp scenes."""
+    """Result of `make demo`: blurry, restored and sharp scenes."""
     _save(path, read_rgb(demo / "demo.png"))
 
 

@@ -31,10 +31,13 @@ MODULES = [
     "srn.serving.address",
     "srn.serving.client",
     "srn.serving.command",
+    "srn.serving.connection",
     "srn.serving.contract",
     "srn.serving.credentials",
+    "srn.serving.grpc_client",
     "srn.serving.messages",
     "srn.serving.remote",
+    "srn.serving.rest_client",
 ]
 
 setup(

@@ -4,11 +4,10 @@ r"""Trains several models under equal conditions, scores them, and writes one ta
         --data_dir=TRAINING_PAIRS --val_data_dir=PAIRS --test_dir=TEST_PAIRS --out_dir=runs/table1
 
 --models takes lists (table1, table2, cells, upsampling, scales, losses), models and members of lists, with
-commas. The other flags of train.py set the training, the same for all. In --out_dir there will be table.csv,
+commas. The other flags of train.py set the training, the same for all. --out_dir gets table.csv,
 table.md, table.html, validation.png (with --val_data_dir), and a folder for each model and seed.
 
-An ablation that was interrupted resumes when the same command is given again; finished runs are kept. More
-models or seeds can be asked for later.
+The same command resumes an interrupted ablation; finished runs are kept. Models and seeds can be added later.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _TITLE = flags.DEFINE_string("title", "Ablation", "Above table and plot.")
 
 
 def main() -> int:
-    """Carries out or resumes the ablation that the flags describe; returns the exit code."""
+    """Runs or resumes the ablation; returns the exit code."""
     if _TEST_DIR.value is None:
         raise InputError("`test_dir` is needed: the data set that finished models are scored on")
     for name, instead in (("model", "models"), ("seed", "seeds")):
@@ -77,7 +76,7 @@ def _parse_seeds(words: list[str]) -> list[int]:
 
 
 def _describe(base: TrainingConfig, planned: int, finished: int) -> list[str]:
-    """What was done, in sentences."""
+    """A summary in sentences."""
     steps = base.max_steps or base.decay_steps
     length = f"{steps:,} steps: {steps * base.batch_size:,} crops" if steps else f"{base.epochs:,} epochs"
     where = base.mix or base.data_dir

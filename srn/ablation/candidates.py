@@ -1,6 +1,6 @@
-"""What an ablation compares: models of the zoo, and the choices of Sec. 3.1 and 3.3 in named lists.
+"""Candidates of an ablation: models of the zoo, and the alternatives of Sec. 3.1 and 3.3, in named lists.
 
-This module knows nothing of TensorFlow.
+This module does not import TensorFlow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from srn.zoo import MODELS
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """What the paper reports of a model on the 1111 test pairs of GOPRO_Large.
+    """Results reported by the paper for a model on the 1111 test pairs of GOPRO_Large.
 
     Attributes:
       psnr: in dB.
@@ -30,13 +30,13 @@ class Published:
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """One model of an ablation, and what its training changes.
+    """A model of an ablation, and its changes of the training settings.
 
     Attributes:
       name: unique within the ablation; the name of its folder.
       config: the network.
-      changes: fields of `srn.TrainingConfig` that are not as in the flagfile, such as `loss`.
-      paper: what the paper reports; None where it reports nothing.
+      changes: fields of `srn.TrainingConfig` that differ from the flagfile, such as `loss`.
+      paper: results reported by the paper; None if there are none.
     """
 
     name: str
@@ -62,8 +62,8 @@ _PUBLISHED = {
     "nah": Published(29.08, 0.9135),
 }
 _TABLE_1 = list(_PUBLISHED)[:10]
-_BASE = MODELS["sr_edrb3"]  # what the other lists change one thing of: the last row of Table 1
-TV_WEIGHT = 1e-3  # the paper gives none; of the size of Eq. 3 after some training
+_BASE = MODELS["sr_edrb3"]  # the baseline of the other lists: the last row of Table 1
+TV_WEIGHT = 1e-3  # not given in the paper; chosen to have the size of Eq. 3 after some training
 ADVERSARIAL_WEIGHT = 1e-4  # of Nah et al.
 
 
@@ -78,17 +78,17 @@ def _upsamplings(kind: str) -> Candidate:
 _LISTS = {
     # The paper's Table 1: scales, recurrence, encoder-decoder, ResBlocks.
     "table1": [_of_zoo(name) for name in _TABLE_1],
-    # The two networks of its Table 2 that learn from GOPRO.
+    # The two networks of Table 2 that are trained on GOPRO.
     "table2": [_of_zoo(name) for name in ("srn", "nah")],
     # Sec. 3.1: the cell that carries the state from scale to scale, or none.
     "cells": [Candidate(f"cell_{cell}", _BASE.replace(bottleneck=cell)) for cell in BOTTLENECKS],
-    # Sec. 3.1: how the image and the state reach the next finer scale.
+    # Sec. 3.1: upsampling of the image and the state.
     "upsampling": [_upsamplings(kind) for kind in UPSAMPLINGS],
     # Fig. 4 compares one to three scales; four are possible.
     "scales": [
         Candidate(f"scales_{number}", _BASE.replace(num_scales=number)) for number in range(1, MAX_SCALES + 1)
     ],
-    # Sec. 3.3: Eq. 3, the two other terms that the paper tried, and whatever else a run can be given.
+    # Sec. 3.3: Eq. 3, the two other terms tried in the paper, and further losses.
     "losses": [
         *(Candidate(f"loss_{loss}", _BASE, {"loss": loss}) for loss in LOSSES),
         Candidate("loss_mse_tv", _BASE, {"loss": "mse", "tv_weight": TV_WEIGHT}),
@@ -103,12 +103,12 @@ def list_names() -> list[str]:
 
 
 def find(names: str) -> list[Candidate]:
-    """The candidates that `names` stands for, each once, in this order.
+    """The candidates given by `names`, without duplicates, in this order.
 
     Args:
       names: separated by commas: lists (`list_names()`), models of the zoo, single members of a list.
 
-    Raises `InputError` for a name that is none of them.
+    Raises `InputError` for an unknown name.
     """
     members = {candidate.name: [candidate] for some in _LISTS.values() for candidate in some}
     known = {**{name: [_of_zoo(name)] for name in MODELS}, **members, **_LISTS}

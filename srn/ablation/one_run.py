@@ -1,4 +1,4 @@
-"""Carries out one run of an ablation, in the process that `srn.ablation.runs` starts for it."""
+"""Runs one run of an ablation in a process started by `srn.ablation.runs`."""
 
 import sys
 
@@ -7,7 +7,7 @@ from srn.ablation.runs import carry_out, from_json
 
 
 def main() -> int:
-    """Carries out the run described by the first argument, JSON; returns the exit code."""
+    """Runs the run described by the first argument, JSON; returns the exit code."""
     return command.DONE if carry_out(from_json(sys.argv[1])) else command.exit_code_of_signal("SIGINT")
 
 

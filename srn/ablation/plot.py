@@ -1,4 +1,4 @@
-"""`validation.png`: PSNR on the validation pairs over the steps, a line for each candidate."""
+"""`validation.png`: PSNR on the validation pairs over the steps, one line per candidate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOTS_PER_INCH = 120
 
 
 def require_matplotlib() -> None:
-    """Raises `InputError` where matplotlib, which draws the curves, is not installed."""
+    """Raises `InputError` if matplotlib is not installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
@@ -27,15 +27,15 @@ def require_matplotlib() -> None:
 
 
 def write_curves(finished: Sequence[tuple[Run, Outcome]], path: Path, title: str) -> bool:
-    """Draws the mean over the seeds, and the range from the lowest to the highest seed around it.
+    """Draws the mean and the range over the seeds.
 
     Args:
-      finished: runs and what came of them.
+      finished: runs and their outcomes.
       path: of the PNG.
-      title: above the picture.
+      title: of the figure.
 
     Returns:
-      Whether there was anything to draw: no run is validated without `val_data_dir`.
+      Whether there was anything to draw: runs are not validated without `val_data_dir`.
     """
     from matplotlib.figure import Figure
 
@@ -47,7 +47,7 @@ def write_curves(finished: Sequence[tuple[Run, Outcome]], path: Path, title: str
         return False
     figure = Figure(SIZE, dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.add_subplot()
-    # The best at the end comes first, so that the legend reads as the lines lie.
+    # Sorted by the last value, so that the legend is in the order of the lines.
     for number, (name, some) in enumerate(sorted(curves.items(), key=_final, reverse=True)):
         steps = sorted(set.intersection(*(set(curve) for curve in some)))
         values = [[curve[step] for curve in some] for step in steps]

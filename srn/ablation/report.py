@@ -1,4 +1,4 @@
-"""What an ablation leaves behind: `table.csv`, `table.md` and `table.html`, one row for each candidate."""
+"""Reports of an ablation: `table.csv`, `table.md` and `table.html`, one row per candidate."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Measured:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Measured:
-        """Of at least one value."""
+        """Computes the statistics of at least one value."""
         return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
 
     def format(self, digits: int) -> str:

@@ -51,7 +51,7 @@ class Run:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the results depend on, as plain values."""
+        """All settings that affect the results, as plain values."""
         training = {
             field.name: getattr(self.training, field.name)
             for field in dataclasses.fields(self.training)
@@ -66,7 +66,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a finished run left in `run.json`.
+    """The content of `run.json` of a finished run.
 
     Attributes:
       validation: step -> PSNR in dB on the validation pairs.
@@ -114,7 +114,7 @@ def plan(
 
 
 def outcome_of(run: Run) -> Outcome | None:
-    """What came of a run; None where it is not finished."""
+    """The outcome of a run; None if it is not finished."""
     record = _read(run)
     if record.get("test") is None:
         return None
@@ -124,7 +124,7 @@ def outcome_of(run: Run) -> Outcome | None:
 
 def require_pairs(data_dir: str, dataset: str = "auto") -> None:
     """Raises `InputError` for data that could not be scored: now, and not after the training."""
-    find_pairs(data_dir, dataset, "test", smallest=WINDOW_SIZE)
+    find_pairs(data_dir, dataset, "test", min_size=WINDOW_SIZE)
 
 
 def read_finished(runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:

@@ -1,18 +1,17 @@
-"""A prepared data set: every pair decoded once, as bytes from which a crop's rows are read directly.
+"""Prepared cache of a data set: every pair is decoded once, so that crops are read without decoding.
 
 A cache is a folder of
 
-    index.json          the shards in order; written last, so that it stands for a whole cache
-    SHARD.json          of each pair: its name, its size, where it begins, and what its files looked like
-    SHARD.pixels        uint8 RGB, blurry [H, W, 3] then sharp [H, W, 3], pair after pair
+    index.json          the names of the shards in order; written last, as the mark of a complete cache
+    SHARD.json          name, size, offset and fingerprints of the files of each pair
+    SHARD.pixels        uint8 RGB, blurry [H, W, 3] then sharp [H, W, 3], of each pair
 
-with a shard for each sequence, or several of some 512 MiB. Pixels are those that the pipeline decodes without
-a cache, so that batches are the same with and without.
+with at least one shard per sequence, of at most some 512 MiB of image files. The pixels are those that the
+pipeline decodes without a cache, so that batches are the same with and without.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import uuid
@@ -24,32 +23,32 @@ from tqdm import tqdm
 
 from srn.data.pairs import find_damage
 from srn.errors import InputError, WorkError
-from srn.files import write_atomically
+from srn.files import read_json, write_json
 
 FORMAT = 2  # 1 held JPEG files as TensorFlow's fast transform decodes them
 INDEX = "index.json"
 SHARD_BYTES = 512 * 2**20
-_ENDS = 4096  # bytes at both ends of a file that its fingerprint looks at
+_ENDS = 4096  # bytes at both ends of a file that its fingerprint covers
 
 
 class PreparedCache:
-    """Windows of the pairs of a data set, read from a cache that `prepare` has written.
+    """Reads crops of the pairs of a data set from a cache written by `prepare`.
 
     Args:
       cache_dir: the folder.
-      pairs: the data set's pairs now, in the order of `find_pairs`.
+      pairs: the pairs of the data set, in the order of `find_pairs`.
 
     Attributes:
       sizes: int32 [pairs, 2], height and width.
 
-    Raises `InputError` if the cache is not whole, or is not of exactly these pairs as they are now.
+    Raises `InputError` if the cache is incomplete, or does not belong to these pairs in their current state.
     """
 
     def __init__(self, cache_dir, pairs: list):
         cache_dir = Path(cache_dir)
         entries: list[dict] = []
         self._pairs: list[np.ndarray] = []
-        self._files: list[tuple[Path, int]] = []  # of each pair: its shard, and the bytes that must be there
+        self._files: list[tuple[Path, int]] = []  # shard of each pair, and its length in bytes
         for shard in _read_json(cache_dir / INDEX)["shards"]:
             description = _read_json(cache_dir / f"{shard}.json")
             pixels = cache_dir / f"{shard}.pixels"
@@ -60,19 +59,19 @@ class PreparedCache:
         _check_entries(cache_dir, entries, pairs)
         self.sizes = np.array([pair.shape[1:3] for pair in self._pairs], np.int32).reshape(-1, 2)
 
-    def read_window(self, place: int, top: int, left: int, size: int) -> np.ndarray:
-        """uint8 [2, size, size, 3]: blurry and sharp RGB of pair number `place`, from (top, left) on.
+    def read_window(self, index: int, top: int, left: int, size: int) -> np.ndarray:
+        """A crop of pair `index` at (top, left): uint8 RGB [2, size, size, 3], blurry and sharp.
 
-        Raises `WorkError` if the file was cut short since: reading on would end the process.
+        Raises `WorkError` if the file was truncated meanwhile: reading the memory map would crash.
         """
-        file, length = self._files[place]
+        file, length = self._files[index]
         if os.path.getsize(file) < length:
             raise WorkError(f"{file}: was cut short; prepare the cache again")
-        return np.ascontiguousarray(self._pairs[place][:, top : top + size, left : left + size])
+        return np.ascontiguousarray(self._pairs[index][:, top : top + size, left : left + size])
 
 
 def _views(pixels, entries) -> list:
-    """The pairs of a shard, [2, H, W, 3] each, as views on its file."""
+    """The pairs of a shard as views of its file, [2, H, W, 3] each."""
     views = []
     for entry in entries:
         shape = (2, entry["height"], entry["width"], 3)
@@ -81,23 +80,23 @@ def _views(pixels, entries) -> list:
 
 
 def prepare(pairs: list, cache_dir: str | os.PathLike[str], progress: bool = True) -> int:
-    """Decodes every pair into `cache_dir`; what an earlier, interrupted call has finished is kept.
+    """Decodes every pair into `cache_dir`, resuming an interrupted call.
 
     Args:
-      pairs: `srn.data.pairs.Pair`s.
-      cache_dir: the folder, made if need be; one that holds something else is refused.
-      progress: whether to show a bar on stderr.
+      pairs: list of `srn.data.pairs.Pair`.
+      cache_dir: the folder, created if it does not exist.
+      progress: whether to show a progress bar on stderr.
 
     Returns:
-      How many pairs were decoded by this call.
+      The number of pairs decoded by this call.
 
-    Raises `InputError` for a folder of other things, `WorkError` naming the image that cannot be decoded.
+    Raises `InputError` for a folder with other files, `WorkError` naming an image that cannot be decoded.
     """
     cache_dir = Path(cache_dir)
     cache_dir.mkdir(parents=True, exist_ok=True)
-    _refuse_other_things(cache_dir)
+    _refuse_other_files(cache_dir)
     shards = _split_into_shards(pairs)
-    (cache_dir / INDEX).unlink(missing_ok=True)  # until every shard is of these pairs
+    (cache_dir / INDEX).unlink(missing_ok=True)  # until all shards are up to date
     decoded = 0
     with tqdm(total=len(pairs), unit="pair", disable=not progress) as bar:
         for name, members in shards.items():
@@ -106,12 +105,12 @@ def prepare(pairs: list, cache_dir: str | os.PathLike[str], progress: bool = Tru
                 continue
             _write_shard(cache_dir, name, members, bar)
             decoded += len(members)
-    write_atomically(cache_dir / INDEX, _json({"format": FORMAT, "shards": list(shards)}))
+    write_json(cache_dir / INDEX, {"format": FORMAT, "shards": list(shards)})
     return decoded
 
 
 def verify_checksums(cache_dir: str | os.PathLike[str]) -> list:
-    """Reads a cache whole; a line for each shard whose pixels are not what was written."""
+    """Compares the checksums of all shards; returns a line for each damaged one."""
     cache_dir, lines = Path(cache_dir), []
     for shard in _read_json(cache_dir / INDEX)["shards"]:
         pixels = cache_dir / f"{shard}.pixels"
@@ -128,7 +127,7 @@ def verify_checksums(cache_dir: str | os.PathLike[str]) -> list:
 
 
 def _split_into_shards(pairs) -> dict:
-    """{shard: its pairs}: consecutive pairs of one sequence, some SHARD_BYTES of files at most."""
+    """{name of a shard: its pairs}: consecutive pairs of one sequence, at most some SHARD_BYTES of files."""
     shards: dict[str, list] = {}
     numbers: dict[str, int] = {}
     used = 0
@@ -144,7 +143,7 @@ def _split_into_shards(pairs) -> dict:
 
 
 def _is_done(cache_dir, shard, pairs) -> bool:
-    """Whether the shard was written whole, from these pairs as they are now."""
+    """Whether the shard is complete and was made from these pairs in their current state."""
     try:
         description = _read_json(cache_dir / f"{shard}.json")
         _check_length(cache_dir / f"{shard}.pixels", description["bytes"])
@@ -170,7 +169,7 @@ def _write_shard(cache_dir, shard, pairs, bar) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     description = {"format": FORMAT, "bytes": length, "crc32": checksum, "pairs": entries}
-    write_atomically(cache_dir / f"{shard}.json", _json(description))
+    write_json(cache_dir / f"{shard}.json", description)
 
 
 def _decode_all(pairs):
@@ -205,7 +204,7 @@ def _describe(pair, shape, begin) -> dict:
 
 
 def _fingerprint(path) -> list:
-    """[bytes, CRC-32 of both ends] of a file: tells another file at once, wherever the data set lies."""
+    """[length, CRC-32 of both ends] of a file; independent of where the data set is stored."""
     length = os.path.getsize(path)
     with open(path, "rb") as file:
         head = file.read(_ENDS)
@@ -230,24 +229,12 @@ def _check_length(pixels, length) -> None:
         raise InputError(f"{pixels}: missing or cut short; run data/prepare.py again")
 
 
-def _refuse_other_things(cache_dir) -> None:
+def _refuse_other_files(cache_dir) -> None:
     known = (".pixels", ".json")
     others = [path.name for path in cache_dir.iterdir() if path.suffix not in known]
     if others:
-        raise InputError(f"{cache_dir}: holds other things ({sorted(others)[0]}); give a folder of its own")
+        raise InputError(f"{cache_dir}: holds other files ({sorted(others)[0]}); give a folder of its own")
 
 
 def _read_json(path) -> dict:
-    try:
-        description = json.loads(Path(path).read_text())
-        if description["format"] == FORMAT:
-            return description
-    except FileNotFoundError:
-        raise InputError(f"{path}: not there; run data/prepare.py (again)") from None
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise InputError(f"{path}: not of a cache of this version; run data/prepare.py again")
-
-
-def _json(description) -> bytes:
-    return (json.dumps(description) + "\n").encode()
+    return read_json(path, FORMAT, "a cache", "data/prepare.py")

@@ -1,9 +1,9 @@
 """The data set of Köhler et al. (ECCV 2012): 48 blurry images, each with the frames of its trajectory.
 
-4 images times 12 trajectories ("kernels") of a real camera; `Blurry{image}_{kernel}.png`. The truth of each
-is not one image but some 199 frames, kept as `GroundTruth{image}_{kernel}.mat` or as
+4 images times 12 trajectories ("kernels") of a real camera; `Blurry{image}_{kernel}.png`. The ground truth of
+each is not one image but some 199 frames, stored as `GroundTruth{image}_{kernel}.mat` or as
 `Image{image}/Kernel{kernel}/GroundTruth{image}_{kernel}_{number}.png`, numbered from 1. The numbers of frames
-are those of deepinv's loader, for the PNG frames; whether the .mat files hold as many is not known.
+are those of the PNG frames in deepinv's loader; those of the .mat files are not known.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LOGGER = logging.getLogger(__name__)
 Key = tuple[int, int]  # image, kernel
 IMAGES, KERNELS = range(1, 5), range(1, 13)
 _OTHER_FRAMES = {(2, 11): 200, **dict.fromkeys([(1, 10), (1, 12), (2, 10), (3, 7), (3, 12), (4, 12)], 198)}
-# The official script passes over frame 30 of image 1, kernel 3, which it calls missing: none need have it.
+# The official script skips frame 30 of image 1, kernel 3, which it calls missing.
 UNUSED_FRAMES = {(1, 3): {30}}
 _BLURRY = re.compile(r"Blurry([1-4])_([1-9]|1[0-2])\.png")
 _TRUTH = re.compile(r"GroundTruth([1-4])_([1-9]|1[0-2])(?:\.mat|_([0-9]{1,4})\.png)")
@@ -33,13 +33,13 @@ _MAX_SHOWN = 10
 
 @dataclasses.dataclass(frozen=True)
 class KohlerImage:
-    """One blurry image and its truths.
+    """A blurry image and its ground truths.
 
     Attributes:
       name: `1_12`: image and kernel, as in the names of the files.
       image, kernel: 1 to 4 and 1 to 12.
-      blurry: the file; None where only truths were found.
-      truths: one .mat file, or the PNG frames in the order of their numbers; empty where there are none.
+      blurry: the file; None if only ground truths were found.
+      truths: one .mat file, or the PNG frames in order; empty if there are none.
     """
 
     name: str
@@ -55,10 +55,10 @@ def official_frames(image: int, kernel: int) -> int:
 
 
 def find_kohler(data_dir: str | os.PathLike[str]) -> list[KohlerImage]:
-    """Lists the images in a folder and all below it, by image and kernel; there may be fewer than 48.
+    """Lists the images in a folder and its sub-folders by image and kernel; there may be fewer than 48.
 
-    Files are known by their names. Where there are both PNG frames and a .mat file, the frames count.
-    Raises `InputError` if there are none, or two files of one name: one could be somebody's result.
+    Files are found by their names. PNG frames take precedence over .mat files.
+    Raises `InputError` if there are none, or two files of the same name, one of which could be a result.
     """
     data_dir, others = Path(data_dir), 0
     blurry: dict[Key, Path] = {}
@@ -93,14 +93,14 @@ def find_kohler(data_dir: str | os.PathLike[str]) -> list[KohlerImage]:
 
 
 def check_kohler(images: list[KohlerImage], progress: bool = False, official: bool = True) -> list[str]:
-    """A line for each thing that is wrong with what `find_kohler` found.
+    """Checks the result of `find_kohler`; returns a line for each problem.
 
-    Blurry images are decoded whole. Of PNG frames only the header and the end are read; of a .mat file, only
-    whether it is there and not empty.
+    Blurry images are decoded. For PNG frames, only the header and the end are read; .mat files must exist and
+    not be empty.
 
     Args:
-      images, progress: the images; whether to show a bar on stderr.
-      official: whether what the official data set has more is named too.
+      images, progress: the images; whether to show a progress bar on stderr.
+      official: whether to report what is missing from the official data set.
     """
     found, lines = {(image.image, image.kernel) for image in images}, []
     missing = [f"{image}_{kernel}" for image in IMAGES for kernel in KERNELS if (image, kernel) not in found]
@@ -112,7 +112,7 @@ def check_kohler(images: list[KohlerImage], progress: bool = False, official: bo
         bar = tqdm(checks, desc="checking", total=len(images), unit="image", disable=not progress)
         return lines + [line for found in bar for line in found]
     finally:
-        pool.shutdown(cancel_futures=True)  # so that Ctrl-C need not wait for the rest
+        pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the rest
 
 
 def _check_image(image: KohlerImage, official: bool) -> list[str]:

@@ -1,7 +1,7 @@
-"""Layouts: where each data set keeps its blurry and its sharp images, and how to list them.
+"""Layouts of data sets: how to list their blurry and sharp images.
 
-Each layout is one function in `LAYOUTS`. It looks at names only: no file is opened but lists and records.
-data/README.md draws the trees and says where they come from.
+Each layout is one function in `LAYOUTS`, which looks at names only: no files are opened except lists and
+records. data/README.md documents the folders and sources.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from srn.errors import InputError
 __all__ = ["DATASETS", "LAYOUTS", "Listing", "Pair", "list_data_set"]
 
 _LOGGER = logging.getLogger(__name__)
-_SPLITS = ("train", "test", "val", "valid")  # names of folders that are splits, and no sequences
+_SPLITS = ("train", "test", "val", "valid")  # names of folders that are splits, not sequences
 # The test split of DVD: https://github.com/shuochsu/DeepVideoDeblurring/issues/2
 DVD_TEST = (
     *("720p_240fps_2", "IMG_0003", "IMG_0021", "IMG_0030", "IMG_0031", "IMG_0032", "IMG_0033"),
     *("IMG_0037", "IMG_0039", "IMG_0049"),
 )
-_MAX_NAMES = 6  # of folders in a message
+_MAX_NAMES = 6  # maximum number of folders in a message
 
 
 class LayoutNotFoundError(InputError):
-    """The folder holds no data set of the layout."""
+    """There is no data set of this layout in the folder."""
 
 
 def list_plain(request: Request) -> Listing | None:
-    """Lists `{BLUR,SHARP}/NAME`; there are no splits. None where that tree is not."""
+    """Lists `{BLUR,SHARP}/NAME`; there are no splits. None without such a tree."""
     sides = request.sides_in(request.data_dir)
     if sides is None:
         return None
@@ -57,7 +57,7 @@ def list_plain(request: Request) -> Listing | None:
 
 
 def list_split(request: Request) -> Listing | None:
-    """Lists `SPLIT/{BLUR,SHARP}/NAME`, as MIMO-UNet and MPRNet unpack GOPRO. None where that tree is not."""
+    """Lists `SPLIT/{BLUR,SHARP}/NAME`, as MIMO-UNet and MPRNet unpack GOPRO. None without such a tree."""
     root = child(request.data_dir, request.split)
     sides = request.sides_in(root)
     if sides is None:
@@ -68,7 +68,7 @@ def list_split(request: Request) -> Listing | None:
 
 
 def list_gopro(request: Request) -> Listing | None:
-    """Lists GOPRO_Large: `SPLIT/SEQUENCE/{BLUR,SHARP}/NAME`. None where that tree is not."""
+    """Lists GOPRO_Large: `SPLIT/SEQUENCE/{BLUR,SHARP}/NAME`. None without such a tree."""
     root = child(request.data_dir, request.split)
     if not any(request.single_sides_in(folder) for folder in folders_in(root)):
         return None
@@ -78,7 +78,7 @@ def list_gopro(request: Request) -> Listing | None:
 
 
 def list_sequences(request: Request) -> Listing | None:
-    """Lists `SEQUENCE/{BLUR,SHARP}/NAME`; there are no splits. None where that tree is not."""
+    """Lists `SEQUENCE/{BLUR,SHARP}/NAME`; there are no splits. None without such a tree."""
     folders = [folder for folder in folders_in(request.data_dir) if folder.name.lower() not in _SPLITS]
     if not any(map(request.sides_in, folders)):
         return None
@@ -88,7 +88,7 @@ def list_sequences(request: Request) -> Listing | None:
 
 
 def list_bsd(request: Request) -> Listing | None:
-    """Lists BSD (Zhong et al.): `SPLIT/SEQUENCE/{Blur,Sharp}/RGB/NAME`. None where that tree is not."""
+    """Lists BSD (Zhong et al.): `SPLIT/SEQUENCE/{Blur,Sharp}/RGB/NAME`. None without such a tree."""
     roots = [
         root
         for root in (request.data_dir, *folders_in(request.data_dir))
@@ -110,7 +110,7 @@ def _in_rgb(folder: Path, request: Request) -> bool:
 def list_dvd(request: Request) -> Listing | None:
     """Lists DVD (Su et al.): `[quantitative_datasets/]SEQUENCE/{input,GT}/NAME`.
 
-    Ten sequences are the test split (`DVD_TEST`). None where that tree is not, or none of the ten is there.
+    Ten sequences are the test split (`DVD_TEST`). None without such a tree, or without any of the ten.
     """
     for root in (request.data_dir / "quantitative_datasets", request.data_dir):
         names = {folder.name for folder in folders_in(root) if request.sides_in(folder)}
@@ -128,7 +128,7 @@ def list_dvd(request: Request) -> Listing | None:
 def list_reds(request: Request) -> Listing | None:
     """Lists REDS: `[train/]train_{BLUR,SHARP}/CLIP/NAME`, and `val` for the test split.
 
-    The ground truth of its own test split is not public. None where that tree is not.
+    The ground truth of its own test split is not public. None without such a tree.
     """
     own_split = {"test": "val"}.get(request.split, request.split)
     blurry, sharp = f"{own_split}_{request.blur_folder}", f"{own_split}_{request.sharp_folder}"
@@ -150,7 +150,7 @@ def list_reds(request: Request) -> Listing | None:
 def list_hide(request: Request) -> Listing | None:
     """Lists HIDE: `train/NAME`, `test/{test-close-ups,test-long-shot}/NAME`, all ground truth in `GT/NAME`.
 
-    None where that tree is not.
+    None without such a tree.
     """
     root = request.data_dir
     sequences = {"train": [""], "test": ["test-close-ups", "test-long-shot"]}[request.split]
@@ -171,7 +171,7 @@ def list_realblur(request: Request) -> Listing | None:
     """Lists RealBlur-J or -R: `sceneNNN/{blur/blur_K,gt/gt_K}`, in `data_dir` or in a folder there.
 
     The split is that of the official list (a text file with `RealBlur`, `J` or `R`, and the split in its
-    name) beside the scenes or one folder above; without it there are no splits. None where the tree is not.
+    name) in the folder of the scenes or its parent; without it there are no splits. None without such a tree.
     """
     roots = [folder for folder in (request.data_dir, *folders_in(request.data_dir)) if _has_scenes(folder)]
     if not roots:
@@ -204,11 +204,11 @@ def _has_scenes(folder: Path) -> bool:
 
 
 def _realblur_list(root: Path, split: str) -> Path | None:
-    """The list of this split in `root` or above it, None where there are no lists."""
+    """The list of this split in `root` or its parent; None without lists."""
     lists: dict[str, Path] = {}
     for path in (path for folder in (root.parent, root) for path in sorted(folder.glob("*.txt"))):
         words = _words_of(path.name)
-        # J or R, where the folder says which; the lists with `Tele` in their names are another selection.
+        # J or R, if in the name of the folder; lists with `Tele` in their names are another selection.
         if words >= {"realblur"} | ({"j", "r"} & _words_of(root.name)) and "tele" not in words:
             lists.update({name: path for name in ("train", "test") if name in words})
     if lists and split not in lists:
@@ -221,7 +221,7 @@ def _words_of(name: str) -> set[str]:
 
 
 def _realblur_names(list_file: Path) -> set[str]:
-    """{`scene002/1`, ...}; which of a line's columns is the blurry file, the folder's name tells."""
+    """{`scene002/1`, ...}; the blurry file of a line is recognized by the name of its folder."""
     paths = [Path(word) for _, words in read_columns(list_file) for word in words]
     blurry = [path for path in paths if path.parent.name == "blur"]
     if not blurry:
@@ -257,7 +257,7 @@ def list_lmdb(request: Request) -> Listing | None:
     ):
         sides = lmdb_images.find_sides(root, request, own_split)
         if sides is not None:
-            # In the folder of the split, or of the names that hold it: there are splits.
+            # In the folder of a split, or with the split in its name.
             listing = Listing(has_splits=root != request.data_dir or own_split in sides[0].name)
             folder = lmdb_images.unpack(*sides)
             listing.add_folder(folder / "blur", folder / "sharp")
@@ -276,15 +276,15 @@ class Layout:
     """A layout.
 
     Attributes:
-      list_pairs: what to list -> `Listing`, or None where this layout is not.
-      tree: what is looked for; SPLIT, BLUR and SHARP stand for what the call names.
+      list_pairs: `Request` -> `Listing`, or None if the folder does not have this layout.
+      tree: description for messages; SPLIT, BLUR and SHARP are placeholders.
     """
 
     list_pairs: Callable[[Request], Listing | None]
     tree: str
 
 
-# In the order in which "auto" looks for them: a folder that holds pairs itself is taken as that.
+# In the order of "auto": pairs in the folder itself take precedence.
 LAYOUTS = {
     "pairs": Layout(list_plain, "{BLUR,SHARP}/"),
     "split": Layout(list_split, "SPLIT/{BLUR,SHARP}/"),
@@ -300,7 +300,11 @@ LAYOUTS = {
     "datalist": Layout(list_datalist, "a text file of lines `SHARP BLURRY`"),
 }
 DATASETS = ("auto", *LAYOUTS)
-_NOT_TRIED = ("tfrecord", "lmdb", "datalist")  # when looking for what would fit: they write, or take a file
+_NOT_TRIED = (
+    "tfrecord",
+    "lmdb",
+    "datalist",
+)  # not considered for suggestions: they write files, or take a file
 
 
 def list_data_set(
@@ -310,11 +314,11 @@ def list_data_set(
     blur_folder: str = DEFAULT_SIDES[0],
     sharp_folder: str = DEFAULT_SIDES[1],
 ) -> Listing:
-    """Lists the pairs of a data set by its layout, "auto" being the first that is there.
+    """Lists the pairs of a data set by its layout; "auto" tries all of them in order.
 
-    Args: as of `srn.data.pairs.find_pairs`. Notes are logged as warnings.
+    Args: see `srn.data.pairs.find_pairs`. Notes are logged as warnings.
 
-    Raises `LayoutNotFoundError` where the layout is not there, `InputError` if a folder cannot be read.
+    Raises `LayoutNotFoundError` if no pairs of the layout are found, `InputError` if a folder cannot be read.
     """
     request = Request(Path(data_dir), split, blur_folder, sharp_folder)
     if dataset not in DATASETS:
@@ -337,7 +341,7 @@ def list_data_set(
 
 
 def _not_there(request: Request, dataset: str) -> str:
-    """One line: what was looked for, what is there, and the nearest call that would find pairs."""
+    """Error message: what was expected, what was found, and a suggestion that would find pairs."""
     names = ("gopro", "split", "pairs") if dataset == "auto" else (dataset,)
     blur, sharp = request.blur_folder, request.sharp_folder
     trees = [
@@ -373,7 +377,7 @@ def _describe(request: Request) -> str:
 
 
 def _find_nearest(request: Request, dataset: str) -> str:
-    """The call that would find pairs: another split, layout or folder, or other names of the sides."""
+    """Suggestion that would find pairs: another split, layout or folder, or other names of the sides."""
     other_split = "test" if request.split == "train" else "train"
     inside = [(request.data_dir, request.split), (request.data_dir, other_split)]
     inside += [(folder, request.split) for folder in folders_in(request.data_dir)]
@@ -403,7 +407,7 @@ def _find_call(request: Request, dataset: str, candidates: list[tuple[Path, str]
 
 
 def _find_equal_names(request: Request) -> str:
-    """Two folders side by side whose images have equal names, under names that nothing here knows."""
+    """Two sibling folders with unknown names whose images have the same names."""
     for folder in (request.data_dir, *folders_in(request.data_dir)):
         names = {
             path: {file.stem for file in path.iterdir()} for path in folders_in(folder) if count_images(path)

@@ -1,46 +1,42 @@
-"""Pairs of a data set as they are listed: two folders paired by the names in them, and what does not fit.
+"""Listing of pairs: images of two folders are paired by their names.
 
-Nothing is passed over in silence. What costs pairs (a side that is missing, a file of a kind that is not
-read, images in a folder that is not looked into) is a problem, which the commands refuse; what does not (a
-text file beside the images) is a note, which is logged.
+Files are never ignored silently. If pairs are lost (a missing side, an unsupported file type, images in a
+folder that is not searched), this is a problem, which the commands refuse; otherwise (a text file among the
+images) it is a note, which is logged.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from srn.images import SUFFIXES, is_image
 
-# Images by their suffix that are not read.
+# Suffixes of images that are not supported.
 _OTHER_KINDS = (
     *(".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pnm", ".jp2", ".jpe", ".jfif"),
     *(".heic", ".avif", ".exr", ".hdr", ".dng", ".tga", ".npy"),
 )
-# Names that files of the field use for the two sides of a pair, blurry and sharp; upper or lower case.
-SIDES = (
-    ("blur", "sharp"),
-    ("blurry", "sharp"),
-    ("input", "target"),
-    ("input", "gt"),
-    ("lq", "gt"),
-    ("blur", "gt"),
-)
-DEFAULT_SIDES = SIDES[0]
-UNPACKED = "unpacked"  # folder of what was unpacked from records or LMDB, which is found by these
+# Usual names of the folders of the two sides, in upper or lower case; the first one of each is the default,
+# which stands for all of them.
+BLURRY_SIDES = ("blur", "blurry", "blurred", "input", "lq")
+SHARP_SIDES = ("sharp", "target", "gt", "hq", "groundtruth", "ground_truth")
+DEFAULT_SIDES = BLURRY_SIDES[0], SHARP_SIDES[0]
+UNPACKED = "unpacked"  # folder of images unpacked from records or LMDB, which is only searched by these
 
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """One blurry image and its ground truth.
+    """A blurry image and its ground truth.
 
     Attributes:
       blurry, sharp: the files.
-      name: unique in the data set: `GOPR0384_11_00/000001`, or `000001` in a plain folder.
-      sequence: `GOPR0384_11_00`; empty in a plain folder.
-      layout: the key of `srn.data.layouts.LAYOUTS` that it was found by.
+      name: unique in the data set: `GOPR0384_11_00/000001`, or `000001` without sequences.
+      sequence: such as `GOPR0384_11_00`; empty without sequences.
+      layout: a key of `srn.data.layouts.LAYOUTS`.
     """
 
     blurry: Path
@@ -52,13 +48,13 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is to be listed.
+    """A request to list a data set.
 
     Attributes:
-      data_dir: the folder that holds the data set, or a list.
+      data_dir: the folder of the data set, or a list.
       split: "train" or "test".
-      blur_folder, sharp_folder: the names of the two sides. Those that are left at their defaults, "blur"
-        and "sharp", stand for all of `SIDES`.
+      blur_folder, sharp_folder: the names of the two sides. The defaults, "blur"
+        and "sharp", stand for all of `BLURRY_SIDES` and `SHARP_SIDES`.
     """
 
     data_dir: Path
@@ -68,19 +64,12 @@ class Request:
 
     @property
     def sides(self) -> list[tuple[str, str]]:
-        """Names of the two sides, in the order in which they are looked for."""
-        named = (self.blur_folder, self.sharp_folder)
-        fits = [self.blur_folder == DEFAULT_SIDES[0], self.sharp_folder == DEFAULT_SIDES[1]]
-        others = [
-            sides
-            for sides in SIDES
-            if all(default or side == name for default, side, name in zip(fits, sides, named))
-        ]
-        if not fits[1] and fits[0]:  # a sharp folder of another name, and a blurry one of any
-            others += [(blurry, self.sharp_folder) for blurry in dict.fromkeys(side for side, _ in SIDES)]
-        if not fits[0] and fits[1]:
-            others += [(self.blur_folder, sharp) for sharp in dict.fromkeys(side for _, side in SIDES)]
-        return list(dict.fromkeys([named, *others]))
+        """Names of the two sides, in the order of the search."""
+        blurry, sharp = (
+            known if named == known[0] else (named,)
+            for named, known in ((self.blur_folder, BLURRY_SIDES), (self.sharp_folder, SHARP_SIDES))
+        )
+        return list(itertools.product(blurry, sharp))
 
     def sides_in(self, folder: Path, suffix: str = "") -> tuple[Path, Path] | None:
         """The folders of the two sides in `folder`, `suffix` after their names; None if they are missing."""
@@ -92,21 +81,21 @@ class Request:
         return None
 
     def single_sides_in(self, folder: Path) -> list[Path]:
-        """Folders in `folder` with the name of some side."""
+        """Folders in `folder` that have the name of a side."""
         names = {name.lower() for sides in self.sides for name in sides}
         return [path for name, path in folders_by_name(folder).items() if name in names]
 
 
 @dataclasses.dataclass
 class Listing:
-    """What a layout found.
+    """The pairs found by a layout.
 
     Attributes:
       pairs: in the order of their folders and names.
-      problems: a line for each thing that costs pairs.
-      notes: a line for each harmless thing that is not looked at.
-      folders: where blurry images were looked for: folders, or a list.
-      has_splits: whether training and test images are told apart.
+      problems: a line for each problem by which pairs are lost.
+      notes: a line for each other file or folder that is not used.
+      folders: folders (or list) of the blurry images.
+      has_splits: whether the layout has separate training and test images.
       layout: key of `srn.data.layouts.LAYOUTS`.
     """
 
@@ -129,9 +118,9 @@ class Listing:
 
         Args:
           blurry, sharp: the folders.
-          sequence: name of the sequence that they are.
-          prefixes: what blurry and sharp names begin with, which does not count.
-          spare_sharp: `sharp` serves other folders too: what is left over there is no mistake.
+          sequence: name of the sequence.
+          prefixes: prefixes of blurry and sharp names, which are ignored.
+          spare_sharp: whether `sharp` may have more images, since it is used by other folders, too.
         """
         blurry_files = self._images(blurry, prefixes[0])
         sharp_files = self._images(sharp, prefixes[1])
@@ -151,9 +140,9 @@ class Listing:
 
         Args:
           root: the folder of the sequences.
-          request: what the sides are called.
-          inner: a folder in each side that holds the images.
-          skip: names of folders that are no sequences, in lower case.
+          request: with the names of the sides.
+          inner: sub-folder of each side with the images.
+          skip: names of folders that are not sequences, in lower case.
         """
         for folder in folders_in(root):
             if folder.name.lower() in skip:
@@ -192,7 +181,7 @@ class Listing:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """The folders in a folder in the order of their names, without hidden ones and `UNPACKED`."""
+    """The sub-folders of a folder sorted by name, without hidden ones and `UNPACKED`."""
     if not folder.is_dir():
         return []
     return [
@@ -203,23 +192,23 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def folders_by_name(folder: Path) -> dict[str, Path]:
-    """{name in lower case: path} of the folders in a folder; a name that is in lower case comes first."""
+    """{name in lower case: path} of the sub-folders; lower-case names take precedence."""
     found = {path.name.lower(): path for path in folders_in(folder)}
     return {**found, **{path.name: path for path in folders_in(folder) if path.name == path.name.lower()}}
 
 
 def child(folder: Path, name: str) -> Path:
-    """The folder `name` in `folder`, in upper or lower case; as it is written here where there is none."""
+    """The folder `name` in `folder`, in upper or lower case; `folder / name` if there is none."""
     return folders_by_name(folder).get(name.lower(), folder / name)
 
 
 def has_images(folder: Path) -> bool:
-    """Whether an image of any kind lies in a folder or below it."""
+    """Whether there is an image of any type in a folder or its sub-folders."""
     return any(path.suffix.lower() in (*SUFFIXES, *_OTHER_KINDS) for path in _visible_below(folder))
 
 
 def count_images(folder: Path) -> int:
-    """How many images lie directly in a folder."""
+    """Number of images directly in a folder."""
     return sum(map(is_image, folder.iterdir())) if folder.is_dir() else 0
 
 

@@ -1,27 +1,29 @@
-"""Lists of pairs: text files as people write them.
+"""Lists of pairs in text files.
 
-A line names two files, separated by blanks; a name that holds blanks stands in quotes, or the columns are
-separated by tabs. Lines that are empty or begin with `#` are left out, and so is a byte order mark.
+A line names two files, separated by blanks or one comma; names with blanks must be quoted, or the columns
+separated by tabs. Empty lines, comments (a line that begins with `#`, or the end of one
+after ` # `) and a byte order mark are ignored.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 from pathlib import Path
 
 from srn.data.listing import Listing, Pair, Request
 from srn.errors import InputError
+from srn.files import read_text
 
 _WORD = re.compile(r"""["]([^"]*)["]|[']([^']*)[']|(\S+)""")
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as Windows' shell writes
+_COMMENT = re.compile(r"^\s*#.*|\s#\s.*")
+_COMMA = re.compile(r"""(?<=\.png|\.jpg|jpeg)(["']?)\s*,\s*""", re.IGNORECASE)
 
 
 def list_datalist(request: Request) -> Listing | None:
-    """Lists what a text file names, as the authors' `datalist_gopro.txt` does: lines `SHARP BLURRY`.
+    """Lists the pairs of a text file like the authors' `datalist_gopro.txt`: lines `SHARP BLURRY`.
 
     The paths are relative to the list's folder or, as in the authors' repository, to `training_set/` there.
-    The sequence is the last folder that both paths have in common. None where `data_dir` is no file.
+    The sequence is the last folder that both paths have in common. None if `data_dir` is not a file.
     """
     path = request.data_dir
     if not path.is_file():
@@ -41,17 +43,19 @@ def list_datalist(request: Request) -> Listing | None:
 
 
 def read_columns(path: Path) -> list[tuple[int, list[str]]]:
-    """[(number, words)] of a list's lines. Raises `InputError` for a file that is no text."""
+    """[(number, words)] of a list's lines. Raises `InputError` for a file that is not text."""
     try:
-        content = path.read_bytes()
-        text = content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
+        text = read_text(path)
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file; `data_dir` takes a folder or a list of pairs") from None
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
-    return [(number, _split(line)) for number, line in lines if line and not line.startswith("#")]
+        raise InputError(
+            f"{path}: not a text file; `data_dir` takes a folder (unpack an archive first) or a list of pairs"
+        ) from None
+    lines = [(number, _COMMENT.sub("", line).strip()) for number, line in enumerate(text.splitlines(), 1)]
+    return [(number, _split(line)) for number, line in lines if line]
 
 
 def _split(line: str) -> list[str]:
+    line = _COMMA.sub(r"\1\t", line, count=1)
     if "\t" in line:
         return [_unquote(word.strip()) for word in line.split("\t") if word.strip()]
     return ["".join(groups) for groups in _WORD.findall(line)]

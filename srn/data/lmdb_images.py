@@ -1,8 +1,8 @@
-"""Images in LMDB, as BasicSR and NAFNet write them: found, and unpacked for reading.
+"""Images in LMDB in the format of BasicSR and NAFNet.
 
 A folder `NAME.lmdb` holds `data.mdb`, whose keys are image names and whose values are encoded files (PNG or
-JPEG), and `meta_info.txt` with a line for each: `000_00000000.png (720,1280,3) 1`. As TFRecord files they are
-unpacked once, into UNPACKED beside them, and read from there.
+JPEG), and `meta_info.txt` with a line for each: `000_00000000.png (720,1280,3) 1`. Like TFRecord
+files, they are unpacked once into UNPACKED beside them, and read from there.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _OTHER_SIDES = (("blur_crops", "sharp_crops"), ("blur_300", "sharp_300"))  # of 
 
 
 def find_sides(root: Path, request: Request, split: str) -> tuple[Path, Path] | None:
-    """The blurry and the sharp LMDB in a folder, None where there are no two.
+    """The blurry and the sharp LMDB in a folder; None unless both exist.
 
     Args:
       root: the folder.
-      request: what the sides are called.
-      split: that REDS has in its names.
+      request: with the names of the sides.
+      split: for the names of REDS.
     """
     found = request.sides_in(root, SUFFIX)
     if found is not None:
@@ -41,11 +41,11 @@ def find_sides(root: Path, request: Request, split: str) -> tuple[Path, Path] | 
 
 
 def unpack(blurry: Path, sharp: Path) -> Path:
-    """Unpacks two LMDBs into `UNPACKED/NAME/{blur,sharp}/` beside them, unless that is done already.
+    """Unpacks two LMDBs into `UNPACKED/NAME/{blur,sharp}/` beside them, unless this was done before.
 
     Returns the folder that holds `blur` and `sharp`; slashes in names become "__".
 
-    Raises `InputError` where the package lmdb is missing, or one of the two is damaged.
+    Raises `InputError` if the package lmdb is missing, or one of the two is damaged.
     """
     target = blurry.parent / UNPACKED / blurry.stem
     files = [blurry / _DATA, sharp / _DATA]
@@ -64,7 +64,7 @@ def unpack(blurry: Path, sharp: Path) -> Path:
 
 
 def _read(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yields (name, encoded image), and misses none that `meta_info.txt` names."""
+    """Yields (name, encoded image), and checks that all images in `meta_info.txt` exist."""
     lmdb = _import_lmdb()
     names = set()
     try:

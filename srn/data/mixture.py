@@ -1,4 +1,4 @@
-"""Several kinds of training data at once: `--mix=gopro:DIR:0.5,photos:DIR:0.3,frames:DIR:0.2`."""
+"""Mixtures of training data: `--mix=gopro:DIR:0.5,photos:DIR:0.3,frames:DIR:0.2`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from srn.synthesis.settings import HANDHELD, ShakeSettings
 
 POOL = "pool"
 SYNTHETIC = ("photos", "frames", "video")
-# Of ordinary video: frames interpolated between neighbours, and how many are averaged, up to three intervals.
+# Ordinary video: frames interpolated between neighbours, and range of averaged frames (up to 3 intervals).
 VIDEO_BETWEEN, VIDEO_LENGTHS = 7, (7, 25)
-# What the items of a source are called, where they are no pairs.
+# Names of the items of a source other than pairs.
 UNITS = {**{kind: kind for kind in SYNTHETIC}, POOL: "crops"}
 KINDS = (*DATASETS, *SYNTHETIC, POOL)
 
@@ -26,10 +26,10 @@ class Part:
     """One part of a mixture.
 
     Attributes:
-      kind: a layout of pairs, "photos" (shaken), "frames" (averaged), "video" (interpolated and
-        averaged) or "pool" (crops made in advance).
-      folder: where it lies.
-      weight: of its crops among all; the weights of a mixture need not sum to 1.
+      kind: a layout of pairs, "photos" (camera shake), "frames" (averaged), "video" (interpolated and
+        averaged) or "pool" (precomputed crops).
+      folder: of the data.
+      weight: relative number of crops; the weights of a mixture need not sum to 1.
     """
 
     kind: str
@@ -38,14 +38,14 @@ class Part:
 
 
 def parse_mix(text: str) -> list[Part]:
-    """`KIND:DIR:WEIGHT,...` -> its parts. Raises `InputError` naming the one that is wrong."""
+    """Parses `KIND:DIR:WEIGHT,...`. Raises `InputError` naming the part that is wrong."""
     return [_parse_part(part) for part in text.split(",")]
 
 
 def _parse_part(text):
     form = "each part is KIND:DIR:WEIGHT, such as photos:pictures:0.3"
     kind, _, rest = text.partition(":")
-    folder, _, weight = rest.rpartition(":")  # a folder may have colons of its own
+    folder, _, weight = rest.rpartition(":")  # the folder may contain colons
     if not (kind and folder and weight):
         raise InputError(f"mix: {text!r} cannot be understood; {form}")
     if kind not in KINDS:
@@ -68,17 +68,17 @@ def open_sources(
     settings: ShakeSettings = HANDHELD,
     downscale: int = 1,
 ) -> list:
-    """Opens the source (`srn.data.sources`) of each part; everything is checked.
+    """Opens and checks the source (`srn.data.sources`) of each part.
 
     Args:
       parts: of the mixture.
-      crop_size: pairs and frames must be at least as large, after they are downscaled.
+      crop_size: minimum size of pairs and frames after downscaling, in pixels.
       blur_folder, sharp_folder: see `find_pairs`.
-      cache_dir: prepared cache of the one part that is of pairs, or None.
-      settings: of the blur that is made of photographs; `gamma_probability` is that of frames, too.
+      cache_dir: prepared cache of the only part with pairs, or None.
+      settings: of blur synthesis for photographs; `gamma_probability` applies to frames as well.
       downscale: integer factor by which all images are downscaled, except pools.
 
-    Raises `InputError` with a line for each thing that is wrong with a part.
+    Raises `InputError` with a line for each problem.
     """
     of_pairs = [part for part in parts if part.kind not in (*SYNTHETIC, POOL)]
     if cache_dir is not None and len(of_pairs) != 1:
@@ -90,7 +90,7 @@ def open_sources(
 def _open_source(part, crop_size, sides, cache_dir, settings, downscale):
     if part.kind not in (*SYNTHETIC, POOL):
         pairs = find_pairs(part.folder, part.kind, "train", sides[0], crop_size * downscale, sides[1])
-    # After the pairs are found good: these load TensorFlow.
+    # Imported after the pairs are checked, since these load TensorFlow.
     from srn.data.cache import PreparedCache
     from srn.data.pool import PoolSource
     from srn.data.sources import FrameSource, PairSource, PhotoSource
@@ -102,6 +102,6 @@ def _open_source(part, crop_size, sides, cache_dir, settings, downscale):
     if part.kind in ("frames", "video"):
         options = {"linear_light": settings.gamma_probability, "downscale": downscale}
         if part.kind == "video":
-            options.update(shortest=VIDEO_LENGTHS[0], longest=VIDEO_LENGTHS[1], between=VIDEO_BETWEEN)
+            options.update(min_frames=VIDEO_LENGTHS[0], max_frames=VIDEO_LENGTHS[1], between=VIDEO_BETWEEN)
         return FrameSource(part.folder, crop_size * downscale, **options)
     return PairSource(pairs, None if cache_dir is None else PreparedCache(cache_dir, pairs), downscale)

@@ -1,6 +1,6 @@
-"""Pairs of a blurry and a sharp image: found by their data set's layout, and whether they can be used.
+"""Finding and checking of pairs of blurry and sharp images.
 
-Everything is checked from the files' headers before work begins, and everything wrong is reported at once.
+The headers of all files are checked before work begins, and all problems are reported together.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from srn.errors import InputError, WorkError
 from srn.images import SUFFIXES, kind_of, read_rgb, require_whole, size_of
 
 MAX_LINES = 50  # of problems in one message
-# A blurry image is taken for the sharp one when its sharpness is this many times the other's. Over 68 real
-# pairs of GOPRO and REDS blurry over sharp is 0.07 to 0.52, so 1.9 or more when exchanged; 0.63 at most when
-# the blurry image is a JPEG of quality 25, and 1.21 when it alone has noise of 5 grey levels.
+# A pair is considered swapped if the blurry image is sharper by this factor. Over 68 real pairs of GOPRO and
+# REDS, sharpness of blurry over sharp is 0.07 to 0.52, so 1.9 or more when swapped; it is at most 0.63 if the
+# blurry image is a JPEG of quality 25, and 1.21 if only it has noise of 5 grey levels.
 EXCHANGED = 1.5
-EXCHANGED_PAIRS = 8  # that are looked at before work begins; data/verify.py looks at all
+EXCHANGED_PAIRS = 8  # checked before work begins; data/verify.py checks all pairs
 
 
 def find_pairs(
@@ -33,29 +33,29 @@ def find_pairs(
     dataset: str = "auto",
     split: str = "train",
     blur_folder: str = DEFAULT_SIDES[0],
-    smallest: int = 1,
+    min_size: int = 1,
     sharp_folder: str = DEFAULT_SIDES[1],
     deep: bool = False,
 ) -> list[Pair]:
-    """Lists the pairs of a data set in the order of their names, or of the list, all of them checked.
+    """Lists and checks the pairs of a data set, in the order of their names or of the list.
 
     Args:
-      data_dir: the folder that holds the data set, or a list of pairs in the authors' format.
-      dataset: its layout, a key of `srn.data.layouts.LAYOUTS`, or "auto": whichever is there.
-      split: "train" or "test", where the layout has splits.
-      blur_folder: the folder of the blurry images. "blur" stands for other names that the field uses too
-        (`srn.data.listing.SIDES`). Of GOPRO, "blur" (plain mean of frames; what the paper uses) or
-        "blur_gamma"; of REDS the end of its name, such as "blur_jpeg".
-      smallest: height and width that each image must have at least, in pixels.
-      sharp_folder: the folder of the sharp images; "sharp" stands for other names too.
+      data_dir: the folder of the data set, or a list of pairs in the authors' format.
+      dataset: its layout, a key of `srn.data.layouts.LAYOUTS`, or "auto" to detect it.
+      split: "train" or "test", for layouts with splits.
+      blur_folder: the folder of the blurry images. "blur" also stands for other usual names
+        (`srn.data.listing.BLURRY_SIDES`). GOPRO: "blur" (mean of stored values, used by the paper) or
+        "blur_gamma"; REDS: the end of its name, such as "blur_jpeg".
+      min_size: minimum height and width of the images, in pixels.
+      sharp_folder: the folder of the sharp images; "sharp" also stands for other usual names.
       deep: whether images may have 16 bits.
 
-    Raises `InputError` with a line for each problem: a folder that is missing, a file without its partner,
-    a side that is missing, images in folders or of kinds that are not read, a size that differs or is too
-    small, a file that is no image or ends too early, blurry and sharp images that seem exchanged.
+    Raises `InputError` with a line for each problem: missing folders, files without a partner, missing sides,
+    images in unexpected folders or of unsupported types, sizes that differ or are too small, files that are
+    not images or are truncated, blurry and sharp images that seem to be swapped.
     """
     listing = list_data_set(data_dir, dataset, split, blur_folder, sharp_folder)
-    require_usable(listing.pairs, smallest, listing.problems, deep)
+    require_usable(listing.pairs, min_size, listing.problems, deep)
     if not listing.pairs:
         where = ", ".join(map(str, listing.folders))
         raise InputError(f"{where}: no image ({', '.join(SUFFIXES)}) in it")
@@ -63,14 +63,14 @@ def find_pairs(
 
 
 def require_usable(
-    pairs: Sequence[Pair], smallest: int = 1, problems: Sequence[str] = (), deep: bool = False
+    pairs: Sequence[Pair], min_size: int = 1, problems: Sequence[str] = (), deep: bool = False
 ) -> None:
-    """Reads the header of every file. Raises `InputError` with a line for each thing that is wrong.
+    """Checks the header of every file. Raises `InputError` with a line for each problem.
 
     Args:
       pairs: the pairs.
-      smallest: height and width that each image must have at least, in pixels.
-      problems: lines on what is known to be wrong already.
+      min_size: minimum height and width of the images, in pixels.
+      problems: lines about problems found before.
       deep: whether images may have 16 bits.
     """
     lines = [*problems]
@@ -78,7 +78,7 @@ def require_usable(
     lines += [f"{name}: {count} pairs have this name" for name, count in counts.items() if count > 1]
     measure = functools.partial(size_of, deep=deep)
     with ThreadPoolExecutor() as pool:
-        for found in pool.map(lambda pair: problems_of(pair, smallest, measure), pairs):
+        for found in pool.map(lambda pair: problems_of(pair, min_size, measure), pairs):
             lines += found
     if not lines:
         lines = _find_exchanged(pairs)
@@ -87,20 +87,20 @@ def require_usable(
 
 
 def _find_exchanged(pairs: Sequence[Pair]) -> list[str]:
-    """One line if in each of some pairs, spread over all, the blurry image seems to be the sharp one."""
+    """Returns one line if blurry and sharp images seem to be swapped in all of some sampled pairs."""
     step = max(len(pairs) // EXCHANGED_PAIRS, 1)
     some = pairs[::step][:EXCHANGED_PAIRS]
     try:
         if not some or not all(map(are_exchanged, some)):
             return []
-    except WorkError:  # a file that cannot be decoded is found later, by itself
+    except WorkError:  # undecodable files are reported later
         return []
     first = some[0]
     return [f"{first.blurry}: sharper than {first.sharp}, and so in all pairs looked at; they seem exchanged"]
 
 
 def are_exchanged(pair: Pair) -> bool:
-    """Whether the blurry image is so much sharper than the sharp one that they seem exchanged.
+    """Whether the blurry image is so much sharper than the sharp one that they seem to be swapped.
 
     Raises `WorkError` naming a file that cannot be decoded.
     """
@@ -112,7 +112,7 @@ def are_exchanged(pair: Pair) -> bool:
 
 
 def measure_sharpness(image: np.ndarray) -> float:
-    """Mean squared Laplacian of an image at half its size, where noise and JPEG's blocks count for less.
+    """Mean squared Laplacian of an image at half its size, which reduces the effect of noise and JPEG blocks.
 
     Args:
       image: uint8 or uint16 [H, W], H and W at least 2.
@@ -128,13 +128,13 @@ def layout_of(pairs: list[Pair]) -> str:
 
 
 def problems_of(
-    pair: Pair, smallest: int = 1, measure: Callable[[Path], tuple[int, int]] | None = None
+    pair: Pair, min_size: int = 1, measure: Callable[[Path], tuple[int, int]] | None = None
 ) -> list[str]:
-    """A line for each thing that is wrong with a pair: a file, its size, sizes that differ.
+    """Checks a pair; returns a line for each problem with a file or with the sizes.
 
     Args:
       pair: the pair.
-      smallest: height and width that each image must have at least, in pixels.
+      min_size: minimum height and width of the images, in pixels.
       measure: file -> (width, height), or `InputError`; by default `size_of`, which reads headers only.
     """
     sizes, problems = {}, []
@@ -144,8 +144,8 @@ def problems_of(
         except InputError as error:
             problems.append(str(error))
     for path, (width, height) in sizes.items():
-        if min(width, height) < smallest:
-            problems.append(f"{path}: {width}x{height}, smaller than the {smallest}x{smallest} needed")
+        if min(width, height) < min_size:
+            problems.append(f"{path}: {width}x{height}, smaller than the {min_size}x{min_size} needed")
     if len(set(sizes.values())) == 2:
         blurry, sharp = ("{}x{}".format(*sizes[path]) for path in (pair.blurry, pair.sharp))
         problems.append(f"{pair.blurry}: {blurry}, but {pair.sharp} is {sharp}")
@@ -153,7 +153,7 @@ def problems_of(
 
 
 def difference_in_kind(path: Path, sharp: Path) -> list[str]:
-    """A line where one image is gray and the other in colour, or has other bits: they cannot be compared."""
+    """Returns a line if only one of the images is gray, or if their bit depths differ."""
     kinds = []
     for bits, is_gray in map(kind_of, (path, sharp)):
         kinds.append(f"{'gray' if is_gray else 'in colour'}, {bits} bits")
@@ -161,7 +161,7 @@ def difference_in_kind(path: Path, sharp: Path) -> list[str]:
 
 
 def find_damage(pairs: Sequence[Pair]) -> list[str]:
-    """Decodes every file of `pairs` whole; a line for each that cannot be decoded."""
+    """Decodes every file of `pairs`; returns a line for each that cannot be decoded."""
     lines = []
     for path in dict.fromkeys(path for pair in pairs for path in (pair.blurry, pair.sharp)):
         try:

@@ -1,10 +1,9 @@
-"""The stream of training crops: a `tf.data` pipeline whose every batch is a function of (seed, step).
+"""The `tf.data` pipeline of training crops; every batch is a function of (seed, step).
 
-Each source has an order of its own: its sample number n takes part `order(epoch)[n % parts]`, with
-epoch = n // parts, and everything random about it is drawn from (seed, n). Where sources are mixed, a
-pattern of PATTERN places, shuffled anew each time, says which source the next crop comes from. So a run that
-starts at step N sees exactly what a run from 0 would see there, whatever the number of threads, with a cache
-or without.
+Sample n of a source is item `order(epoch)[n % items]` with epoch = n // items, and all its randomness is
+derived from (seed, n). Mixtures follow a pattern of PATTERN crops, shuffled anew each time, which gives the
+source of each crop. A run resumed at step N therefore sees exactly the crops that an uninterrupted run would
+see there, whatever the number of threads, and with or without a cache.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import tensorflow as tf
 
 from srn.data.sources import ALGORITHM
 
-# Of TensorFlow 1's `rgb_to_grayscale`, with which the authors' one-channel models were trained.
+# TensorFlow 1's `rgb_to_grayscale`, which the authors' one-channel models were trained with.
 LUMA = (0.2989, 0.5870, 0.1140)
 PATTERN = 100
 
@@ -32,19 +31,19 @@ def stream_crops(
     worker: int = 0,
     num_workers: int = 1,
 ) -> tf.data.Dataset:
-    """Streams aligned random crops, blurry and sharp, without an end.
+    """Returns an infinite dataset of aligned random crops, blurry and sharp.
 
     Args:
-      sources: of `srn.data.sources`, each with images at least as large as the crop.
-      batch_size: crops in a batch; batches run over the end of a pass, nothing is dropped.
+      sources: list of sources (`srn.data.sources`) whose images are at least as large as the crop.
+      batch_size: global batch size; batches continue across epochs, no crop is dropped.
       crop_size: side of the square crop, in pixels.
-      seed: of order, windows, synthesis and augmentation.
-      first_sample: number of the first crop: crops drawn before it, in the steps so far.
+      seed: of order, crop positions, synthesis and augmentation.
+      first_sample: index of the first crop, for resuming: the number of crops drawn so far.
       channels: 3, or 1 for luma.
-      augment: whether crops are mirrored and turned by quarters at random (the paper does neither).
-      weights: of the sources, in crops; they need not sum to 1. None is equal weights.
-      parallelism: crops made at the same time in each source. It changes the speed and nothing else.
-      worker, num_workers: of each `batch_size` crops this worker gets part number `worker` of `num_workers`.
+      augment: whether to flip crops and rotate them by multiples of 90 degrees at random (not in the paper).
+      weights: relative numbers of crops of the sources; None for equal weights.
+      parallelism: number of crops made in parallel per source; does not change the result.
+      worker, num_workers: index of this worker, which gets an equal part of each batch, and their number.
 
     Returns:
       A dataset of (blurry, sharp), each float32 [batch_size // num_workers, crop_size, crop_size, channels],
@@ -53,8 +52,8 @@ def stream_crops(
     if num_workers == 1:
         crops = stream_bytes(sources, crop_size, seed, first_sample, augment, weights, parallelism)
     else:
-        part = batch_size, worker, num_workers
-        crops = _stream_part(sources, crop_size, seed, first_sample, augment, weights, parallelism, part)
+        options = crop_size, seed, first_sample, augment, weights, parallelism
+        crops = _stream_for_worker(sources, *options, batch_size, worker, num_workers)
 
     def to_floats(batch):
         return tuple(_to_unit_range(side, channels) for side in tf.unstack(batch, axis=1))
@@ -72,10 +71,7 @@ def stream_bytes(
     weights: list[float] | None = None,
     parallelism: int = tf.data.AUTOTUNE,
 ) -> tf.data.Dataset:
-    """The crops of `stream_crops`, from number `first_sample` on, one by one.
-
-    Returns a dataset of uint8 [2, crop_size, crop_size, 3], blurry and sharp.
-    """
+    """The unbatched crops of `stream_crops`: an infinite dataset of uint8 [2, crop_size, crop_size, 3]."""
     counts = pattern_counts(weights or [1.0] * len(sources))
     begun = _samples_before(counts, seed, first_sample)
     streams = [
@@ -87,12 +83,13 @@ def stream_bytes(
     return tf.data.Dataset.choose_from_datasets(streams, _choices(counts, seed, first_sample))
 
 
-def _stream_part(sources, crop_size, seed, first_sample, augment, weights, parallelism, part):
-    """The crops of `stream_bytes` that are of one worker's part of each batch.
+def _stream_for_worker(
+    sources, crop_size, seed, first_sample, augment, weights, parallelism, batch_size, worker, num_workers
+):
+    """The crops of `stream_bytes` that belong to one worker.
 
-    The order of all samples is cheap, being numbers alone; only the worker's own samples are read.
+    Every worker computes the order of all samples, which is cheap, but reads only its own.
     """
-    batch_size, worker, num_workers = part
     counts = pattern_counts(weights or [1.0] * len(sources))
     begun = _samples_before(counts, seed, first_sample)
     orders = [
@@ -125,23 +122,23 @@ def _stream_part(sources, crop_size, seed, first_sample, augment, weights, paral
     return tf.data.Dataset.choose_from_datasets(streams, own.map(lambda kind, sample, item: kind))
 
 
-def sample_order(num_parts: int, seed: int, first_sample: int = 0) -> tf.data.Dataset:
-    """(sample number, place of its part), int64, from `first_sample` on; each pass is in a new order."""
-    first_epoch, done = divmod(first_sample, num_parts)
+def sample_order(num_items: int, seed: int, first_sample: int = 0) -> tf.data.Dataset:
+    """Dataset of (sample, index of its item), int64, from `first_sample` on, shuffled anew each epoch."""
+    first_epoch, done = divmod(first_sample, num_items)
 
-    def one_pass(epoch):
-        # Passes count down from -1 and samples up from 0, so that no two draws have the same seed.
-        order = _shuffle(tf.range(num_parts, dtype=tf.int64), seed, -1 - epoch)
-        samples = epoch * num_parts + tf.range(num_parts, dtype=tf.int64)
+    def one_epoch(epoch):
+        # Epochs count down from -1 and samples up from 0, so that no two draws have the same seed.
+        order = _shuffle(tf.range(num_items, dtype=tf.int64), seed, -1 - epoch)
+        samples = epoch * num_items + tf.range(num_items, dtype=tf.int64)
         return tf.data.Dataset.from_tensor_slices((samples, order))
 
-    return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(one_pass).skip(done)
+    return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(one_epoch).skip(done)
 
 
 def samples_of_batch(
     sources: list, batch_size: int, seed: int, first_sample: int, weights: list[float] | None = None
 ) -> list[tuple[int, int, int]]:
-    """What the crops from number `first_sample` on are cut from: (index of the source, sample, its item)."""
+    """Origin of the crops of a batch: a list of (index of the source, sample, index of the item)."""
     counts = pattern_counts(weights or [1.0] * len(sources))
     found = []
     for number in range(first_sample, first_sample + batch_size):
@@ -165,7 +162,7 @@ def describe_batch(
     first_sample: int,
     weights: list[float] | None = None,
 ) -> list[str]:
-    """A line for each crop of a batch: its file and, of pairs, its window."""
+    """A line for each crop of a batch: its file and, for pairs, its position."""
     lines = []
     for source, sample, item in samples_of_batch(sources, batch_size, seed, first_sample, weights):
         describe = getattr(sources[source], "describe", None)
@@ -182,7 +179,7 @@ def find_problems(
     first_sample: int,
     weights: list[float] | None = None,
 ) -> list[str]:
-    """A line for each file behind a batch that cannot be decoded now, or has not its partner's size."""
+    """Checks the files of a batch; returns a line for each that cannot be decoded or has a wrong size."""
     lines: list[str] = []
     for source, _, item in samples_of_batch(sources, batch_size, seed, first_sample, weights):
         problems = getattr(sources[source], "problems", None)
@@ -191,19 +188,19 @@ def find_problems(
 
 
 def pattern_counts(weights: list[float]) -> list[int]:
-    """How many of PATTERN crops each source gives: as near to its weight as can be, and at least 1."""
+    """Number of crops of each source among PATTERN: proportional to its weight, rounded, at least 1."""
     exact = np.asarray(weights, float) * PATTERN / np.sum(weights)
     counts = np.maximum(np.floor(exact), 1).astype(int)
     while counts.sum() != PATTERN:
         step = 1 if counts.sum() < PATTERN else -1
-        # To the source with the largest deficit, or from that with the largest surplus (and more than one).
+        # Add to the source with the largest deficit, or take from the one with the largest surplus.
         missing = np.where((step > 0) | (counts > 1), step * (exact - counts), -np.inf)
         counts[np.argmax(missing)] += step
     return counts.tolist()
 
 
 def _stream_source(source, crop_size, seed, first_sample, augment, parallelism):
-    """uint8 [2, crop_size, crop_size, 3], one after the other, from sample `first_sample` of a source on."""
+    """Dataset of the crops of one source, uint8 [2, crop_size, crop_size, 3], from `first_sample` on."""
     order = sample_order(len(source), seed, first_sample)
     read = _crop_reader(source, crop_size, seed, augment)
     return order.map(read, num_parallel_calls=parallelism, deterministic=True)
@@ -223,7 +220,7 @@ def _crop_reader(source, crop_size, seed, augment):
 
 
 def _choices(counts, seed, first_sample):
-    """The number of the source of each crop, int64, from `first_sample` on."""
+    """Dataset of the index of the source of each crop, int64, from `first_sample` on."""
     block, done = divmod(first_sample, PATTERN)
 
     def one_pattern(block):
@@ -233,7 +230,7 @@ def _choices(counts, seed, first_sample):
 
 
 def _samples_before(counts, seed, first_sample) -> list[int]:
-    """How many samples each source has given before `first_sample`."""
+    """Number of samples taken from each source before `first_sample`."""
     block, done = divmod(first_sample, PATTERN)
     begun = np.bincount(_pattern(counts, seed, block)[:done], minlength=len(counts))
     return [block * count + int(extra) for count, extra in zip(counts, begun)]
@@ -245,7 +242,7 @@ def _pattern(counts, seed, block):
 
 
 def _seed_of_source(seed, number):
-    """Different for each source; that of the first is the run's own."""
+    """A different seed for each source; the first one uses the seed of the run."""
     return seed + (number << 32)
 
 
@@ -255,8 +252,8 @@ def _shuffle(values, seed, number):
 
 
 def _mirror_and_turn(images, seed, sample):
-    """One of the eight ways to lay squares [2, N, N, 3], the same for both, drawn from (seed, sample)."""
-    # The first two numbers of this seed have placed the window.
+    """Applies one of the 8 flips and rotations of a square to both images [2, N, N, 3]."""
+    # The first two numbers of this seed determine the crop position.
     draws = tf.random.stateless_uniform([4], seed=tf.stack([seed, sample]), alg=ALGORITHM)[2:]
     images = tf.ensure_shape(images, [2, None, None, 3])
     mirrored = tf.cond(draws[0] < 0.5, lambda: images, lambda: tf.reverse(images, axis=[2]))

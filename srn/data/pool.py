@@ -1,13 +1,12 @@
-"""A pool of crops made in advance: what the pipeline would draw on the fly, drawn once and kept as bytes.
+"""Pools of precomputed crops: what the pipeline would make on the fly, made once and stored uncompressed.
 
 A pool is a folder of
 
-    index.json          what its crops are drawn from, their size, the shards in order; written last
-    NNNNN.pixels        uint8 RGB [SHARD, 2, S, S, 3], blurry and sharp of crop after crop
+    index.json          settings of the crops, their size, checksums of the shards in order; written last
+    NNNNN.pixels        uint8 RGB [SHARD, 2, S, S, 3]: blurry and sharp of each crop
 
-Crops are a function of what the index says and of their number: a pool that was interrupted goes on, and one
-that is enlarged keeps the crops that it has. They are read through memory maps, so that a pool may be larger
-than memory.
+Crops are a function of the settings and of their index: an interrupted pool is resumed, and an enlarged one
+keeps its crops. They are read through memory maps, so that a pool may be larger than memory.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from tqdm import tqdm
 
 from srn.data.sources import ALGORITHM, corner
 from srn.errors import InputError
-from srn.files import write_atomically
+from srn.files import read_json, write_json
 
 FORMAT = 1
 INDEX = "index.json"
@@ -39,21 +38,21 @@ def make_pool(
     drawn_from: dict,
     progress: bool = True,
 ) -> int:
-    """Draws the shards that are missing of the first `num_shards`.
+    """Makes a pool, or the missing shards of one.
 
     Args:
-      batches: function of a shard's number that returns an iterable of its and the following shards: uint8
-        [SHARD, 2, crop_size, crop_size, 3].
-      pool_dir: the folder, made if need be.
+      batches: function of the index of a shard that returns an iterable of this and the following shards,
+        uint8 [SHARD, 2, crop_size, crop_size, 3].
+      pool_dir: the folder, created if it does not exist.
       crop_size: side of the crops, in pixels.
-      num_shards: how many the pool is to have; a pool with more keeps them.
-      drawn_from: what the crops are a function of; JSON. A pool of another is refused.
-      progress: whether to show a bar on stderr.
+      num_shards: wanted number of shards; a pool with more keeps them.
+      drawn_from: all settings that the crops depend on, JSON-serializable.
+      progress: whether to show a progress bar on stderr.
 
     Returns:
-      How many crops were drawn by this call.
+      The number of crops made by this call.
 
-    Raises `InputError` for a folder whose crops are drawn from something else.
+    Raises `InputError` for a pool with other settings, and for a folder with other files.
     """
     pool_dir = Path(pool_dir)
     pool_dir.mkdir(parents=True, exist_ok=True)
@@ -64,19 +63,20 @@ def make_pool(
         for shard, crops in zip(missing, batches(begun) if missing else ()):
             checksums.append(_write_shard(pool_dir / _name(shard), crops))
             description = {"crop_size": crop_size, "drawn_from": drawn_from, "checksums": checksums}
-            write_atomically(pool_dir / INDEX, _json({"format": FORMAT, **description}))
+            write_json(pool_dir / INDEX, {"format": FORMAT, **description})
             bar.update(SHARD)
     return len(missing) * SHARD
 
 
 class PoolSource:
-    """The crops of a pool as a source of training crops (see `srn.data.sources`).
+    """A pool as a source of training crops (see `srn.data.sources`).
 
     Args:
       pool_dir: the folder.
-      crop_size: the pool's crops must be at least as large; windows of them are placed at random.
+      crop_size: side of the training crops, cut at random positions; the crops of the pool must be at least
+        as large.
 
-    Raises `InputError` if the pool is not whole or its crops are too small.
+    Raises `InputError` if the pool is incomplete or its crops are too small.
     """
 
     def __init__(self, pool_dir: str | os.PathLike[str], crop_size: int):
@@ -94,21 +94,21 @@ class PoolSource:
         """See `srn.data.sources`."""
         size = tf.constant([self._side, self._side])
 
-        def read(sample, place):
+        def read(sample, index):
             draws = tf.random.stateless_uniform([2], seed=tf.stack([seed, sample]), alg=ALGORITHM)
             top, left = tf.unstack(corner(size, crop_size, draws))
             return tf.numpy_function(
-                self._read_window, [place, top, left, crop_size], tf.uint8, stateful=False
+                self._read_window, [index, top, left, crop_size], tf.uint8, stateful=False
             )
 
         return read
 
     def read_crop(self, index: int) -> np.ndarray:
-        """Crop number `index` whole: uint8 [2, S, S, 3], blurry and sharp."""
+        """A whole crop of the pool: uint8 [2, S, S, 3], blurry and sharp."""
         return self._read_window(index, 0, 0, self._side)
 
-    def _read_window(self, place, top, left, size):
-        shard, crop = divmod(int(place), SHARD)
+    def _read_window(self, index, top, left, size):
+        shard, crop = divmod(int(index), SHARD)
         return np.ascontiguousarray(self._shards[shard][crop, :, top : top + size, left : left + size])
 
     def _open_shard(self, file):
@@ -119,7 +119,7 @@ class PoolSource:
 
 
 def verify_pool(pool_dir: str | os.PathLike[str]) -> list[str]:
-    """Reads a pool whole; a line for each shard whose pixels are not what was written."""
+    """Compares the checksums of all shards; returns a line for each damaged one."""
     lines = []
     for shard, checksum in enumerate(_read_index(Path(pool_dir))["checksums"]):
         file = Path(pool_dir) / _name(shard)
@@ -129,7 +129,7 @@ def verify_pool(pool_dir: str | os.PathLike[str]) -> list[str]:
 
 
 def _known_checksums(pool_dir, crop_size, drawn_from) -> list:
-    """Those of the shards that are there; none for a folder without a pool."""
+    """The checksums of the existing shards; an empty list for a folder without a pool."""
     if not (pool_dir / INDEX).exists():
         others = [path.name for path in pool_dir.iterdir() if path.suffix != ".pixels"]
         if others:
@@ -155,16 +155,4 @@ def _name(shard) -> str:
 
 
 def _read_index(pool_dir) -> dict:
-    try:
-        index = json.loads((pool_dir / INDEX).read_text())
-        if index["format"] == FORMAT:
-            return index
-    except FileNotFoundError:
-        raise InputError(f"{pool_dir / INDEX}: not there; run data/make_pool.py") from None
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise InputError(f"{pool_dir / INDEX}: not of a pool of this version; run data/make_pool.py again")
-
-
-def _json(description) -> bytes:
-    return (json.dumps(description, indent=1) + "\n").encode()
+    return read_json(pool_dir / INDEX, FORMAT, "a pool", "data/make_pool.py")

@@ -1,12 +1,12 @@
-"""Pairs in TFRecord files: written, and unpacked for reading.
+"""Pairs in TFRecord files: writing, and unpacking for reading.
 
 A record is a `tf.train.Example` with the features
 
     blurry, sharp   the two images as encoded files (PNG or JPEG), byte for byte
     name            unique in the data set, such as GOPR0384_11_00/000001
 
-TFRecord is read from front to back, while training wants any crop of any pair at any step. So records are
-unpacked once, into UNPACKED beside them, as files of the layout `pairs`, and read from there.
+TFRecord files only allow sequential access, but training reads pairs in random order. Records are therefore
+unpacked once into UNPACKED beside them, as files of the layout `pairs`, and read from there.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from srn.files import write_atomically
 SUFFIX = ".tfrecord"
 _SPLITS = ("train", "test")
 PAIRS_IN_A_FILE = 128
-_NOTE = "records.json"  # in the unpacked folder: what it was unpacked from; written last
-_KINDS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg"}  # how a file begins -> its suffix
+_NOTE = "records.json"  # in the unpacked folder: fingerprints of its sources; written last
+_KINDS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg"}  # magic bytes -> suffix
 
 
 def write_records(pairs: Sequence[Pair], out_dir: str | os.PathLike[str], split: str = "train") -> list[Path]:
@@ -34,13 +34,13 @@ def write_records(pairs: Sequence[Pair], out_dir: str | os.PathLike[str], split:
 
     Args:
       pairs: of a data set.
-      out_dir: the folder, made if need be. Files of these names are replaced, each whole or not at all.
+      out_dir: the folder, created if needed. Existing files of these names are replaced atomically.
       split: "train" or "test".
 
     Returns:
       The files.
     """
-    import tensorflow as tf  # records are for those who have it; listing other layouts must not wait for it
+    import tensorflow as tf  # imported here, since listing other layouts does not need it
 
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def write_records(pairs: Sequence[Pair], out_dir: str | os.PathLike[str], split:
 
 
 def find_records(data_dir: Path, split: str) -> list[Path]:
-    """The record files of a split: those named after it, or all where none is named after a split."""
+    """The record files of a split: those named after it, or all if none is named after a split."""
     files = sorted(Path(data_dir).glob(f"*{SUFFIX}"))
     if any(file.name.startswith(_SPLITS) for file in files):
         return [file for file in files if file.name.startswith(split)]
@@ -68,18 +68,18 @@ def find_records(data_dir: Path, split: str) -> list[Path]:
 
 
 def unnamed_records(data_dir: Path) -> list[Path]:
-    """Record files that belong to no split while others do."""
+    """Record files without the name of a split, if others have one."""
     files = sorted(Path(data_dir).glob(f"*{SUFFIX}"))
     others = [file for file in files if not file.name.startswith(_SPLITS)]
     return others if len(others) < len(files) else []
 
 
 def unpack(files: list[Path], split: str) -> Path:
-    """Unpacks records into `UNPACKED/SPLIT/{blur,sharp}/NAME` beside them, unless that is done already.
+    """Unpacks records into `UNPACKED/SPLIT/{blur,sharp}/NAME` beside them, unless this was done before.
 
     Returns the folder that holds `blur` and `sharp`; slashes in names become "__".
 
-    Raises `InputError` naming the file that is cut short, damaged, or of other features, or a folder that
+    Raises `InputError` naming a file that is truncated, damaged, or has other features, or a folder that
     cannot be written.
     """
     target = files[0].parent / UNPACKED / split
@@ -93,7 +93,7 @@ def unpack(files: list[Path], split: str) -> Path:
 
 
 def unpack_once(target: Path, files: Sequence[Path], write_all: Callable[[], None]) -> None:
-    """Calls `write_all`, which fills the folder `target`, unless that was done from `files` as they are now.
+    """Calls `write_all`, which fills the folder `target`, unless this was done before from the same `files`.
 
     Raises `InputError` naming a folder that cannot be written.
     """
@@ -126,7 +126,7 @@ def _unpack_file(file: Path, target: Path) -> None:
 
 
 def suffix_of(encoded: bytes, source: Path) -> str:
-    """The suffix of an encoded image. Raises `InputError` naming `source` where it is no PNG or JPEG."""
+    """The suffix of an encoded image. Raises `InputError` naming `source` if it is not a PNG or JPEG."""
     for beginning, suffix in _KINDS.items():
         if encoded.startswith(beginning):
             return suffix
@@ -134,7 +134,7 @@ def suffix_of(encoded: bytes, source: Path) -> str:
 
 
 def write_image(path: Path, encoded: bytes) -> None:
-    """Writes an encoded image. Raises `InputError` for a name that leads out of its folder."""
+    """Writes an encoded image. Raises `InputError` for a name outside of its folder."""
     if path.name.startswith(".") or "\\" in path.name:
         raise InputError(f"{path.name!r} is no name of an image")
     write_atomically(path, encoded)

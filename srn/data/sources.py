@@ -1,10 +1,10 @@
-"""Where training crops come from: pairs of images, photographs that are shaken, frames that are averaged.
+"""Sources of training crops: image pairs, photographs with synthetic camera shake, averaged video frames.
 
-A source has a length, the number of its parts (pairs, photographs, windows of frames), and a reader:
+A source has a length, the number of its items (pairs, photographs, windows of frames), and a reader:
 
-    reader(crop_size, seed) -> function (sample, place) -> uint8 [2, crop_size, crop_size, 3]
+    reader(crop_size, seed) -> function (sample, index) -> uint8 [2, crop_size, crop_size, 3]
 
-gives blurry and sharp of one crop; `place` is the number of the part, and everything random is drawn from
+The function returns the blurry and the sharp crop of item `index`. All randomness is derived from
 (seed, sample).
 """
 
@@ -23,24 +23,24 @@ import tensorflow as tf
 from srn.data.pairs import find_damage, problems_of
 from srn.errors import InputError
 from srn.images import SUFFIXES, decode_in_graph, is_image, read_rgb, require_whole, size_of
-from srn.synthesis.frames import LONGEST, SHORTEST, Exposure, WindowSettings, frames_needed, make_pair
+from srn.synthesis.frames import MAX_FRAMES, MIN_FRAMES, Exposure, WindowSettings, frames_needed, make_pair
 from srn.synthesis.settings import HANDHELD, ShakeSettings
 
 if TYPE_CHECKING:
     from srn.data.cache import PreparedCache
 
-ALGORITHM = "philox"  # of random numbers; named, so that every device draws the same
-MEMORY = 256  # pictures of a source that are kept decoded: 250 MiB of 1280x720 halved, 700 as they are
-FLOW_MARGIN = 32  # pixels around a crop that optical flow sees too
+ALGORITHM = "philox"  # random number generator; explicit, so that every device draws the same numbers
+MEMORY = 256  # decoded images cached per source: 700 MiB for 1280x720, 250 MiB for half that size
+FLOW_MARGIN = 32  # pixels around a crop that are included when estimating optical flow
 
 
 class PairSource:
-    """Blurry and sharp images of equal size.
+    """Pairs of blurry and sharp images of equal size.
 
     Args:
-      pairs: `srn.data.pairs.Pair`s whose images are at least as large as the crop.
-      cache: a `srn.data.cache.PreparedCache` of them, or None to decode their files.
-      downscale: whole factor by which crops are reduced: they are cut that much larger.
+      pairs: list of `srn.data.pairs.Pair` whose images are at least as large as the crop.
+      cache: a `srn.data.cache.PreparedCache` of the pairs, or None to decode the image files.
+      downscale: integer factor; crops are cut this many times larger and downscaled.
     """
 
     def __init__(self, pairs: list, cache: PreparedCache | None = None, downscale: int = 1):
@@ -53,14 +53,14 @@ class PairSource:
         """See the module."""
         read_window = self._window_of_files() if self.cache is None else self._window_of_cache()
 
-        def read(sample, place):
+        def read(sample, index):
             draws = tf.random.stateless_uniform([2], seed=tf.stack([seed, sample]), alg=ALGORITHM)
-            return reduce_images(read_window(place, draws, crop_size * self.downscale), self.downscale)
+            return downscale_images(read_window(index, draws, crop_size * self.downscale), self.downscale)
 
         return read
 
     def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:
-        """`NAME: 128x128 pixels from row 5, column 7 on`: what `reader` cuts for a sample."""
+        """The crop of a sample in words: `FILE: 128x128 pixels from row 5, column 7 on`."""
         pair = self.pairs[item]
         draws = tf.random.stateless_uniform([2], seed=tf.constant([seed, sample], tf.int64), alg=ALGORITHM)
         size = size_of(pair.sharp)[::-1] if self.cache is None else self.cache.sizes[item]
@@ -69,7 +69,7 @@ class PairSource:
         return f"{pair.blurry}: {side}x{side} pixels from row {top}, column {left} on"
 
     def problems(self, item: int, crop_size: int) -> list[str]:
-        """A line for each thing that is wrong with the files of a pair as they are now."""
+        """Checks the files of a pair as they are now; returns a line per problem."""
         pair = self.pairs[item]
         return find_damage([pair]) or problems_of(pair, crop_size * self.downscale)
 
@@ -77,8 +77,8 @@ class PairSource:
         blurry_files = tf.constant([str(pair.blurry) for pair in self.pairs])
         sharp_files = tf.constant([str(pair.sharp) for pair in self.pairs])
 
-        def read_window(place, draws, crop_size):
-            both = tf.stack([decode_in_graph(blurry_files[place]), decode_in_graph(sharp_files[place])])
+        def read_window(index, draws, crop_size):
+            both = tf.stack([decode_in_graph(blurry_files[index]), decode_in_graph(sharp_files[index])])
             top, left = tf.unstack(corner(tf.shape(both)[1:3], crop_size, draws))
             return both[:, top : top + crop_size, left : left + crop_size]
 
@@ -88,28 +88,28 @@ class PairSource:
         assert self.cache is not None
         sizes, read = tf.constant(self.cache.sizes), self.cache.read_window
 
-        def read_window(place, draws, crop_size):
-            top, left = tf.unstack(corner(sizes[place], crop_size, draws))
-            return tf.numpy_function(read, [place, top, left, crop_size], tf.uint8, stateful=False)
+        def read_window(index, draws, crop_size):
+            top, left = tf.unstack(corner(sizes[index], crop_size, draws))
+            return tf.numpy_function(read, [index, top, left, crop_size], tf.uint8, stateful=False)
 
         return read_window
 
 
 class PhotoSource:
-    """Sharp photographs, each crop of which is shaken anew (`srn.synthesis.shake`).
+    """Sharp photographs; every crop gets a new synthetic camera shake (`srn.synthesis.shake`).
 
     Args:
-      folder: of images, searched to its depth; those smaller than the crop are mirrored at their edges.
-      settings: what shakes are drawn of photographs at full size.
-      downscale: whole factor by which photographs are reduced before they are shaken.
+      folder: of images, searched recursively; images smaller than the crop are mirrored at their edges.
+      settings: distribution of the shakes, for photographs at full size.
+      downscale: integer factor by which photographs are downscaled before they are shaken.
 
-    Raises `InputError` for a folder without images, and naming files that are none.
+    Raises `InputError` for a folder without images, and for files that are not images, naming each.
     """
 
     def __init__(
         self, folder: str | os.PathLike[str], settings: ShakeSettings = HANDHELD, downscale: int = 1
     ):
-        # Not above: tensorflow-addons is loaded only where blur is made.
+        # Imported here: tensorflow-addons is only needed for blur synthesis.
         from srn.synthesis import shake
 
         self._shake = shake.shake_crop
@@ -118,7 +118,7 @@ class PhotoSource:
 
         @functools.lru_cache(maxsize=MEMORY)
         def read(file):
-            return reduce_picture(read_rgb(file), downscale)
+            return downscale_image(read_rgb(file), downscale)
 
         self._read = read
 
@@ -130,66 +130,67 @@ class PhotoSource:
         return _numpy_reader(functools.partial(self._make, crop_size, seed))
 
     def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:
-        """The photograph of a sample."""
+        """The photograph of a sample, in words."""
         return f"{self.files[item]}: shaken, sample {sample}"
 
     def problems(self, item: int, crop_size: int) -> list[str]:
-        """A line if the photograph cannot be read now."""
+        """Checks the file of a photograph as it is now; returns a line if it cannot be read."""
         try:
             require_whole(self.files[item])
         except InputError as error:
             return [str(error)]
         return []
 
-    def _make(self, crop_size, seed, sample, place):
+    def _make(self, crop_size, seed, sample, index):
         generator = np.random.default_rng((seed, sample))
         other = self._read(self.files[generator.integers(len(self.files))])
-        pair = self._shake(self._read(self.files[place]), crop_size, generator, self._settings, other)
+        pair = self._shake(self._read(self.files[index]), crop_size, generator, self._settings, other)
         return np.stack([np.rint(side * 255).astype(np.uint8) for side in pair])
 
 
 class FrameSource:
-    """Frames of video, a few neighbouring ones of which are averaged (`srn.synthesis.frames`).
+    """Video frames; a few consecutive ones are averaged (`srn.synthesis.frames`).
 
     Args:
-      folder: of frames, or of folders of frames; those of one folder have one size.
-      smallest: height and width that each frame must have at least.
-      shortest, longest: odd numbers of frames that are averaged; 7 to 13 as GOPRO. Interpolated ones count.
-      between: frames to interpolate between neighbours, by optical flow; 0 for high-speed video.
-      linear_light: part of the windows that is averaged in linear light.
-      downscale: whole factor by which crops are reduced after the average: they are cut that much larger.
+      folder: of frames, or of folders of frames; all frames of one folder have the same size.
+      min_size: minimum height and width of the frames, in pixels.
+      min_frames, max_frames: range of the number of averaged frames, odd, including interpolated ones; 7 to
+        13 for GOPRO.
+      between: number of frames to interpolate between neighbours by optical flow; 0 for high-speed video.
+      linear_light: fraction of the windows that are averaged in linear light.
+      downscale: integer factor; crops are cut this many times larger and downscaled after averaging.
 
-    Raises `InputError` for a folder without frames, or with fewer than a window has.
+    Raises `InputError` for a folder without frames, or with fewer than a window needs.
     """
 
     def __init__(
         self,
         folder: str | os.PathLike[str],
-        smallest: int = 1,
-        shortest: int = SHORTEST,
-        longest: int = LONGEST,
+        min_size: int = 1,
+        min_frames: int = MIN_FRAMES,
+        max_frames: int = MAX_FRAMES,
         between: int = 0,
         linear_light: float = HANDHELD.gamma_probability,
         downscale: int = 1,
     ):
         self._linear_light, self._downscale, self._between = linear_light, downscale, between
-        self._lengths = range(shortest, longest + 1, 2)
+        self._lengths = range(min_frames, max_frames + 1, 2)
         self._sequences: list[list[Path]] = []
         self._starts: list[tuple[int, int]] = []
         by_folder: dict[Path, dict[Path, tuple[int, int]]] = {}
         for file, size in _images_below(Path(folder)).items():
             by_folder.setdefault(file.parent, {})[file] = size
         for sequence, sizes in by_folder.items():
-            needed = frames_needed(longest, between)
+            needed = frames_needed(max_frames, between)
             if len(sizes) < needed:
                 raise InputError(f"{sequence}: {len(sizes)} frames, fewer than the {needed} of a window")
             if len(set(sizes.values())) > 1:
                 raise InputError(f"{sequence}: its frames differ in size")
-            if min(next(iter(sizes.values()))) < smallest:
-                raise InputError(f"{sequence}: its frames are smaller than the {smallest}x{smallest} needed")
+            if min(next(iter(sizes.values()))) < min_size:
+                raise InputError(f"{sequence}: its frames are smaller than the {min_size}x{min_size} needed")
             self._starts += [(len(self._sequences), start) for start in range(len(sizes) - needed + 1)]
             self._sequences.append(list(sizes))
-        # Neighbouring windows share their frames: a decoded frame is soon needed again.
+        # Windows overlap, so that decoded frames are soon needed again.
         self._read = functools.lru_cache(maxsize=MEMORY)(read_rgb)
 
     def __len__(self):
@@ -200,19 +201,19 @@ class FrameSource:
         return _numpy_reader(functools.partial(self._make, crop_size, seed))
 
     def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:
-        """The first frame of the window of a sample."""
+        """The first frame of the window of a sample, in words."""
         sequence, start = self._starts[item]
         return f"{self._sequences[sequence][start]}: averaged from here on, sample {sample}"
 
-    def _make(self, crop_size, seed, sample, place):
+    def _make(self, crop_size, seed, sample, index):
         generator = np.random.default_rng((seed, sample))
-        sequence, start = self._starts[place]
+        sequence, start = self._starts[index]
         length = int(generator.choice(self._lengths))
         stop = start + frames_needed(length, self._between)
         frames = [self._read(file) for file in self._sequences[sequence][start:stop]]
         side = crop_size * self._downscale
         top, left = (int(generator.integers(size - side + 1)) for size in frames[0].shape[:2])
-        # Where frames are interpolated, what moves into the crop must be seen before it does.
+        # For interpolation, optical flow must see what moves into the crop from outside.
         margin = FLOW_MARGIN if self._between else 0
         above, before = min(top, margin), min(left, margin)
         wider = (slice(top - above, top + side + margin), slice(left - before, left + side + margin))
@@ -220,42 +221,42 @@ class FrameSource:
         settings = WindowSettings(length, length, between=self._between, gamma=gamma)
         exposure = Exposure(start + len(frames) // 2, np.stack([frame[wider] for frame in frames]), length)
         pair = [
-            picture[above : above + side, before : before + side] for picture in make_pair(exposure, settings)
+            image[above : above + side, before : before + side] for image in make_pair(exposure, settings)
         ]
-        return np.stack([reduce_picture(picture, self._downscale) for picture in pair])
+        return np.stack([downscale_image(image, self._downscale) for image in pair])
 
 
-def reduce_picture(picture: np.ndarray, factor: int) -> np.ndarray:
-    """Means of `factor` x `factor` pixels, rounded: uint8 [H, W, 3] -> [H // factor, W // factor, 3]."""
+def downscale_image(image: np.ndarray, factor: int) -> np.ndarray:
+    """Averages blocks of `factor` x `factor` pixels: uint8 [H, W, 3] -> [H // factor, W // factor, 3]."""
     if factor == 1:
-        return picture
-    height, width = (side // factor for side in picture.shape[:2])
-    picture = picture[: height * factor, : width * factor]
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        return image
+    height, width = (side // factor for side in image.shape[:2])
+    image = image[: height * factor, : width * factor]
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def reduce_images(images: tf.Tensor, factor: int) -> tf.Tensor:
-    """As `reduce_picture`, but in graphs, of uint8 [B, H, W, 3]; H and W are multiples of `factor`."""
+def downscale_images(images: tf.Tensor, factor: int) -> tf.Tensor:
+    """`downscale_image` for a batch in a graph: uint8 [B, H, W, 3]; H and W are multiples of `factor`."""
     if factor == 1:
         return images
     means = tf.nn.avg_pool2d(tf.cast(images, tf.float32), factor, factor, "VALID")
-    return tf.cast(means + 0.5, tf.uint8)  # halves upwards, as OpenCV does
+    return tf.cast(means + 0.5, tf.uint8)  # rounds half up, as OpenCV does
 
 
 def corner(size: tf.Tensor, crop_size: int, draws: tf.Tensor) -> tf.Tensor:
-    """The window's first row and column: `draws` in [0, 1) spread over the places that there are."""
-    places = tf.cast(size - crop_size + 1, tf.float32)
-    return tf.cast(draws * places, tf.int32)
+    """Top and left of a crop: `draws`, uniform in [0, 1), scaled to the range of valid positions."""
+    positions = tf.cast(size - crop_size + 1, tf.float32)
+    return tf.cast(draws * positions, tf.int32)
 
 
 def _numpy_reader(make):
-    return lambda sample, place: tf.numpy_function(make, [sample, place], tf.uint8, stateful=False)
+    return lambda sample, index: tf.numpy_function(make, [sample, index], tf.uint8, stateful=False)
 
 
 def _images_below(folder) -> dict:
-    """{file: (width, height)} of all images in `folder` and the folders in it, in the order of their paths.
+    """{file: (width, height)} of all images below `folder`, sorted by path.
 
-    Raises `InputError` with a line for each that is no image, as its header tells.
+    Raises `InputError` with a line for each file whose header is not that of an image.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder")

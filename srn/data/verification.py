@@ -1,8 +1,8 @@
-"""Is a copy of a data set whole and sound? Counts, official counts, and every file decoded.
+"""Verification of data sets: comparison with official counts, and decoding of every file.
 
 The official numbers of GOPRO_Large were counted from the training list of SRN-DeblurNet's authors and from
-two published lists of the test set, which agree; its files are numbered without gaps. Those of HIDE stand in
-its README, those of RealBlur are of its lists, those of REDS of BasicSR's; Köhler's: `srn.data.kohler`.
+two published lists of the test set, which agree; its files are numbered without gaps. Those of HIDE are from
+its README, those of RealBlur from its lists, those of REDS from BasicSR; for Köhler's see `srn.data.kohler`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ GOPRO_FILES = {
         "GOPR0881_11_01": (201, 300),
     },
 }
-# Pairs, and sequences where HIDE has none; "all" where there are no lists to tell RealBlur's splits apart.
+# Pairs and sequences (HIDE has none); "all" for RealBlur without lists of the splits.
 OFFICIAL_COUNTS: dict[str, dict[str, tuple[int, int | None]]] = {
     "gopro": {"train": (2103, 22), "test": (1111, 11)},
     "reds": {"train": (24000, 240), "test": (3000, 30)},
@@ -78,14 +78,14 @@ _NAMES_SHOWN = 10
 
 @dataclasses.dataclass
 class Verification:
-    """What was found.
+    """The result of a verification.
 
     Attributes:
       layout: the layout, a key of `srn.data.layouts.LAYOUTS`, or "kohler".
-      counts: {split: {sequence: pairs}}; the split is "all" where the layout knows none.
-      compared: whether the data set was held against its official counts.
-      problems: a line for each thing that is wrong.
-      extent: what holds of the files where there are no problems.
+      counts: {split: {sequence: pairs}}; the split is "all" for layouts without splits.
+      compared: whether the data set was compared with official counts.
+      problems: a line for each problem.
+      extent: what was checked, for the message without problems.
     """
 
     layout: str
@@ -104,15 +104,15 @@ def verify(
     progress: bool = False,
     sharp_folder: str = DEFAULT_SIDES[1],
 ) -> Verification:
-    """Lists a data set, compares it with what is official, and decodes each of its files.
+    """Lists a data set, compares it with official counts, and decodes all files.
 
     Args:
-      data_dir, dataset, blur_folder, sharp_folder: as of `srn.data.pairs.find_pairs`; `dataset` may also be
+      data_dir, dataset, blur_folder, sharp_folder: see `srn.data.pairs.find_pairs`; `dataset` may also be
         "kohler", which has neither splits nor a blur folder.
       splits: some of `SPLITS`.
-      official: compare with the official counts and sizes. A folder in GOPRO's tree without a single
-        sequence of GOPRO is somebody's own, and is not compared.
-      progress: whether to show a bar on stderr.
+      official: compare with the official counts and sizes. A folder with the layout of GOPRO
+        but without any of its sequences is not compared.
+      progress: whether to show a progress bar on stderr.
 
     Raises `InputError` if there is no data set, or none of its splits.
     """
@@ -147,7 +147,7 @@ def _verify_kohler(data_dir: str | os.PathLike[str], official: bool, progress: b
 def _list_splits(
     data_dir: str | os.PathLike[str], dataset: str, splits: Sequence[str], blur_folder: str, sharp_folder: str
 ) -> dict[str, Listing]:
-    """{split: `Listing`} of the splits that are there; {"all": `Listing`} where the layout knows none."""
+    """{split: `Listing`} of the existing splits; {"all": `Listing`} for layouts without splits."""
     listings, absent = {}, []
     for split in splits:
         try:
@@ -169,7 +169,7 @@ def _is_gopro(pairs: Mapping[str, Sequence[Pair]]) -> bool:
 
 
 def compare_with_official(layout: str, split: str, pairs: list[Pair]) -> list[str]:
-    """A line for each difference from the official data set; GOPRO's names each missing file."""
+    """A line for each difference from the official data set; for GOPRO, for each missing file."""
     if layout == "gopro":
         return _compare_with_gopro(split, pairs)
     official, official_sequences = OFFICIAL_COUNTS[layout][split]
@@ -212,26 +212,26 @@ def _some_of(names: Iterable[str]) -> str:
 def check_pairs(
     pairs: Sequence[Pair], size: tuple[int, int] | None = None, progress: bool = False
 ) -> list[str]:
-    """`check_pair` of each, by as many threads as there are processors; lines in the order of the pairs."""
-    # Threads suffice: both the decoders and OpenCV let the others run meanwhile.
+    """`check_pair` for all pairs in parallel; lines are in the order of the pairs."""
+    # Threads suffice, since the decoders and OpenCV release the GIL.
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         checks = pool.map(lambda pair: check_pair(pair, size), pairs)
         bar = tqdm(checks, desc="decoding", total=len(pairs), unit="pair", disable=not progress)
         return [line for lines in bar for line in lines]
     finally:
-        pool.shutdown(cancel_futures=True)  # so that Ctrl-C need not wait for the rest
+        pool.shutdown(cancel_futures=True)  # so that Ctrl-C does not wait for the rest
 
 
 def check_pair(pair: Pair, size: tuple[int, int] | None = None) -> list[str]:
-    """Decodes both files of a pair whole.
+    """Decodes both files of a pair.
 
     Args:
       pair: the pair.
-      size: (width, height) that both must have.
+      size: expected (width, height) of both.
 
-    Returns a line for each file that is missing, truncated, undecodable or mis-sized, and one if blurry and
-    sharp seem exchanged.
+    Returns a line for each file that is missing, truncated, undecodable or of the wrong size, and one if
+    blurry and sharp image seem to be swapped.
     """
     wrong_sizes = []
 
@@ -251,7 +251,7 @@ def check_pair(pair: Pair, size: tuple[int, int] | None = None) -> list[str]:
 
 
 def format_counts(result: Verification) -> str:
-    """A table of pairs per sequence, the official numbers beside those of each split."""
+    """A table of the number of pairs per sequence and split, with the official ones."""
     lines = []
     for split, counts in result.counts.items():
         official, official_sequences = OFFICIAL_COUNTS.get(result.layout, {}).get(split, (None, None))

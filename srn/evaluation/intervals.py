@@ -1,8 +1,8 @@
-"""How sure a mean is: intervals by bootstrap, and the paired difference of two methods.
+"""Confidence intervals of means by bootstrap, and paired differences of two methods.
 
-Images of one sequence resemble each other, so whole sequences are drawn with replacement, not images; where
-a data set has no sequences, images are. An interval holds the middle 95% of the means of 10,000 such draws,
-always the same ones (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13).
+Images of one sequence are similar, so that whole sequences are resampled with replacement; images only if the
+data set has no sequences. Intervals contain the middle 95% of the means of 10,000 resamples with a fixed seed
+(Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _AT_A_TIME = 4_000_000  # drawn indices held in memory
 
 @dataclass(frozen=True)
 class Difference:
-    """One method's column minus another's, over the images that both have scored.
+    """Paired difference of a column between two methods, over the images scored by both.
 
     Attributes:
-      mean: over these images; infinite PSNR is left out.
-      interval: of this mean; None where there are less than two sequences (or images) to draw from.
-      higher: on how many images the first one's value is higher; `images` of them count.
+      mean: over these images, without infinite PSNR.
+      interval: of the mean; None for less than two sequences (or images).
+      higher: number of images, out of `images`, for which the first value is higher.
     """
 
     mean: float
@@ -38,12 +38,12 @@ class Difference:
 
 
 def interval_of(scores: Iterable[Score], column: str, cluster: str) -> tuple[float, float] | None:
-    """The interval of the mean of a column; None where there are less than two clusters to draw from.
+    """The confidence interval of the mean of a column; None for less than two clusters.
 
     Args:
-      scores: of a data set; infinite values are left out, as in the mean.
+      scores: of a data set; infinite values are excluded, as in the mean.
       column: key of `Score.values`.
-      cluster: key of `Score.groups` of what is drawn; scores without it are drawn by themselves.
+      cluster: key of `Score.groups` for resampling; scores without it are resampled individually.
     """
     scores = list(scores)
     return _bootstrap([score.values[column] for score in scores], _clusters(scores, cluster))
@@ -54,7 +54,7 @@ def difference_of(scores: Sequence[Score], others: Sequence[Score], column: str,
     if [score.name for score in scores] != [other.name for other in others]:
         raise ValueError("The scores are not of the same images in the same order.")
     pairs = [(score.values[column], other.values[column]) for score, other in zip(scores, others)]
-    # Two identical images differ by nothing; what is infinite on one side only cannot be averaged.
+    # If both are infinite, the difference is 0; if only one is, it cannot be averaged.
     differences = [0.0 if one == other else one - other for one, other in pairs]
     finite = [value for value in differences if math.isfinite(value)]
     return Difference(

@@ -1,4 +1,4 @@
-"""What is scored: the images of a data set, or some of them, and the protocol that they are scored by."""
+"""The images of an evaluation, all or some of a data set, and the protocol to score them by."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PathLike = Union[str, "os.PathLike[str]"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is scored, the same for all methods.
+    """The images of an evaluation, the same for all methods.
 
     Attributes:
       dataset: name of the data set's layout.
       items: its images.
       protocol: how they are scored.
-      departures: what of it is chosen otherwise than in the paper, such as "the folder blur_gamma".
-      facts: about this run, for summaries: plain values, `processor` among them.
+      departures: deviations from the paper, such as "the folder blur_gamma".
+      facts: plain values about this run for summaries, including `processor`.
     """
 
     dataset: str
@@ -45,7 +45,7 @@ class Evaluation:
 
 
 def protocol_of(dataset: str) -> Protocol:
-    """The protocol by which the field scores a data set, one of `LAYOUTS`."""
+    """The usual protocol of a data set, one of `LAYOUTS`."""
     return _PROTOCOLS.get(dataset, PAIRS)
 
 
@@ -62,7 +62,7 @@ def describe_evaluation(
     """Finds and checks the images, and chooses how to score them.
 
     Args:
-      data_dir, dataset, split, protocol, limit: as of `srn.evaluate`.
+      data_dir, dataset, split, protocol, limit: see `srn.evaluate`.
       sides: its `blur_folder` and `sharp_folder`.
       options: its `crop_border`, `luma` and `lpips`.
       sequences: its `sequence`.
@@ -95,7 +95,7 @@ def describe_evaluation(
 
 
 def _choose_protocol(dataset: str, bits: int, options: Mapping[str, Any]) -> Protocol:
-    """The protocol of a data set with some options. Raises `InputError` where it does not take them."""
+    """The protocol of a data set with options. Raises `InputError` if it does not support them."""
     protocol, chosen = protocol_of(dataset), [name for name, value in options.items() if value]
     if not protocol.takes_options and bits != 8:
         raise InputError(f"{dataset} is scored by its official script, which takes images of 8 bits")
@@ -107,7 +107,7 @@ def _choose_protocol(dataset: str, bits: int, options: Mapping[str, Any]) -> Pro
 
 
 def _bits_of(items: Sequence) -> int:
-    """8 or 16. Raises `InputError` naming an image of other bits than the first."""
+    """The bit depth, 8 or 16. Raises `InputError` naming an image that differs from the first."""
     bits = [kind_of(item.blurry)[0] if item.blurry else 8 for item in items]
     others = [item for item, some in zip(items, bits) if some != bits[0]]
     if others:
@@ -118,7 +118,7 @@ def _bits_of(items: Sequence) -> int:
 
 
 def _select(items: Sequence, sequences: Sequence[str], limit: int | None) -> tuple[Sequence, list[str]]:
-    """Some of the images, and which, in words. Raises `InputError` for a sequence that is not there."""
+    """The selected images, and a description of the selection. Raises `InputError` for unknown sequences."""
     chosen, words = items, []
     if sequences:
         there = sorted({getattr(item, "sequence", "") for item in items} - {""})
@@ -137,7 +137,7 @@ def _select(items: Sequence, sequences: Sequence[str], limit: int | None) -> tup
 
 
 def _as_pairs(items: Iterable[Any], min_size: int) -> list[Pair]:
-    """`Pair`s as they are; (blurry, sharp) named by the blurry file."""
+    """Returns `Pair`s unchanged; converts (blurry, sharp) to a `Pair` with the name of the blurry file."""
     pairs = []
     for item in items:
         if not isinstance(item, Pair):

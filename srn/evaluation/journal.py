@@ -1,8 +1,8 @@
-"""The scores that are finished, kept on disk: an interrupted evaluation resumes from them.
+"""Journal of finished scores, from which an interrupted evaluation is resumed.
 
-A journal is of one method with one set of settings: `scores-DIGEST.jsonl`, so that a run with other settings
-neither reads nor overwrites it. It begins with a line of its settings and has one for each image after it,
-appended when the image is finished; one that was cut off, or that makes no sense, counts as not there.
+There is one file `scores-DIGEST.jsonl` for each method and set of settings, so that a run with other settings
+neither reads nor overwrites it. The first line has the settings, and each further line a finished image;
+incomplete or invalid lines are ignored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Journal:
 
     Args:
       folder: of the evaluation.
-      settings: plain values: whatever changes a score beside the image files; its columns are among them.
+      settings: plain values on which the scores depend, apart from the image files, including the columns.
     """
 
     def __init__(self, folder: str | os.PathLike[str], settings: Mapping[str, Any]):
@@ -34,22 +34,22 @@ class Journal:
         self._entries = {score.name: (score, files) for score, files in _read(self.path)}
 
     def find(self, name: str, files: Iterable[Path]) -> Score | None:
-        """The score of an image, if it is there and its files have not changed since."""
+        """The score of an image, if it exists and its files have not changed; otherwise None."""
         score, stamps = self._entries.get(name, (None, None))
         return score if stamps == _stamps(files) else None
 
     def add(self, score: Score, files: Iterable[Path]) -> None:
-        """Appends a score, and what `files` it was made from. Raises OSError if it cannot be written."""
+        """Appends a score with its `files`. Raises OSError if it cannot be written."""
         lines = [{"score": dataclasses.asdict(score), "files": _stamps(files)}]
         if not self.path.exists():
             lines.insert(0, {"settings": json.loads(self._settings)})
         with open(self.path, "a", encoding="utf-8") as file:
-            # A line begins with its own end of line: the one before may have been cut off.
+            # Begin with a line feed, since the previous line may be incomplete.
             file.write("".join(f"\n{json.dumps(line)}" for line in lines))
 
 
 def _read(path: Path) -> Iterator[tuple[Score, list]]:
-    """Yields (score, stamps of its files) for each line that holds them."""
+    """Yields (score, stamps of its files) for each valid line."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
@@ -63,7 +63,7 @@ def _read(path: Path) -> Iterator[tuple[Score, list]]:
 
 
 def _stamps(files: Iterable[Path]) -> list[list]:
-    """[name, size, time of the last change] of each file; of one that is not there, the name alone."""
+    """[name, size, modification time] of each file; only the name of missing files."""
     stamps = []
     for path in map(Path, files):
         try:

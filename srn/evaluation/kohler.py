@@ -1,8 +1,8 @@
 """The protocol of Köhler et al. (ECCV 2012), step by step as in their official script.
 
-The ground truth of a blurry image is every frame that the camera saw on its trajectory. Against each the
-restored image is scaled in brightness, shifted by whole pixels and compared on luma; the best frame counts,
-for each metric by itself. The score of the data set is the mean over its 48 images.
+The ground truth of a blurry image are all frames along the trajectory of the camera. The restored image is
+scaled in brightness, shifted by integer offsets and compared on luma with each of them; the best frame
+counts, separately for each metric. The score of the data set is the mean over its 48 images.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _AT_A_TIME = 8  # frames held in memory
 
 @dataclasses.dataclass(frozen=True)
 class FrameScore:
-    """What one frame gives: PSNR in dB, MSSIM, the gain and the shift (rows, columns) that were applied."""
+    """Result for one frame: PSNR in dB, MSSIM, and the gain and shift (rows, columns) that were applied."""
 
     psnr: float
     mssim: float
@@ -42,7 +42,7 @@ def score_frame(restored: np.ndarray, frame: np.ndarray, spectrum: np.ndarray | 
 
     Args:
       restored, frame: uint8 [H, W, 3] RGB.
-      spectrum: `numpy.fft.fft2` of the mean of the restored image's channels, where it is known already.
+      spectrum: `numpy.fft.fft2` of the mean of the restored image's channels, if it is already known.
     """
     if restored.shape != frame.shape or restored.dtype != np.uint8 or frame.dtype != np.uint8:
         raise ValueError(
@@ -188,7 +188,7 @@ KOHLER = KohlerProtocol()
 
 
 def count_incomplete(scores: Iterable[Score]) -> int:
-    """How many images were compared with fewer frames than the official data set has: they score too low."""
+    """Number of images with fewer frames than in the official data set, whose scores are too low."""
     return sum(
         score.values["frames"] < official_frames(*key) - len(UNUSED_FRAMES.get(key, ()))
         for score in scores

@@ -1,4 +1,4 @@
-"""What is scored: the blurry input itself, a network, or images that another program has restored."""
+"""Methods to evaluate: a network, the blurry input itself, or images restored by other programs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from srn.data.listing import BLURRY_SIDES, SHARP_SIDES
 from srn.data.pairs import difference_in_kind
 from srn.errors import InputError
 from srn.images import is_image, read_rgb, size_of
@@ -139,7 +140,7 @@ def load_network(
     self_ensemble: bool = False,
     truncate: bool = False,
 ) -> Network:
-    """The method of some weights; arguments and errors as of `srn.Deblurrer`."""
+    """The method of some weights; arguments and errors see `srn.Deblurrer`."""
     from srn import weights  # not above: it loads TensorFlow
     from srn.inference.deblurrer import Deblurrer
 
@@ -163,27 +164,37 @@ def find_results(items: Sequence, results_dir: str | os.PathLike[str]) -> dict[s
     is `SEQUENCE/000001.png` in the folder or below it (as in `restored/` of evaluate.py), and also
     `SEQUENCE-000001.png` and `SEQUENCE_000001.png`, as other projects write them. A plain `000001.png`, or
     the name of the blurry file, will do where no other image of the data set has it too. All files may have
-    one more word at the end of their names, such as `_out`.
+    one more word at the end of their names, such as `_out`. Where that does not find all, the words of the
+    path decide, whatever stands between them: `SEQUENCE/blur/000001.png`, `deblurred_SEQUENCE__000001.png`.
 
     Args:
       items: with `name` and `blurry`.
       results_dir: the folder.
 
-    Raises `InputError` naming images without a file, images with two, and files of another size.
+    Raises `InputError` naming images without a file, images with two, words of which several would do, and
+    files of another size.
     """
     results_dir = Path(results_dir)
     if not results_dir.is_dir():
         raise InputError(f"results_dir={results_dir}: there is no such folder")
-    by_ending = _by_ending(results_dir)
+    paths = {
+        path: path.relative_to(results_dir).with_suffix("")
+        for path in sorted(results_dir.rglob("*"))
+        if is_image(path)
+    }
     names = _names_of_results(items)
-    tries = [_find_with_ending(items, names, by_ending, end) for end in _endings(names, items, by_ending)]
-    found = max(tries, key=len)  # the first of equal ones: without a word at the end
+    found = _find_by_names(items, names, _by_ending({file: path.parts for file, path in paths.items()}))
+    if len(found) < len(items):
+        in_words = {name: ["/".join(_words(form)) for form in forms] for name, forms in names.items()}
+        by_words = _by_ending({file: _words(path) for file, path in paths.items()})
+        found = max(found, _find_by_names(items, in_words, by_words), key=len)
     missing = [item.name for item in items if item.name not in found]
     if missing:
-        some = ", ".join(missing[:_MAX_SHOWN]) + (", ..." if len(missing) > _MAX_SHOWN else "")
+        some = _list(missing)
         raise InputError(
             f"results_dir={results_dir}: no image for {len(missing)} of {len(items)}: {some}; "
-            f"looked for {' or '.join(f'{name}.png' for name in names[missing[0]])}, or with a word more"
+            f"looked for {' or '.join(f'{name}.png' for name in names[missing[0]])}, or with a word more; "
+            f"it holds {_list([str(path) for path in paths.values()]) or 'no image'}"
         )
     _require_same_kinds(items, found)
     return found
@@ -211,13 +222,32 @@ def _names_of_results(items: Sequence) -> dict[str, list[str]]:
     return names
 
 
-def _endings(
-    names: Mapping[str, list[str]], items: Sequence, by_ending: Mapping[str, list[Path]]
-) -> list[str]:
-    """What may stand at the end of all names: nothing, and what does for the first image."""
+def _find_by_names(
+    items: Sequence, names: Mapping[str, list[str]], by_ending: Mapping[str, list[Path]]
+) -> dict[str, Path]:
+    """The results of those images that have one, without a suffix or all with the same one.
+
+    Raises `InputError` for an image with two, and where several words would do.
+    """
+    tries = {
+        ending: _find_with_ending(items, names, by_ending, ending)
+        for ending in _endings(names[items[0].name], by_ending)
+    }
+    best = max(map(len, tries.values()))
+    endings = [ending for ending, found in tries.items() if len(found) == best]
+    if len(endings) > 1 and endings[0]:
+        raise InputError(
+            f"`results_dir` holds {best} images each with {_list(endings)} at the end of their names; "
+            "give a folder with those to be scored"
+        )
+    return tries[endings[0]]
+
+
+def _endings(names: Sequence[str], by_ending: Mapping[str, list[Path]]) -> list[str]:
+    """Candidate suffixes of all names: none, and those found for the image of these names."""
     endings = [""]
-    for name in names[items[0].name]:
-        pattern = re.compile(re.escape(name) + r"([-_.][^\W\d][^/]*)")
+    for name in names:
+        pattern = re.compile(re.escape(name) + r"([-_./][^\W\d][^/]*)")
         endings += [match[1] for match in map(pattern.fullmatch, by_ending) if match]
     return list(dict.fromkeys(endings))
 
@@ -232,7 +262,7 @@ def _find_with_ending(
         files = next((by_ending[name] for name in candidates if name in by_ending), [])
         if len(files) > 1:
             raise InputError(
-                f"{files[0]} and {files[1]} could both be {item.name}; leave one in `results_dir`"
+                f"{files[0]} and {files[1]} in `results_dir` could both be {item.name}; leave one there"
             )
         if files:
             found[item.name] = files[0]
@@ -256,12 +286,20 @@ def _require_same_kinds(items: Sequence, found: Mapping[str, Path]) -> None:
         )
 
 
-def _by_ending(folder: Path) -> dict[str, list[Path]]:
-    """All images below `folder` under every ending of their path: `b/1` and `1` for `a/b/1.png`, `a/b/1`."""
+def _by_ending(parts_of: Mapping[Path, Sequence[str]]) -> dict[str, list[Path]]:
+    """All files by every suffix of their parts: `a/b/1`, `b/1` and `1` for a, b, 1."""
     by_ending: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        if is_image(path):
-            parts = path.relative_to(folder).with_suffix("").parts
-            for length in range(1, len(parts) + 1):
-                by_ending.setdefault("/".join(parts[-length:]), []).append(path)
+    for file, parts in parts_of.items():
+        for length in range(1, len(parts) + 1):
+            by_ending.setdefault("/".join(parts[-length:]), []).append(file)
     return by_ending
+
+
+def _words(path: str | os.PathLike[str]) -> list[str]:
+    """The words of a path without names of sides: `A_11/blur/01_out` -> `A`, `11`, `01`, `out`."""
+    words = [word for word in re.split(r"[\W_]+", os.fspath(path)) if word]
+    return [word for word in words if word.lower() not in (*BLURRY_SIDES, *SHARP_SIDES)] or words
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MAX_SHOWN]) + (", ..." if len(names) > _MAX_SHOWN else "")

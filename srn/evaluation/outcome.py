@@ -73,10 +73,10 @@ def write_reports(evaluation: Evaluation, method: Method, result: Scores, folder
 
 
 def format_outcome(evaluation: Evaluation, method: Method, result: Scores, folder: Path | None) -> str:
-    """What is printed of one method, which has at least one score: its table and what it means.
+    """The printed summary of one method with at least one score: a table and definitions.
 
     Args:
-      evaluation, method, result, folder: as of `write_reports`; None for no folder.
+      evaluation, method, result, folder: see `write_reports`; None for no folder.
     """
     protocol, scores, summary = evaluation.protocol, result.scores, result.summary
     resumed = f", {result.resumed} of them scored before" if result.resumed else ""
@@ -156,5 +156,5 @@ def _shown_beside_truth(items: Sequence, protocol: Protocol) -> bool:
 
 
 def _departures(evaluation: Evaluation, scores: Sequence[Score]) -> list[str]:
-    """What was scored otherwise than in the paper."""
+    """Notes on deviations from the protocol of the paper."""
     return [*evaluation.departures, *evaluation.protocol.departures(scores)]

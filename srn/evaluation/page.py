@@ -1,7 +1,7 @@
-"""`report.html`: one file with every score and picture of an evaluation, to be opened in a browser.
+"""`report.html`: a single HTML file with all scores and images of an evaluation.
 
-Pictures are as many as the images, so the page shows them as they come into view, and holds each once: what
-stands beside the worst and the best images is taken from their rows.
+The page decodes images when they become visible, and stores each only once: those of the worst and best
+sections are taken from the table.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from srn.images import read_picture
 EXTREMES = 3  # images under "worst" and under "best"
 THUMBNAIL_WIDTH = 96
 JPEG_QUALITY = 85
-# Pictures are as large as the size of a report allows: 960 pixels wide for a few images, some 300 for the
-# 1111 of GOPRO. How well they compress is tried on some of them.
+# The size of the images is limited by that of the report: 960 pixels wide for a few images, some 300 for the
+# 1111 of GOPRO. The compression ratio is estimated from some of them.
 _BYTES_OF_PICTURES = 40e6
 _MIN_WIDTH, _MAX_WIDTH = 240, 960
 _TRIED = 8
-# Of the curve, in units of its drawing.
+# Of the curve, in SVG units.
 _PLOT_WIDTH, _PLOT_HEIGHT, _PLOT_MARGIN = 720, 260, 44
 _MAX_BINS = 12
 
 
 @dataclass(frozen=True)
 class Row:
-    """One image of the table: its score and its pictures, as `data:` addresses.
+    """A row of the table: an image with its score and its versions as `data:` URLs.
 
     Attributes:
       score: of the image.
       thumbnail: of the restored image.
-      pictures: (what it is, its data); the first two are compared at first.
+      pictures: (title, URL) of each version; the first two are compared initially.
     """
 
     score: Score
@@ -66,16 +66,16 @@ def write_page(
     protocol: Protocol,
     facts: Mapping[str, str],
 ) -> None:
-    """Writes the report; a few images are held at a time: memory does not grow with their number.
+    """Writes the report; memory does not grow with the number of images.
 
     Args:
-      path: of the HTML file, which needs no other.
-      title: its heading.
+      path: of the HTML file.
+      title: heading.
       scores: at least one.
       summary: their means.
-      items: among them, those of `scores`.
+      items: images, including those of `scores`.
       method: that restored them.
-      protocol: that they were scored by.
+      protocol: that scored them.
       facts: name -> text, listed below the table.
 
     Raises `WorkError` naming an image that cannot be read.
@@ -112,7 +112,7 @@ def write_page(
 
 
 def _in_parallel(function: Callable[[Score], Row], scores: Iterable[Score]) -> Iterator[Row]:
-    """`map` by as many threads as there are processors, which are a few results ahead and no more."""
+    """`map` with one thread per processor, which run only a few results ahead."""
     threads = os.cpu_count() or 1
     pool = ThreadPoolExecutor(threads)
     waiting: deque[Future[Row]] = deque()
@@ -128,7 +128,7 @@ def _in_parallel(function: Callable[[Score], Row], scores: Iterable[Score]) -> I
 
 
 def _versions(item, method: Method, protocol: Protocol) -> dict[str, Path]:
-    """What it is -> the file, for each version of an image."""
+    """{title: file} of the versions of an image."""
     versions = {
         "blurry": item.blurry,
         "restored": method.file_of(item),
@@ -147,9 +147,9 @@ def _make_row(score: Score, versions: Mapping[str, Path], width: int) -> Row:
 
 
 def _plot_gain(scores: Sequence[Score]) -> dict[str, Any] | None:
-    """Gain over PSNR of the blurry input, to be drawn as SVG; None where nothing was gained or measured.
+    """Plot of the gain over the PSNR of the blurry input, for SVG; None if it was not measured.
 
-    Returns `points` (x, y, name), the `curve` of the medians of images of about the same blur, and the ticks
+    Returns `points` (x, y, name), the `curve` of medians of images with similar blur, and the ticks
     `across` and `up`, each (position, label).
     """
     known = [
@@ -195,7 +195,7 @@ def _axis(
 
 
 def _picture_width(scores: Sequence[Score], versions_of: Callable[[Score], Mapping[str, Path]]) -> int:
-    """Such that the pictures of all images fit.
+    """The width of the images such that the report has the intended size.
 
     Args:
       scores: of the images.
@@ -206,14 +206,14 @@ def _picture_width(scores: Sequence[Score], versions_of: Callable[[Score], Mappi
     some = scores[:: len(scores) // _TRIED][:_TRIED]
     images = [read_picture(path) for score in some for path in versions_of(score).values()]
     width = _MAX_WIDTH
-    for _ in range(3):  # small pictures take more for a pixel than large ones
+    for _ in range(3):  # small images take more bytes per pixel
         size = sum(len(_embed(image, width)) for image in images) / len(some) * len(scores)
         width = int(np.clip(width * math.sqrt(_BYTES_OF_PICTURES / size), _MIN_WIDTH, _MAX_WIDTH))
     return width
 
 
 def _embed(image: np.ndarray, width: int) -> str:
-    """An image as a `data:` address, scaled down to `width` pixels where it is wider."""
+    """An image as a `data:` URL, downscaled to at most `width` pixels."""
     if image.shape[1] > width:
         image = scale_to_width(image, width)
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]

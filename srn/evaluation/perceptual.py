@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al., CVPR 2018), where its package is installed: `pip install lpips`."""
+"""LPIPS (Zhang et al., CVPR 2018), with the optional package lpips: `pip install lpips`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NETWORK = "alex"  # as its authors recommend for comparisons
 def open_lpips() -> Callable[[Any], float]:
     """A function from an `ImagePair` of RGB to the distance of its two images.
 
-    Raises `InputError` where the package is missing, or its weights cannot be loaded.
+    Raises `InputError` if the package is missing or its weights cannot be loaded.
     """
     try:
         import lpips
@@ -25,7 +25,7 @@ def open_lpips() -> Callable[[Any], float]:
         raise InputError("lpips: the package is not installed; pip install lpips") from error
     try:
         network = lpips.LPIPS(net=NETWORK, verbose=False).eval()
-    except Exception as error:  # it downloads the weights of its backbone at first
+    except Exception as error:  # downloads the weights of its backbone at the first use
         raise InputError(f"lpips: the weights of its network cannot be loaded ({error})") from error
 
     def to_tensor(image: np.ndarray, peak: int) -> Any:
@@ -41,5 +41,5 @@ def open_lpips() -> Callable[[Any], float]:
 
 @functools.lru_cache(maxsize=1)
 def shared_lpips() -> Callable[[Any], float]:
-    """`open_lpips`, once in a process."""
+    """`open_lpips`, once per process."""
     return open_lpips()

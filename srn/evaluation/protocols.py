@@ -1,7 +1,7 @@
-"""How deblurring papers compare a restored image with the ground truth.
+"""Evaluation protocols: how a restored image is compared with the ground truth.
 
-`Protocol` is what all ways have in common and, as it is, the plain one (GOPRO, HIDE, REDS, pairs of one's
-own): pixel by pixel, no crop, no alignment, no gain. `srn.evaluation.realblur` aligns first;
+`Protocol` is the base class and the plain protocol (GOPRO, HIDE, REDS and other pairs): pixel by pixel,
+without cropping, alignment or gain. `srn.evaluation.realblur` aligns first;
 `srn.evaluation.kohler` compares with every frame of a trajectory.
 
 A metric is one `Column` in the table of its protocol.
@@ -32,13 +32,13 @@ _LUMA_WEIGHTS = np.array([65.481, 128.553, 24.966])  # of R, G, B in 0..1; they 
 
 @dataclass(frozen=True)
 class Column:
-    """One number of an image.
+    """A metric of an image.
 
     Attributes:
-      title: in tables.
-      definition: what the number means.
-      digits: shown after the point.
-      function: what the protocol's `compare` returns -> the number.
+      title: heading in tables.
+      definition: description of the metric.
+      digits: number of decimals shown.
+      function: result of the protocol's `compare` -> value.
     """
 
     title: str
@@ -47,7 +47,7 @@ class Column:
     function: Callable[[Any], float]
 
     def format(self, value: float) -> str:
-        """The number as tables show it."""
+        """Formats a value for tables."""
         return f"{value:.{self.digits}f}"
 
 
@@ -57,7 +57,7 @@ class ImagePair:
 
     Attributes:
       restored, sharp: RGB [H, W, 3], uint8 or uint16, or luma [H, W], float64.
-      peak: the distance between black and white.
+      peak: the difference between black and white.
     """
 
     restored: np.ndarray
@@ -66,21 +66,21 @@ class ImagePair:
 
 
 class Protocol:
-    """The plain protocol, and what the others have in common with it.
+    """The plain protocol, and base class of the others.
 
     Args:
-      bits: 8, or 16 for images that are stored so; the peak is 255 or 65535.
-      crop_border: pixels that are left out at each border (BasicSR's `crop_border`).
-      luma: whether Y of YCbCr is compared in place of RGB (BasicSR's `test_y_channel`).
-      lpips: whether there is a column of LPIPS, which needs the package lpips.
+      bits: 8, or 16 for 16-bit images; the peak is 255 or 65535.
+      crop_border: number of pixels excluded at each border (BasicSR's `crop_border`).
+      luma: whether to compare Y of YCbCr instead of RGB (BasicSR's `test_y_channel`).
+      lpips: whether to add a column of LPIPS, which needs the package lpips.
 
     Attributes:
-      name: what it is called.
-      columns: the numbers of an image that are averaged over a data set, `psnr` first.
-      details: numbers that are listed for each image and not averaged.
-      groups: attribute of an image by which means are taken too -> name of these means in a summary.
-      cluster: the group whose members resemble each other; intervals are drawn over it.
-      takes_options: whether anything of `Args` may differ from its default.
+      name: of the protocol.
+      columns: metrics that are averaged over a data set, `psnr` first.
+      details: values that are listed for each image, but not averaged.
+      groups: attribute of an image for further means -> name of these means in a summary.
+      cluster: the group that is resampled for confidence intervals.
+      takes_options: whether `Args` may differ from their defaults.
     """
 
     name = "pairs"
@@ -126,7 +126,7 @@ class Protocol:
             self.columns = {**self.columns, "lpips": Column("LPIPS", self._define(definition), 4, distance)}
 
     def _define(self, definition: str) -> str:
-        """What a column means with the options."""
+        """The definition of a column, including the options."""
         if self.bits != 8:
             definition = definition.replace("8-bit", f"{self.bits}-bit").replace("255", str(self._peak))
         if self.luma:
@@ -145,17 +145,17 @@ class Protocol:
 
     @property
     def min_size(self) -> int:
-        """Height and width that an image must have at least."""
+        """Minimum height and width of an image."""
         return metrics.WINDOW_SIZE + 2 * self.crop_border
 
     @property
     def definitions(self) -> dict[str, str]:
-        """What each column means."""
+        """The definition of each column."""
         return {name: column.definition for name, column in self.columns.items()}
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Plain values that change when the numbers of an image do."""
+        """Plain values on which the scores depend."""
         return {"protocol": self.name, "columns": {**self.definitions, **dict.fromkeys(self.details)}}
 
     def find_items(
@@ -166,24 +166,24 @@ class Protocol:
         blur_folder: str,
         sharp_folder: str,
     ) -> tuple[str, Sequence]:
-        """(layout, images) of a data set; arguments and errors as of `srn.data.pairs.find_pairs`."""
+        """(layout, images) of a data set; arguments and errors as in `srn.data.pairs.find_pairs`."""
         pairs = find_pairs(
             data_dir, dataset, split, blur_folder, self.min_size, sharp_folder, deep=self.takes_options
         )
         return layout_of(pairs), pairs
 
     def truth_files(self, item: Any) -> list[Path]:
-        """The files that the ground truth of an image is read from."""
+        """The files of the ground truth of an image."""
         return [Path(item.sharp)]
 
     def picture_of_truth(self, item: Any) -> Path | None:
-        """The one image to show beside a restored one; None where no single image is the ground truth."""
+        """The ground truth to show next to a restored image; None if it is not a single image."""
         return Path(item.sharp)
 
     def read(self, item: Any) -> tuple[np.ndarray, Any]:
-        """The blurry pixels of an image, RGB [H, W, 3], and its ground truth: here the same.
+        """Reads the blurry image and its ground truth, both RGB [H, W, 3].
 
-        Both are uint8, or uint16 where the protocol is of 16 bits.
+        Both are uint8, or uint16 for protocols with 16 bits.
 
         Raises `WorkError` naming the file that cannot be read, or two that differ in size.
         """
@@ -196,7 +196,7 @@ class Protocol:
         return blurry, sharp
 
     def compare(self, restored: np.ndarray, truth: Any) -> Any:
-        """What the functions of the columns take. Raises ValueError for images that cannot be compared."""
+        """The arguments of the columns' functions. Raises ValueError for images that cannot be compared."""
         border = slice(self.crop_border, -self.crop_border or None)
         restored, truth = restored[border, border], truth[border, border]
         if self.luma:
@@ -204,11 +204,11 @@ class Protocol:
         return ImagePair(restored, truth, self._peak)
 
     def score(self, restored: np.ndarray, truth: Any) -> dict[str, float]:
-        """The numbers under `columns` and `details`.
+        """Computes the values of `columns` and `details`.
 
         Args:
           restored: RGB [H, W, 3], of the type of the blurry pixels.
-          truth: from `read`; it may be used up.
+          truth: from `read`; it may be consumed.
 
         Raises ValueError for images that cannot be compared.
         """
@@ -216,27 +216,27 @@ class Protocol:
         return {name: column.function(comparison) for name, column in self._all_columns().items()}
 
     def psnr_of_blurry(self, blurry: np.ndarray, truth: Any) -> float | None:
-        """`psnr` of the blurry input; None where it cannot be had, or would cost too much."""
+        """`psnr` of the blurry input; None if it is not available or too expensive."""
         try:
             return self.columns["psnr"].function(self.compare(blurry, truth))
-        except ValueError:  # it cannot be aligned, which is no reason to leave out the restored image
+        except ValueError:  # the blurry image cannot be aligned, but the restored one may be
             return None
 
     def departures(self, scores: Sequence[Score]) -> list[str]:
-        """What of the ground truth differs from the official data set, in words."""
+        """Notes on differences between the ground truth and the official data set."""
         return []
 
     def summarise(self, scores: Sequence[Score]) -> dict[str, Any]:
-        """The means by this protocol's columns and groups, and the interval of each.
+        """The means over the columns and groups of this protocol, with confidence intervals.
 
-        That is `srn.evaluation.scores.summarise`, and `intervals`: [low, high] of each mean, or None, by
-        `srn.evaluation.intervals`.
+        The result of `srn.evaluation.scores.summarise`, with `intervals`: [low, high] of each mean, or None,
+        from `srn.evaluation.intervals`.
         """
         intervals = {column: interval_of(scores, column, self.cluster) for column in self.columns}
         return {**summarise(scores, self.columns, self.groups), "intervals": intervals}
 
     def format_table(self, scores: Sequence[Score], summary: Mapping[str, Any]) -> str:
-        """The table to print: a line for each group, and the mean over all images.
+        """A text table with a line for each group, and the mean over all images.
 
         Args:
           scores: at least one.
@@ -258,7 +258,7 @@ class Protocol:
 
 
 def _luma(image: np.ndarray, peak: int) -> np.ndarray:
-    """Y of YCbCr (BT.601, black at 16 and white at 235 of 255), as MATLAB's rgb2ycbcr; not rounded."""
+    """Y of YCbCr (BT.601, black at 16 and white at 235 of 255) as in MATLAB's rgb2ycbcr; not rounded."""
     return (image.astype(np.float64) @ _LUMA_WEIGHTS + 16 * peak) / 255
 
 

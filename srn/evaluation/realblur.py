@@ -1,7 +1,8 @@
 """The protocol of RealBlur (Rim et al., ECCV 2020), as in its official script.
 
-The ground truth was taken by another camera: brightness is scaled, the restored image is laid on it by the
-homography that maximises their enhanced correlation (OpenCV), and only pixels that it covers are compared.
+The ground truth was taken by another camera: the restored image is scaled in brightness, warped by the
+homography that maximizes the enhanced correlation coefficient (OpenCV), and compared where it covers the
+ground truth.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class AlignedScore:
 def score_aligned(restored: np.ndarray, sharp: np.ndarray) -> AlignedScore:
     """Compares two images, uint8 [H, W, 3] RGB, after aligning them.
 
-    Raises ValueError where they differ in shape or type, or where no homography is found.
+    Raises ValueError if they differ in shape or type, or if no homography is found.
     """
     if restored.shape != sharp.shape or restored.dtype != np.uint8 or sharp.dtype != np.uint8:
         raise ValueError("The restored and the sharp image must be uint8 and of one shape.")
@@ -57,7 +58,7 @@ def score_aligned(restored: np.ndarray, sharp: np.ndarray) -> AlignedScore:
 
 
 def _align(image, truth):
-    """`image` laid on `truth`, the mask of what it covers (0 or 1, [H, W, 3]), and the homography."""
+    """`image` aligned with `truth`, the mask of covered pixels (0 or 1, [H, W, 3]), and the homography."""
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, ITERATIONS, 0)
     gray = [cv2.cvtColor(side, cv2.COLOR_RGB2GRAY) for side in (truth, image)]
     start = np.eye(3, dtype=np.float32)
@@ -87,11 +88,11 @@ def _align(image, truth):
 
 
 class AlignedPair(ImagePair):
-    """A restored image and the ground truth, with the scores that they have once they are aligned."""
+    """A restored image and the ground truth, with their scores after alignment."""
 
     @cached_property
     def aligned(self) -> AlignedScore:
-        """Both numbers are of one alignment, which is what takes the time."""
+        """PSNR and SSIM after the same alignment, which takes most of the time."""
         return score_aligned(self.restored, self.sharp)
 
 
@@ -99,7 +100,7 @@ _ALIGNED = "after a gain, aligned by a homography (ECC), covered pixels only (of
 
 
 class RealBlurProtocol(Protocol):
-    """Scores after an alignment; the plain ones stand beside them."""
+    """Scores with and without alignment."""
 
     name = "realblur"
     takes_options = False

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind as text: `results.csv`, `summary.json`, `results.md`."""
+"""Text reports of an evaluation: `results.csv`, `summary.json`, `results.md`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from srn.files import write_atomically
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A row of the paper's Table 2: mean PSNR in dB, mean SSIM (or MSSIM), time for one 1280x720 image."""
+    """A row of Table 2 of the paper: mean PSNR in dB, mean SSIM (or MSSIM), time per 1280x720 image."""
 
     method: str
     psnr: float
@@ -44,7 +44,7 @@ _TABLE_2_NOTES = (
 
 
 def write_csv(path: str | os.PathLike[str], scores: Iterable[Score], protocol: Protocol) -> None:
-    """Writes one line for each image; infinite PSNR is spelt `inf`, what was not measured is empty."""
+    """Writes one line per image; infinite PSNR is `inf`, missing values are empty."""
     columns = (*protocol.columns, *protocol.details)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -57,7 +57,7 @@ def write_csv(path: str | os.PathLike[str], scores: Iterable[Score], protocol: P
 
 
 def encode(text: str) -> bytes:
-    """UTF-8; of file names that are none, the bytes that make no sense are spelt out."""
+    """Encodes as UTF-8, with escapes for undecodable bytes of file names."""
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -66,16 +66,16 @@ def _spell(value: Any) -> Any:
 
 
 def write_summary(path: str | os.PathLike[str], summary: Mapping[str, Any], **facts: Any) -> None:
-    """Writes the summary and what else is to be known about it as strict JSON.
+    """Writes the summary with further facts as strict JSON.
 
     Args:
       path: of the file, usually `summary.json`.
       summary: the means of one method.
       **facts: such as `dataset` and `ckpt`: strings, numbers, paths, lists or dicts of them.
 
-    Numbers that JSON does not know, such as the infinite PSNR of identical images, become null.
+    Numbers that JSON does not support, such as infinite PSNR, become null.
 
-    Raises ValueError when a fact has the name of a key of `summary`.
+    Raises ValueError if a fact has the name of a key of `summary`.
     """
     clashes = sorted(summary.keys() & facts.keys())
     if clashes:
@@ -86,7 +86,7 @@ def write_summary(path: str | os.PathLike[str], summary: Mapping[str, Any], **fa
 
 
 def _without_infinities(value: Any) -> Any:
-    """Returns `value` with every number that is not finite, however deep inside, replaced by None."""
+    """Returns `value` with all non-finite numbers replaced by None, recursively."""
     if isinstance(value, Mapping):
         return {key: _without_infinities(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -97,7 +97,7 @@ def _without_infinities(value: Any) -> Any:
 
 
 def format_intervals(summary: Mapping[str, Any], protocol: Protocol) -> str:
-    """Returns one line with the interval of each mean; "" where there is none."""
+    """Returns one line with the confidence interval of each mean; "" without intervals."""
     parts = [
         f"{column.title} {column.format(interval[0])} to {column.format(interval[1])}"
         for name, column in protocol.columns.items()
@@ -111,7 +111,7 @@ def format_intervals(summary: Mapping[str, Any], protocol: Protocol) -> str:
 
 
 def format_definitions(summary: Mapping[str, Any], protocol: Protocol) -> str:
-    """Returns what each column means, a line for each, and what to know of the means."""
+    """Returns the definition of each column, one per line, and notes on the means."""
     lines = [f"{column.title}: {column.definition}." for column in protocol.columns.values()]
     if intervals := format_intervals(summary, protocol):
         lines.append(intervals)
@@ -127,14 +127,14 @@ def format_markdown(
     facts: Sequence[str] = (),
     departures: Sequence[str] = (),
 ) -> str:
-    """Returns a Markdown page: the table of the methods, beside the paper's Table 2 where that has the set.
+    """Returns a Markdown page with the table of the methods, and Table 2 of the paper if it has the data set.
 
     Args:
       summaries: label of each method -> its summary, all of one data set.
-      protocol: that the scores were made by.
-      dataset: its name; for `gopro` and `kohler` the paper's rows stand above.
+      protocol: of the scores.
+      dataset: its name; for `gopro` and `kohler`, the rows of the paper come first.
       facts: further lines below the table.
-      departures: what was measured otherwise than in the paper, such as "the folder blur_gamma".
+      departures: deviations from the paper, such as "the folder blur_gamma".
     """
     titles = [column.title for column in protocol.columns.values()]
     lines = [
@@ -173,12 +173,12 @@ def format_markdown(
 def format_differences(
     differences: Mapping[str, Mapping[str, Difference]], reference: str, protocol: Protocol
 ) -> str:
-    """Returns a Markdown table of methods minus one of them, image by image.
+    """Returns a Markdown table of paired differences between methods and a reference.
 
     Args:
       differences: label of each other method -> column -> difference.
-      reference: label of the one.
-      protocol: that the scores were made by.
+      reference: label of the reference.
+      protocol: of the scores.
     """
     titles = [column.title for column in protocol.columns.values()]
     lines = [

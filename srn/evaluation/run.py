@@ -1,4 +1,4 @@
-"""`evaluate`: restores the images of a data set by one method or several, scores them, writes reports."""
+"""`evaluate`: restores and scores the images of a data set by one or several methods, and writes reports."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Restore = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Results:
-    """What `evaluate` returns.
+    """The result of `evaluate`.
 
     Attributes:
       dataset: the layout of the data set.
-      protocol: how it was scored: `columns` says what each number means.
-      images: how many there are to score.
+      protocol: of the scores; its `columns` have the definitions of the metrics.
+      images: number of images.
       by_method: label of each method -> its scores, in the order of the methods. `summary` and `scores` are
-        those of the first, which usually is the only one.
+        those of the first one.
     """
 
     dataset: str
@@ -55,7 +55,7 @@ class Results:
 
     @property
     def failures(self) -> list[str]:
-        """A line for each image without a score, and how many there are; of which method, if of several."""
+        """A line for each image without a score, and their number, by method if there are several."""
         lines = []
         for label, scores in self.by_method.items():
             of = f"{label}: " if len(self.by_method) > 1 else ""
@@ -88,36 +88,36 @@ def evaluate(
     workers: int | None = None,
     verbose: bool = False,
 ) -> Results:
-    """Restores and scores every image of a data set; what `evaluate.py` does.
+    """Restores and scores every image of a data set, as `evaluate.py` does.
 
-    An image that fails does not stop the others: see `Scores.failures`. Ctrl-C ends the evaluation and
-    returns what is there (`Scores.interrupted`); the same call with the same `out_dir` resumes it.
+    Images that fail do not affect the others: see `Scores.failures`. Ctrl-C ends the evaluation and returns
+    the finished scores (`Scores.interrupted`); the same call with the same `out_dir` resumes it.
 
     Args:
-      data_dir: the folder that holds the data set, a list of pairs as a file, or the pairs themselves:
-        `Pair`s or (blurry file, sharp file).
-      ckpt: weights: what `srn.load_model` takes, or "identity": the blurry input itself. Or several of them;
-        `NAME=CKPT` gives the name that tables call it.
-      results_dir: `[NAME=]FOLDER` of images that another program has restored; or several of them.
-      methods: name -> function from uint8 RGB [H, W, 3] to the same: anything else that restores images.
-      dataset: layout of the data set, one of `srn.evaluation.items.LAYOUTS`; "auto": whichever is there.
-      split: "test" or "train", where the data set has splits.
-      blur_folder, sharp_folder: as of `srn.data.pairs.find_pairs`.
-      sequence: names of the sequences to score; none: all.
-      limit: how many images to score, from the first on; None: all.
-      protocol: how images are compared with the ground truth; None: as the field scores this data set.
+      data_dir: folder of the data set, file with a list of pairs, or the pairs themselves: a list of `Pair`
+        or (blurry file, sharp file).
+      ckpt: one or several weights for `srn.load_model`, or "identity" for the blurry input; `NAME=CKPT` sets
+        the name in tables.
+      results_dir: one or several `[NAME=]FOLDER` with images restored by other programs.
+      methods: name -> function from uint8 RGB [H, W, 3] to the same, for other methods.
+      dataset: layout of the data set, one of `srn.evaluation.items.LAYOUTS`; "auto" to detect it.
+      split: "test" or "train", for data sets with splits.
+      blur_folder, sharp_folder: see `srn.data.pairs.find_pairs`.
+      sequence: names of the sequences to score; empty for all.
+      limit: maximum number of images; None for all.
+      protocol: how images are compared with the ground truth; None for the usual protocol of the data set.
       crop_border, luma, lpips: of the plain protocol, see `Protocol`.
       model, precision, tile, self_ensemble, truncate: of `ckpt`, see `srn.Deblurrer`.
-      out_dir: folder for scores, restored images and reports; with several methods each has a folder of its
-        own in it. None writes nothing.
-      workers: threads that read and score beside what restores, see `score_images`; None: as many as there
-        are processors, one less beside a network; 0: none, for times that nothing else disturbs.
+      out_dir: folder for scores, restored images and reports; with several methods, each has its own
+        sub-folder. None writes nothing.
+      workers: threads that read and score, see `score_images`; None: the number of processors, one less
+        beside a network; 0: none, for undisturbed timing.
       verbose: whether to print tables, and on a terminal a progress bar.
 
     Returns:
       The scores of each method.
 
-    Raises `InputError`, before any image is restored, for data, weights or arguments that cannot be used.
+    Raises `InputError` for data, weights or arguments that cannot be used, before any image is restored.
     """
     ckpts, folders = _as_list(ckpt), _as_list(results_dir)
     if not (ckpts or folders or methods):
@@ -152,7 +152,7 @@ def _as_list(names: str | Sequence[str] | None) -> list[str]:
 def _label(
     ckpts: Sequence[str], folders: Sequence[str], functions: Mapping[str, Restore]
 ) -> dict[str, tuple[str, Any]]:
-    """(argument, what it names) of each label. Raises `InputError` for labels that clash."""
+    """(argument, value) by label. Raises `InputError` for duplicate labels."""
     labelled: list[tuple[str, Any, str]] = [(*of_methods.split_name(named), "ckpt") for named in ckpts]
     labelled += [(*of_methods.split_name(named), "results_dir") for named in folders]
     labelled += [(label, restore, "methods") for label, restore in functions.items()]
@@ -163,7 +163,7 @@ def _label(
 def _choose_folders(
     out_dir: PathLike | None, labelled: Mapping[str, tuple[str, Any]]
 ) -> dict[str, Path | None]:
-    """The folder of each method. Raises `InputError` where one of them is of images to score."""
+    """The output folder of each method. Raises `InputError` if it is one of the inputs."""
     if out_dir is None:
         return dict.fromkeys(labelled)
     out_dir = Path(out_dir)
@@ -171,7 +171,7 @@ def _choose_folders(
     sources = [Path(source).resolve() for argument, source in labelled.values() if argument == "results_dir"]
     for folder in (path.resolve() for path in folders.values()):
         for source in sources:
-            # What an earlier evaluation wrote beside its restored images would be replaced.
+            # The reports of an earlier evaluation in that folder would be replaced.
             is_inside = folder in source.parents and (len(labelled) > 1 or source.name == "restored")
             if folder == source or is_inside:
                 raise InputError(f"out_dir={out_dir}: {folder} holds images to score; choose another")
@@ -186,7 +186,7 @@ def _score_all(
     workers: int | None,
     verbose: bool,
 ) -> Results:
-    """Scores by one method after the other; what is finished of each is written before the next begins."""
+    """Scores one method after the other; reports of each are written before the next one starts."""
     say = print if verbose else lambda text: None
     by_method: dict[str, Scores] = {}
     results = Results(evaluation.dataset, evaluation.protocol, len(evaluation.items), by_method)
@@ -214,7 +214,7 @@ def _score_all(
 
 @contextlib.contextmanager
 def _reporting(folder: PathLike | None, results: Results) -> Iterator[None]:
-    """Raises `WorkError` where a report cannot be written: what failed before, and what is kept."""
+    """Raises `WorkError` if a report cannot be written, with earlier failures and what is kept."""
     try:
         yield
     except OSError as error:
@@ -223,7 +223,7 @@ def _reporting(folder: PathLike | None, results: Results) -> Iterator[None]:
 
 
 def _open_journal(folder: Path | None, protocol: Protocol, method: Method) -> Journal | None:
-    """The finished scores; None where nothing is written, or nothing is known of what restores the images."""
+    """The journal of finished scores; None without `out_dir`, and for methods that cannot be identified."""
     if folder is None or method.settings is None:
         return None
     return Journal(folder, {"version": srn.__version__, **protocol.settings, **method.settings})

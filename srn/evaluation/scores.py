@@ -1,4 +1,4 @@
-"""What restored images score: `Score` of one image, `Scores` of a data set, and their means."""
+"""Scores of restored images: `Score` of one image, `Scores` of a data set, and their means."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Score:
-    """What one restored image scored.
+    """The score of one restored image.
 
     Attributes:
-      name: the image's name, unique within its data set.
-      groups: what it belongs to, such as its `sequence`; empty where there is nothing.
-      values: the numbers of the protocol's columns and details. `psnr` (dB) is infinite for an image
-        identical to the ground truth.
-      seconds: duration of the restoration alone, without reading, writing and scoring.
-      psnr_blurry: dB; what the blurry input scores by itself; None where it was not measured.
+      name: of the image, unique within its data set.
+      groups: of the image, such as its `sequence`.
+      values: of the columns and details of the protocol. `psnr` (dB) is infinite for images identical to the
+        ground truth.
+      seconds: time of the restoration, without reading, writing and scoring.
+      psnr_blurry: PSNR of the blurry input in dB; None if it was not measured.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Score:
 
     @property
     def psnr(self) -> float:
-        """In dB."""
+        """PSNR in dB."""
         return self.values["psnr"]
 
     @property
     def gain(self) -> float | None:
-        """PSNR over that of the blurry input, in dB."""
+        """Gain in PSNR over the blurry input, in dB."""
         if self.psnr_blurry is None:
             return None
         return 0.0 if self.psnr == self.psnr_blurry else self.psnr - self.psnr_blurry
@@ -43,15 +43,15 @@ class Score:
 
 @dataclass
 class Scores:
-    """What one method scored on a data set.
+    """The scores of one method on a data set.
 
     Attributes:
-      scores: of each image that worked, in the order of the images.
-      failures: one line on each image that did not.
-      interrupted: whether Ctrl-C came before the last image.
-      resumed: how many of the scores were there already.
-      summary: their means, from `summarise`; empty where there is no score.
-      workers: threads that read and scored beside what restored, which took their part of the processors.
+      scores: of each successful image, in the order of the images.
+      failures: one line for each image that failed.
+      interrupted: whether Ctrl-C ended the evaluation.
+      resumed: number of scores of an earlier call.
+      summary: their means, from `summarise`; empty without scores.
+      workers: number of threads that read and scored, which affect `seconds`.
     """
 
     scores: list[Score] = field(default_factory=list)

@@ -1,11 +1,11 @@
-"""Restoring the images of a data set and scoring what comes out, image by image.
+"""Restores and scores the images of a data set.
 
-What is scored is the image that is written, of 8 bits a channel, or of 16 where the data set has them. The
-score of the set is the mean over all of its images, never the mean of its sequences.
+The scored images are those that are written, with 8 bits per channel, or 16 for 16-bit data sets. The score
+of a data set is the mean over all images, not over sequences.
 
-Each image takes three steps: its files are read, it is restored, the result is scored and written. Workers,
-which are threads, read ahead and score behind, so that a network beside them never waits for either; what
-restores images is called by one thread only. No more images are held than the workers can be busy with.
+Each image is read, restored, scored and written. Worker threads read ahead and score finished images in
+parallel to the network; the method itself is called by one thread only. The number of images in memory is
+limited by the number of workers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from srn.images import write_png
 
 
 def default_workers(method: Method) -> int:
-    """As many as there are processors; beside a network one less, but one at least."""
+    """The number of processors; one less beside a network, but at least one."""
     processors = os.cpu_count() or 1
     return max(processors - 1, 1) if method.is_network else processors
 
@@ -44,15 +44,15 @@ def score_images(
     progress: bool = False,
     workers: int = 0,
 ) -> Scores:
-    """Restores and scores every image; one that fails does not stop the others, Ctrl-C keeps what is there.
+    """Restores and scores every image. Failures do not affect other images; Ctrl-C keeps finished scores.
 
     Args:
-      items: the images, in this order: `Pair`s, or `KohlerImage`s.
-      method: what restores them; images of a network are written to its `file_of`.
-      protocol: how they are compared with the ground truth.
-      journal: finished scores, which are not computed again; None keeps none.
-      progress: whether to show a bar with the running mean of PSNR, where stderr is a terminal.
-      workers: threads that read and score beside what restores; 0: one step after the other.
+      items: the images: a list of `Pair` or `KohlerImage`.
+      method: restores them; images of a network are written to its `file_of`.
+      protocol: compares them with the ground truth.
+      journal: finished scores, which are not computed again; None for no journal.
+      progress: whether to show a progress bar with the mean PSNR, if stderr is a terminal.
+      workers: number of threads that read and score; 0: everything in the calling thread.
     """
     result = Scores(workers=workers)
     pipeline = _Pipeline(method, protocol, journal, workers)
@@ -67,7 +67,7 @@ def score_images(
             result.interrupted = True
             for job in pipeline.finish():
                 _collect(result, job, journal)
-        except _CannotWriteError as error:  # nor could the images that follow
+        except _CannotWriteError as error:  # the following images could not be written either
             result.failures.append(str(error))
         finally:
             pipeline.close()
@@ -77,27 +77,27 @@ def score_images(
 
 
 def describe_failures(scores: Scores, images: int) -> list[str]:
-    """The lines of `scores.failures`, and how many of all images have no score; none where none failed."""
+    """`scores.failures` and the number of images without a score; an empty list without failures."""
     if not scores.failures:
         return []
     return [*scores.failures, f"{images - len(scores.scores)} of {images} images have no score"]
 
 
 class _CannotWriteError(WorkError):
-    """The disk is full, or a folder has become read-only."""
+    """Files cannot be written, such as for a full disk."""
 
 
 @dataclass
 class _Job:
-    """One image on its way.
+    """An image that is being processed.
 
     Attributes:
       item: of the data set.
-      files: everything that its score is made from, the restored image included.
-      blurry, truth: what was read, until it is scored.
-      restored: what was made of it, in `seconds`.
-      score: the end; `is_known` where it was in the journal.
-      error: what went wrong.
+      files: all files on which the score depends, including the restored image.
+      blurry, truth: images, until they are scored.
+      restored: the restored image, after `seconds`.
+      score: the result; `is_known` if it is from the journal.
+      error: of a failure.
     """
 
     item: Any
@@ -114,17 +114,17 @@ class _Job:
 class _Pipeline:
     """The three steps of each image, in the order of the images.
 
-    Args: as of `score_images`.
+    Args: see `score_images`.
     """
 
     def __init__(self, method: Method, protocol: Protocol, journal: Journal | None, workers: int):
         self._method, self._protocol, self._journal = method, protocol, journal
         self._pool = ThreadPoolExecutor(workers) if workers else None
-        self._ahead = max(workers, 1)  # images that are read, and that are scored, at a time
+        self._ahead = max(workers, 1)  # numbers of images that are read, and scored, at the same time
         self._scoring: deque[Future[_Job]] = deque()
 
     def run(self, items: Sequence) -> Iterator[_Job]:
-        """Yields each image when it is scored, or has failed."""
+        """Yields each image when it is scored or has failed."""
         remaining = iter(items)
         reading: deque[Future[_Job]] = deque()
         while True:
@@ -142,12 +142,12 @@ class _Pipeline:
         yield from self.finish()
 
     def finish(self) -> Iterator[_Job]:
-        """Yields the images that are being scored; those not yet restored are left out."""
+        """Yields the images that are being scored, without those not restored yet."""
         while self._scoring:
             yield self._take()
 
     def close(self) -> None:
-        """Ends the workers; nothing new is begun."""
+        """Stops the workers after their current images."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
@@ -164,11 +164,11 @@ class _Pipeline:
         return done
 
     def _attempt(self, step, job: _Job) -> _Job:
-        """Takes a step, unless one before it has failed or the score is known."""
+        """Runs a step, unless an earlier one has failed or the score is known."""
         if job.error is None and not job.is_known:
             try:
                 step(job)
-            except Exception as error:  # whatever it is, the other images are still worth their scores
+            except Exception as error:  # any error of one image must not affect the others
                 job.error = error
         return job
 
@@ -184,7 +184,7 @@ class _Pipeline:
             job.is_known = True
             return
         if self._method.is_network and (file := self._method.file_of(job.item)):
-            file.unlink(missing_ok=True)  # an older result must not stand for one that fails now
+            file.unlink(missing_ok=True)  # remove older results of images that fail now
         job.blurry, job.truth = self._protocol.read(job.item)
 
     def _restore(self, job: _Job) -> None:
@@ -193,7 +193,7 @@ class _Pipeline:
         job.seconds = time.perf_counter() - start
 
     def _score(self, job: _Job) -> None:
-        """Scores and, for a network, writes; what is there already is restored here too: by reading it."""
+        """Scores and, for a network, writes the image; existing results are read here."""
         item, method, protocol = job.item, self._method, self._protocol
         restored = job.restored if method.is_network else method.restore(item, job.blurry)
         values = protocol.score(restored, job.truth)
@@ -202,7 +202,7 @@ class _Pipeline:
         is_blurry = restored is job.blurry
         psnr_blurry = values["psnr"] if is_blurry else protocol.psnr_of_blurry(job.blurry, job.truth)
         groups = {group: str(getattr(item, group)) for group in protocol.groups if getattr(item, group) != ""}
-        if method.is_network and (file := method.file_of(item)):  # only what has a score is written
+        if method.is_network and (file := method.file_of(item)):  # only scored images are written
             try:
                 write_png(file, restored)
             except OSError as error:
@@ -212,7 +212,7 @@ class _Pipeline:
 
 
 def _collect(result: Scores, job: _Job, journal: Journal | None) -> None:
-    """Adds what came of an image. Raises `_CannotWriteError` where its score cannot be kept."""
+    """Adds the result of an image. Raises `_CannotWriteError` if its score cannot be stored."""
     if isinstance(job.error, _CannotWriteError):
         raise job.error
     if job.error is not None or job.score is None:
@@ -232,7 +232,7 @@ def _cannot_write(path: Path, error: OSError) -> _CannotWriteError:
 
 
 def _describe_failure(item, error: Exception) -> str:
-    """Returns one line that names the image and the file, and says what went wrong."""
+    """Returns one line that names the image, the file and the error."""
     reason = str(error)
     if not isinstance(error, WorkError):  # which names its files itself
         reason = f"{item.blurry}: {type(error).__name__}: {first_line(error)}"

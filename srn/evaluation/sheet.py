@@ -1,4 +1,4 @@
-"""Pictures of an evaluation in one PNG: `sheet.png`, and `comparison.png` of several methods."""
+"""Overview images of an evaluation: `sheet.png`, and `comparison.png` for several methods."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DETAIL_PARTS = 5  # a detail is a fifth of the image's width
 
 @dataclass(frozen=True)
 class SheetRow:
-    """One row of the sheet: why this image is shown, its score, and the files of the three pictures."""
+    """One row of the sheet: a title, the score, and the files of the three images."""
 
     title: str
     score: Score
@@ -40,15 +40,15 @@ class SheetRow:
 
 
 def choose_rows(scores: Sequence[Score], items: Sequence, method: Method) -> list[SheetRow]:
-    """Chooses the images that gained least, middling and most in PSNR; all of them if they are fewer.
+    """Chooses the images with the smallest, median and largest gain in PSNR, or all if there are fewer.
 
     Args:
       scores: at least one.
-      items: among them, those of `scores`.
+      items: images, including those of `scores`.
       method: that restored them.
     """
     ranked = rank(scores)
-    # Of indices that coincide, as they do in a set of one or two, the last title stays.
+    # For one or two images, indices coincide, and the last title is used.
     titles = {len(ranked) // 2: "median gain", 0: "smallest gain", len(ranked) - 1: "largest gain"}
     item_of = {item.name: item for item in items}
     rows = []
@@ -68,10 +68,10 @@ def write_sheet(
     Args:
       path: of the PNG.
       rows: at least one, from top to bottom.
-      protocol: that they were scored by.
-      picture_width: to which every picture is scaled, in pixels.
+      protocol: of the scores.
+      picture_width: width of every image, in pixels.
 
-    Raises WorkError when one of the images cannot be read.
+    Raises WorkError if an image cannot be read.
     """
     blocks = [_draw_titles(COLUMN_TITLES, picture_width)]
     for row in rows:
@@ -90,18 +90,18 @@ def write_comparison(
     scores: Mapping[str, Mapping[str, Score]],
     picture_width: int = 300,
 ) -> None:
-    """Writes a PNG as Fig. 5 of the paper: the blurry image, and one detail of it in every method's version.
+    """Writes a PNG like Fig. 5 of the paper: the blurry image, and the same detail restored by every method.
 
-    The detail is where blurry and sharp image differ most.
+    The detail is the region where blurry and sharp image differ most.
 
     Args:
       path: of the PNG.
       items: with `name`, `blurry` and `sharp`, from top to bottom.
       methods: label -> method.
       scores: label -> name of an image -> its score.
-      picture_width: to which every picture is scaled, in pixels.
+      picture_width: width of every image, in pixels.
 
-    Raises WorkError when one of the images cannot be read.
+    Raises WorkError if an image cannot be read.
     """
     titles = ["blurry", "detail", *methods, "sharp"]
     blocks = [_draw_titles(titles, picture_width)]
@@ -120,7 +120,7 @@ def write_comparison(
 def find_detail(blurry: np.ndarray, sharp: np.ndarray) -> tuple[slice, slice]:
     """(rows, columns) of the window in which two images, uint8 [H, W, 3], differ most.
 
-    It has the image's shape and a fifth of its width and height.
+    It has a fifth of the width and height of the image.
     """
     height, width = (max(size // DETAIL_PARTS, 1) for size in sharp.shape[:2])
     difference = np.square(blurry.astype(np.float32) - sharp).mean(axis=-1)
@@ -145,7 +145,7 @@ def _write(path: str | os.PathLike[str], blocks: Sequence[np.ndarray]) -> None:
 
 
 def _stack(caption: np.ndarray, pictures: Sequence[np.ndarray], picture_width: int) -> np.ndarray:
-    """The caption, the pictures side by side under it, and a gap: uint8 RGB [height, W, 3]."""
+    """Caption, images side by side below it, and a gap: uint8 RGB [height, W, 3]."""
     pictures = [scale_to_width(picture, picture_width) for picture in pictures]
     height = max(len(picture) for picture in pictures)
     gap = np.full((height, GAP, 3), 255, np.uint8)
@@ -194,8 +194,8 @@ def _describe_score(score: Score, protocol: Protocol) -> str:
 
 
 def scale_to_width(image: np.ndarray, width: int) -> np.ndarray:
-    """An image [H, W, 3] scaled to a width in pixels, its shape kept."""
+    """Scales an image [H, W, 3] to a width in pixels."""
     height = max(1, round(image.shape[0] * width / image.shape[1]))
-    # Area averaging shrinks without aliasing, but enlarges into blocks.
+    # Area averaging avoids aliasing for downscaling, but gives blocks for upscaling.
     interpolation = cv2.INTER_AREA if width <= image.shape[1] else cv2.INTER_CUBIC
     return cv2.resize(image, (width, height), interpolation=interpolation)

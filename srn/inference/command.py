@@ -1,4 +1,4 @@
-"""The command `srn-deblur`: photographs in, sharper photographs beside them."""
+"""The command `srn-deblur`, which restores photographs."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from srn.zoo import PRECISIONS
 
 NAME = "srn-deblur"
 AUTO = "auto"
-_SMALLER_TILES = (512, 256)  # where the memory runs out all the same
+_SMALLER_TILES = (512, 256)  # if memory runs out nevertheless
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Restores the photographs that the command line names; returns the exit code."""
+    """Restores the photographs given on the command line; returns the exit code."""
     arguments = _parser().parse_args(argv)
     quiet_tensorflow()
     _quiet_decoders()
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _quiet_decoders() -> None:
-    """What is odd in a file is said in a line of ours."""
+    """Warnings about files are shown in one line each."""
     warnings.filterwarnings("ignore", module="PIL")
     cv2.setLogLevel(0)
 
@@ -68,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _restore(jobs: list[Job], arguments: argparse.Namespace, reporter: Reporter) -> None:
-    # Loading TensorFlow takes seconds, in which the first photograph is read.
+    # The first photograph is read while TensorFlow is loaded, which takes seconds.
     with ThreadPoolExecutor(1) as loader:
         _restore_with(_Restorer(loader, arguments, reporter), jobs, arguments, reporter)
 
@@ -94,7 +94,7 @@ def _restore_with(
 
 
 class _Restorer:
-    """Restores arrays with the network that the command line names, in tiles where the memory asks for it."""
+    """Restores arrays with the network given on the command line, in tiles if memory requires it."""
 
     def __init__(self, loader: Executor, arguments: argparse.Namespace, reporter: Reporter):
         precision = arguments.precision
@@ -138,7 +138,7 @@ class _Restorer:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    # TensorFlow's error by its name: its module need not be loaded here.
+    # Compared by name, so that TensorFlow need not be imported here.
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 

@@ -1,4 +1,4 @@
-"""`Deblurrer`: an image in, the same kind of image out, sharper."""
+"""`Deblurrer` restores single images, and returns the type that it is given."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
 from srn.errors import WorkError
@@ -16,34 +15,33 @@ from srn.images import from_unit_range, to_unit_range
 from srn.inference import stored_graph
 from srn.inference.tiling import restore_in_all_orientations, restore_tiled
 from srn.released import DEFAULT
-from srn.weights import load_model
 
 if TYPE_CHECKING:
     from srn.network import DeblurringNetwork
 
-# Floating-point images may be this far outside of [0, 1]: what resizing and rounding leave.
+# Tolerance for floating-point images outside of [0, 1], due to resizing and rounding.
 _TOLERANCE = 1e-3
 
 
 class Deblurrer:
-    """Restores images with one network. Can be called by several threads at a time.
+    """Restores images with a network. May be used by several threads.
 
     Args:
-      ckpt: released weights by name, or whatever else `srn.load_model` takes.
-      model: the name of the model, where the caller insists on one.
-      precision: "float32", or "bfloat16": faster on processors that have it.
-      tile: side of the tiles that large images are restored in (`srn.inference.tiling`); None: whole images.
-      self_ensemble: whether to take the mean of all eight orientations, in eight times the time.
-      truncate: whether whole numbers are cut off, as the authors' code does, and not rounded.
-      keep_graph: whether graphs of released weights are kept in the user's folder of caches, for a faster
-        start (`srn.inference.stored_graph`).
+      ckpt: name of released weights, or anything that `srn.load_model` accepts.
+      model: name of the model; None to take it from the weights.
+      precision: "float32", or "bfloat16", which is faster on CPUs that support it.
+      tile: side of the tiles for large images (`srn.inference.tiling`); None: whole images.
+      self_ensemble: whether to average over all eight orientations, in eight times the time.
+      truncate: whether integers are truncated as in the authors' code, instead of rounded.
+      keep_graph: whether to cache graphs of released weights in the user's cache folder, for faster starts
+        (`srn.inference.stored_graph`).
 
     Attributes:
       model: the Keras model.
       config: its `ModelConfig`.
       compute_dtype: of its convolutions.
 
-    Raises `InputError` for weights.
+    Raises `InputError` for weights that cannot be loaded.
     """
 
     def __init__(
@@ -58,20 +56,33 @@ class Deblurrer:
         keep_graph: bool = False,
     ):
         self.tile, self.self_ensemble, self.truncate = tile, self_ensemble, truncate
-        self._load = functools.partial(load_model, ckpt, model, precision)
-        stored = stored_graph.load(ckpt, precision) if keep_graph and model is None else None
-        if stored is None:
-            # One graph for all sizes.
-            restore = tf.function(self.model.restore, input_signature=stored_graph.SIGNATURE)
-            if keep_graph and model is None:
-                stored_graph.save(restore, self.model, ckpt, precision)
-            stored = stored_graph.StoredNetwork(restore, self.model.config, self.model.compute_dtype)
-        self._network, self.config, self.compute_dtype = stored.restore, stored.config, stored.compute_dtype
+        self._source = ckpt, model, precision
+        keep_graph = keep_graph and model is None
+        network = stored_graph.load(ckpt, precision) if keep_graph else None
+        if network is None:
+            network = self._trace(keep_graph)
+        self._network = network.restore
+        self.config, self.compute_dtype = network.config, network.compute_dtype
 
     @functools.cached_property
     def model(self) -> DeblurringNetwork:
         """The Keras model."""
-        return self._load()
+        from srn.weights import load_model  # with the whole of TensorFlow, which a stored graph does not need
+
+        return load_model(*self._source)
+
+    def _trace(self, keep_graph: bool) -> stored_graph.StoredNetwork:
+        import tensorflow as tf  # as above
+
+        # One graph for all sizes.
+        signature = [tf.TensorSpec([None, None, None, 3], tf.float32)]
+        restore = tf.function(self.model.restore, input_signature=signature)
+        if keep_graph:
+            ckpt, _, precision = self._source
+            stored_graph.save(restore, self.model, ckpt, precision)
+        return stored_graph.StoredNetwork(
+            lambda images: restore(images).numpy(), self.model.config, self.model.compute_dtype
+        )
 
     @overload
     def __call__(
@@ -98,18 +109,17 @@ class Deblurrer:
 
         Args:
           image: an array [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (alpha is passed through), any size of
-            at least 1x1; uint8 or uint16 of full range, or floating point in [0, 1]. Or a PIL image, of the
-            modes L, LA, RGB, RGBA and what converts to them. Or the path of an image file, which is read
-            upright.
-          tile: in place of the object's own.
-          on_tile: is called after each tile, for progress.
+            at least 1x1; uint8 or uint16 of full range, or floating point in [0, 1]. Or a PIL image of mode
+            L, LA, RGB, RGBA, or convertible to them. Or the path of an image file, which is read upright.
+          tile: overrides that of the object.
+          on_tile: called after each tile, for progress.
 
         Returns:
-          An array of the same shape and dtype; a PIL image for a PIL image; for a file its pixels, uint8 or
+          An array of the same shape and dtype; a PIL image for a PIL image; for a file an array, uint8 or
           uint16, [H, W] or [H, W, 3].
 
-        Raises `ValueError` for an array that is no such image, `WorkError` for a file that cannot be read,
-        and where the network gives NaN.
+        Raises `ValueError` for an array that is not such an image, `WorkError` for a file that cannot be
+        read, and if the output is NaN.
         """
         if isinstance(image, Image.Image):
             return _restore_pil(functools.partial(self, tile=tile, on_tile=on_tile), image)
@@ -143,16 +153,16 @@ class Deblurrer:
         else:
             restored = self._run_network(unit)
         if not np.isfinite(restored).all():
-            raise WorkError("the network gives values that are no numbers; its weights may have diverged")
+            raise WorkError("the output is not finite; the weights may have diverged")
         restored = np.clip(restored, 0.0, 1.0)
         return restored.mean(axis=-1, keepdims=True) if colours.shape[-1] == 1 else restored
 
     def _run_network(self, image: np.ndarray) -> np.ndarray:
-        return self._network(image[np.newaxis])[0].numpy()
+        return self._network(image[np.newaxis])[0]
 
 
 def _restore_pil(restore, image: Image.Image) -> Image.Image:
-    """The modes L, LA, RGB, RGBA stay; others become the one of these that holds them."""
+    """Converts modes other than L, LA, RGB and RGBA to the smallest of these that can represent them."""
     if image.mode in ("I", "F") or ";" in image.mode:
         raise ValueError(
             f"a PIL image of mode {image.mode}: give its pixels as an array, uint16 or in [0, 1]"

@@ -1,4 +1,4 @@
-"""What this machine offers: memory that is free, and fast arithmetic."""
+"""Free memory and fast arithmetic of this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
-_FAST_BFLOAT16 = {"amx_bf16", "avx512_bf16"}  # instructions that multiply it; without them it is slower
+_FAST_BFLOAT16 = {"amx_bf16", "avx512_bf16"}  # instruction sets with fast bfloat16
 
 
 @functools.lru_cache(maxsize=1)
@@ -25,9 +25,9 @@ def has_fast_bfloat16() -> bool:
 
 
 def free_memory() -> int | None:
-    """Bytes that this process may still take: of the machine, its control group, its own limit.
+    """Free memory in bytes, limited by the machine, the control group and the limits of this process.
 
-    None where that cannot be told.
+    None if it is unknown.
     """
     amounts = [amount for amount in (_of_machine(), _of_control_group(), _of_process()) if amount is not None]
     return max(min(amounts), 0) if amounts else None
@@ -44,7 +44,7 @@ def _of_machine() -> int | None:
 
 
 def _of_control_group() -> int | None:
-    """Of the group that this process is in, and of those around it; None where none has a limit."""
+    """Memory left in the control group of this process and its parents; None without a limit."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -67,20 +67,20 @@ def _of_control_group() -> int | None:
 
 
 def _left(folder: Path, names: tuple[str, str, str], cache: str) -> int | None:
-    """What the limit leaves, by the files of a group; None where there is no limit."""
+    """Memory left by the limit in the files of a control group; None without a limit."""
     limit, used, statistics = (folder / name for name in names)
     try:
         maximum = int(limit.read_text())  # "max" where there is none
         present = int(used.read_text())
         lines = [line.split() for line in statistics.read_text().splitlines()]
-        # Pages of files that were read are given back when memory is needed.
+        # The page cache is released when memory is needed.
         return maximum - present + int(dict(lines).get(cache, 0))
     except (OSError, ValueError):
         return None
 
 
 def _of_process() -> int | None:
-    """What `ulimit -v` leaves."""
+    """Memory left by `ulimit -v`."""
     try:
         import resource
 
@@ -94,7 +94,7 @@ def _of_process() -> int | None:
 
 
 def _fields(path: str) -> dict[str, int]:
-    """The lines `Name: 123 kB` of a file, in bytes."""
+    """Parses lines `Name: 123 kB` of a file, in bytes."""
     try:
         lines = Path(path).read_text(errors="replace").splitlines()
     except OSError:

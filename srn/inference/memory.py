@@ -1,4 +1,4 @@
-"""How much of an image a network may see at once: by the free memory, and by what it takes a pixel."""
+"""Size of tiles by the free memory and the memory that the network needs per pixel."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from srn.config import ModelConfig
 from srn.inference.machine import free_memory
 from srn.inference.tiling import fit_tile
 
-# Bytes that one pixel takes at the peak, with 32 channels at the finest scale: measured 730 to 780 in float32
+# Peak memory per pixel in bytes, with 32 channels at the finest scale: measured 730 to 780 in float32
 # and 390 in bfloat16, at 480x480 to 1280x1440 (docs/photographs.md).
 BYTES_PER_PIXEL = {"float32": 900, "bfloat16": 450}
 _WIDTH = 32
-_USED = 0.5  # of the free memory: the rest is for the pixels themselves, and for other programs
-_LARGEST = 2048  # side in pixels: more is no faster, and no progress is seen
+_USED = 0.5  # of the free memory; the rest is for images and other programs
+_LARGEST = 2048  # in pixels: larger tiles are not faster, and show no progress
 _SMALLEST = 256
 
 
 def choose_tile(height: int, width: int, config: ModelConfig, compute_dtype: str) -> int | None:
-    """The tile for an image of this size, None where it may be restored whole.
+    """The tile size for an image of this size; None if it can be restored whole.
 
     Args:
       height, width: in pixels.

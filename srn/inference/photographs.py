@@ -1,4 +1,4 @@
-"""What the commands for photographs share, `srn-deblur` and `srn-client`: arguments, and what is said."""
+"""Arguments and messages common to the commands for photographs, `srn-deblur` and `srn-client`."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        help=f"file, folder (made if need be), or - (standard output); default: NAME{ENDING}.EXT beside each",
+        help=f"file, folder, or - (standard output); default: NAME{ENDING}.EXT beside each input",
     )
     parser.add_argument("--overwrite", action="store_true", help="restore again what is there already")
 
 
 def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
-    """How results are called and written."""
+    """Arguments for names and formats of results."""
     parser.add_argument("-r", "--recursive", action="store_true", help="take sub-folders too")
     parser.add_argument("--suffix", help=f"goes behind each name (default: {ENDING} beside the original)")
     parser.add_argument(
@@ -77,12 +77,12 @@ def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def naming_of(arguments: argparse.Namespace) -> Naming:
-    """How the command line wants results to be called."""
+    """The naming of results given by the command line."""
     return Naming(arguments.output, arguments.suffix, arguments.format)
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """What the command line wants to be done with each photograph."""
+    """The processing of each photograph given by the command line."""
     return Settings(
         encoding=Encoding(arguments.format, arguments.quality, arguments.strip),
         strength=arguments.strength,
@@ -93,13 +93,13 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
 
 class Reporter:
-    """Says what happens: results on standard output (or standard error, where that is a photograph), the rest
-    on standard error.
+    """Prints results on standard output (or standard error, if the photograph is written there), and other
+    messages on standard error.
 
     Args:
-      command: the name that begins each line of an error.
-      arguments: those of `add_naming_arguments`; None: the usual.
-      to_stdout: whether standard output is the photograph itself.
+      command: name of the command, printed before each error.
+      arguments: those of `add_naming_arguments`; None for the defaults.
+      to_stdout: whether the photograph is written to standard output.
     """
 
     def __init__(self, command: str, arguments: argparse.Namespace | None = None, to_stdout: bool = False):
@@ -115,22 +115,22 @@ class Reporter:
                 stream.reconfigure(errors="backslashreplace")
 
     def say(self, line: str) -> None:
-        """A line for people; none with -q or --json."""
+        """Prints a line, except with -q or --json."""
         if not self.quiet and not self.json:
             tqdm.write(printable(line), file=self.stream)
 
     def detail(self, line: str) -> None:
-        """A line for those who asked with -v."""
+        """Prints a line with -v."""
         if self.verbose:
             tqdm.write(printable(f"{self.command}: {line}"), file=sys.stderr)
 
     def warn(self, line: str) -> None:
-        """A line on what is not as one might expect."""
+        """Prints a warning."""
         if not self.quiet:
             tqdm.write(printable(f"{self.command}: {line}"), file=sys.stderr)
 
     def plan(self, plan: Plan) -> None:
-        """What is passed over, and what is missing."""
+        """Reports inputs that are skipped or missing."""
         for path, reason in plan.passed_over:
             self.counts["passed_over"] += 1
             self.warn(f"{path}: passed over: {reason}")
@@ -139,24 +139,24 @@ class Reporter:
             self.fail(path, f"{path}: {reason}")
 
     def planned(self, job: Job) -> None:
-        """What a dry run would do."""
+        """Reports what would be done, for a dry run."""
         self.say(f"{job.source} -> {job.target}")
         self._write_json(source=str(job.source), target=str(job.target), status="planned")
 
     def already_there(self, job: Job) -> None:
-        """A result that was there before."""
+        """Reports a result that already exists."""
         self.counts["passed_over"] += 1
-        self.say(f"{job.target} is there already; --overwrite makes it anew")
+        self.say(f"{job.target} is there already; --overwrite replaces it")
         self._write_json(source=str(job.source), target=str(job.target), status="there_already")
 
     def fail(self, source: str, line: str) -> None:
-        """A photograph that could not be restored."""
+        """Reports a photograph that could not be restored."""
         self.counts["failed"] += 1
         tqdm.write(printable(f"{self.command}: {line}"), file=sys.stderr)
         self._write_json(source=source, status="failed", error=line)
 
     def outcome(self, outcome: Outcome) -> None:
-        """What became of a photograph."""
+        """Reports the result for a photograph."""
         source, target = map(str, outcome.job)
         if outcome.error is not None:
             self.fail(source, outcome.error)
@@ -178,7 +178,7 @@ class Reporter:
         )
 
     def summary(self) -> None:
-        """The last line, where there is more to sum up than one photograph."""
+        """Prints a summary of several photographs."""
         seconds = time.perf_counter() - self.started
         rate = self.megapixels / seconds
         if sum(self.counts.values()) > 1 or self.verbose:
@@ -193,16 +193,16 @@ class Reporter:
 
 
 def printable(line: str) -> str:
-    """One line of text: what a file name holds that is no letter is written as an escape."""
+    """Escapes line feeds and undecodable bytes of file names."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line
     )
 
 
 def open_jobs(plan: Plan, overwrite: bool, reporter: Reporter) -> list[Job]:
-    """The jobs that are not done already, each of which is said so; their folders are made.
+    """The jobs without an existing result; reports the others, and creates output folders.
 
-    A photograph whose folder cannot be written fails by itself. Raises `InputError` where that is so for all.
+    Photographs whose folder cannot be written fail. Raises `InputError` if that is so for all.
     """
     waiting: list[Job] = []
     unwritable: dict[Path, str] = {}
@@ -241,7 +241,7 @@ def _format(text: str) -> str:
 
 
 def number_between(kind: type, low: float, high: float) -> Callable[[str], float]:
-    """A `type` of argparse: a number of `kind`, int or float, from `low` to `high`."""
+    """A `type` for argparse: a number of `kind`, int or float, from `low` to `high`."""
 
     def parse(text: str) -> float:
         try:

@@ -1,4 +1,4 @@
-"""Which files a command line means, and where each result goes."""
+"""Finds the input files of a command line and the path of each result."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from srn.inference.formats import (
 ENDING = "_deblurred"
 COMPARISON = "_compare"
 STANDARD = "-"  # input or output
-_LONGEST_NAME = 255  # bytes of a file name, on all usual file systems
-_NAMED = 5  # of the files that a folder's line names
+_MAX_NAME_BYTES = 255  # bytes of a file name, on all usual file systems
+_NAMED = 5  # maximum number of files named in the message for a folder
 _LOOKS_LIKE_A_FILE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 
 
 class Job(NamedTuple):
-    """One photograph, and where its restored version goes; "-" is standard input or output."""
+    """A photograph and the path of its result; "-" is standard input or output."""
 
     source: Path
     target: Path
@@ -38,12 +38,12 @@ class Job(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Naming:
-    """How results are called.
+    """Naming of results.
 
     Attributes:
-      output: a folder (made if need be), a file where there is one photograph, "-", or None: beside each.
-      ending: goes behind the name; None: `_deblurred` beside the original, nothing elsewhere.
-      format: the name of a format for all, None: that of each.
+      output: a folder (created if needed), a file for a single photograph, "-", or None: beside each.
+      ending: suffix of the name; None: `_deblurred` beside the original, none elsewhere.
+      format: name of the format of all results; None: that of each original.
     """
 
     output: str | None = None
@@ -53,12 +53,12 @@ class Naming:
 
 @dataclasses.dataclass
 class Plan:
-    """What is to be done.
+    """The work to do.
 
     Attributes:
       jobs: in order.
-      passed_over: (file or folder, why it is not restored).
-      missing: inputs that are not there; the others are still restored.
+      passed_over: (file or folder, reason why it is not restored).
+      missing: inputs that do not exist; the others are still restored.
     """
 
     jobs: list[Job] = dataclasses.field(default_factory=list)
@@ -67,14 +67,14 @@ class Plan:
 
 
 def make_plan(inputs: list[str], naming: Naming = Naming(), recursive: bool = False) -> Plan:
-    """Finds the photographs of a command line and names their results, never onto an input.
+    """Finds the photographs of a command line and the paths of their results, which are never inputs.
 
     Args:
-      inputs: image files, folders whose images are taken, patterns with `*`, or "-".
+      inputs: image files, folders, patterns with `*`, or "-".
       naming: of the results.
-      recursive: whether folders are taken with their sub-folders, whose structure an output folder repeats.
+      recursive: whether to search sub-folders; their structure is kept in an output folder.
 
-    Raises `InputError` where nothing is there to restore, and for outputs that cannot be.
+    Raises `InputError` if there is nothing to restore, and for invalid outputs.
     """
     plan = Plan()
     ending = ENDING if naming.ending is None else naming.ending
@@ -101,12 +101,12 @@ def make_plan(inputs: list[str], naming: Naming = Naming(), recursive: bool = Fa
 
 
 def comparison_of(target: Path) -> Path:
-    """Where the picture of before and after goes."""
+    """Path of the comparison of input and result."""
     return target.with_name(_fit_name(f"{target.stem}", f"{COMPARISON}.jpg"))
 
 
 def _find_all(inputs, plan, recursive, ending, output) -> list[tuple[Path, Path]]:
-    """[(photograph, its path below the folder that was named)], each once."""
+    """[(photograph, its path relative to the given folder)], without duplicates."""
     found: dict[Path, tuple[Path, Path]] = {}
     excluded = None if output in (None, STANDARD) else Path(output).resolve()
     for word in inputs:
@@ -127,7 +127,7 @@ def _find_all(inputs, plan, recursive, ending, output) -> list[tuple[Path, Path]
 
 
 def _expand(word) -> list[Path]:
-    """A pattern that no shell has expanded, as on Windows, stands for the files that fit."""
+    """Expands patterns, which some shells, such as those of Windows, leave to the program."""
     path = Path(word)
     if any(character in str(word) for character in "*?[") and not os.path.lexists(path):
         return [Path(name) for name in sorted(glob.glob(str(word), recursive=True))] or [path]
@@ -164,7 +164,7 @@ def _photographs_of(folder, plan, recursive, ending, excluded) -> list[tuple[Pat
 
 
 def _files_of(folder, plan, recursive, excluded) -> Iterator[Path]:
-    """Yields what a folder holds, in order; sub-folders, if they are not taken, are said."""
+    """Yields the files of a folder in order; skipped sub-folders are reported."""
 
     def complain(error):
         plan.missing.append((str(error.filename), f"cannot be read ({error.strerror})"))
@@ -197,7 +197,7 @@ def _is_own_result(file, ending):
 
 
 def _without_own_results(found, plan, ending):
-    """Leaves out results whose originals are named too: `*.jpg` a second time."""
+    """Removes results of an earlier run whose originals are inputs as well, as for a second `*.jpg`."""
     stems = {(source.parent.resolve(), source.stem) for source, _ in found}
     kept = []
     for source, below in found:
@@ -211,7 +211,7 @@ def _without_own_results(found, plan, ending):
 
 
 def _is_folder(output, found, inputs) -> bool:
-    """Whether `output` means a folder. Raises `InputError` for what is neither folder nor image file."""
+    """Whether `output` is a folder. Raises `InputError` if it is neither a folder nor an image file."""
     if output is None or output == STANDARD:
         if output == STANDARD and len(found) > 1:
             raise InputError(f"-o -: standard output cannot take {len(found)} photographs; give a folder")
@@ -253,11 +253,11 @@ def _target(source, below, naming, to_folder) -> Path:
 
 
 def _fit_name(stem: str, rest: str) -> str:
-    """`stem` and `rest`, the stem shortened where a file system takes no longer names."""
-    room = _LONGEST_NAME - len(os.fsencode(rest))
+    """`stem` + `rest`, with the stem shortened to the maximum length of file names."""
+    room = _MAX_NAME_BYTES - len(os.fsencode(rest))
     encoded = os.fsencode(stem)
     if len(encoded) <= room:
         return stem + rest
     while len(encoded) > room or os.fsdecode(encoded) != stem[: len(os.fsdecode(encoded))]:
-        encoded = encoded[:-1]  # never in the middle of a letter
+        encoded = encoded[:-1]  # not within a UTF-8 sequence
     return os.fsdecode(encoded) + rest

@@ -1,7 +1,7 @@
-"""Photographs from files: pixels upright, with all that their files carry.
+"""Reading of photographs: upright pixels with all metadata.
 
-A file is first taken apart by the module of its format (`srn.inference.formats`), then what is left of it,
-the bare pixels, is given to a decoder: damaged metadata cannot disturb it.
+A file is first parsed by the module of its format (`srn.inference.formats`). The decoder gets the file
+without metadata, so that damaged metadata does not affect it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from srn.errors import WorkError, first_line
 from srn.images import has_deep_channels
@@ -47,6 +47,20 @@ _MAGIC = (
     (b"\xff\x4f\xff\x51", "JPEG2000"),
 )
 _RAW_MAGIC = (b"FUJIFILM", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
+# What people may take for photographs, and no decoder here reads.
+_UNKNOWN_MAGIC = (
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"II\xbc", "JPEG XR"),
+    (b"\xff\xd8\xff\xf7", "JPEG-LS"),
+    (b"v/1\x01", "OpenEXR"),
+    (b"#?R", "Radiance HDR"),
+    (b"PF", "PFM"),
+    (b"Pf", "PFM"),
+    (b"P7", "PAM"),
+    (b"%PDF", "PDF"),
+    (b"<", "text (SVG, HTML or the like)"),
+)
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
@@ -54,11 +68,11 @@ def read_photograph(path: str | Path, max_megapixels: float = DEFAULT_MAX_MEGAPI
     """Reads a photograph and turns it upright.
 
     Args:
-      path: of a file of any kind that Pillow knows, or OpenCV with 16 bits a channel.
-      max_megapixels: larger ones are refused by their header, before they take memory.
+      path: of a file that Pillow can read, or OpenCV with 16 bits per channel.
+      max_megapixels: larger photographs are refused by their header, before they are decoded.
 
-    Raises `WorkError` naming the file if it cannot be read, or is of a kind that cannot be restored: a raw
-    file, several pictures, more than 16 bits.
+    Raises `WorkError` naming the file if it cannot be read, or is not supported: raw files, several images,
+    more than 16 bits.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -72,7 +86,7 @@ def read_photograph(path: str | Path, max_megapixels: float = DEFAULT_MAX_MEGAPI
 
 
 def decode_photograph(data: bytes, name: str, max_megapixels: float = DEFAULT_MAX_MEGAPIXELS) -> Photograph:
-    """`read_photograph` of the content of a file; `name` stands in the errors."""
+    """`read_photograph` for the content of a file; `name` is used in errors."""
     try:
         with _without_limit_of_pillow():
             return _decode(data, max_megapixels)
@@ -80,18 +94,35 @@ def decode_photograph(data: bytes, name: str, max_megapixels: float = DEFAULT_MA
         raise WorkError(f"{name}: {error}") from error
     except MemoryError as error:
         raise WorkError(f"{name}: does not fit into the memory") from error
-    except Exception as error:  # decoders fail in every way for what is damaged; the next file is still good
-        raise WorkError(f"{name}: cannot be read as an image ({first_line(error)})") from error
+    except Exception as error:  # decoders raise all kinds of errors for damaged files
+        raise WorkError(f"{name}: cannot be read as an image ({_reason(error, data)})") from error
+
+
+def _reason(error: Exception, data: bytes) -> str:
+    """The reason of a decoder's error, also if its own message is not helpful."""
+    if not data:
+        return "it is empty"
+    if str(error).startswith("decoder error"):
+        return "its pixels are damaged, end early, or are compressed in a way that no decoder here knows"
+    if not isinstance(error, UnidentifiedImageError):
+        return first_line(error)
+    for magic, name in _UNKNOWN_MAGIC:
+        if data.startswith(magic):
+            return f"it is {name}, which is not read here; convert it to PNG or JPEG"
+    kind = _kind_of(data)
+    if kind is None:
+        return "it is of no kind that is known here"
+    return f"it begins as {kind}, and is damaged, or of a kind of {kind} that no decoder here knows"
 
 
 def count_pixels(path: str | Path) -> int:
-    """Height times width by the header of a file; 0 where Pillow cannot tell."""
+    """Height times width by the header of a file; 0 if Pillow cannot read it."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return 0
         with _without_limit_of_pillow(), Image.open(path) as image:
             return image.width * image.height
-    except Exception:  # what is wrong is said by `read_photograph`
+    except Exception:  # reported by `read_photograph`
         return 0
 
 
@@ -106,7 +137,7 @@ def _decode(data: bytes, max_megapixels: float) -> Photograph:
             f"has {size[0] * size[1] / 1e6:.0f} megapixels; --max_megapixels={max_megapixels:g} is the limit"
         )
     pixels, alpha, stored_as_colour, notes, metadata = _pixels(parts, kind)
-    # In WebP with loss the channels of gray differ by the rounding of its colour conversion.
+    # In lossy WebP, the channels of gray images differ due to rounding in the colour conversion.
     tolerance = 1 if kind == "WEBP" and not parts.coding.lossless else 0
     is_gray = pixels.ndim == 3 and _is_gray(pixels, tolerance)
     return Photograph(
@@ -123,7 +154,7 @@ def _decode(data: bytes, max_megapixels: float) -> Photograph:
 
 
 def _kind_of(data: bytes) -> str | None:
-    """The name of the format by its first bytes; None for one that only Pillow knows."""
+    """The name of the format by the first bytes; None for formats that are left to Pillow."""
     if any(data.startswith(magic) for magic in _RAW_MAGIC) or data[4:12] == b"ftypcrx ":
         raise FormatError(_RAW)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -143,7 +174,7 @@ def _take_apart(data: bytes, kind: str | None) -> Parts:
         return take_apart(data)
     except FormatError:
         raise
-    except Exception:  # damaged, or beyond what is understood here: a decoder may still know the pixels
+    except Exception:  # damaged or not supported here; the decoder may still succeed
         return Parts(Metadata(), data, notes=("what it carries beside its pixels cannot be read",))
 
 
@@ -184,7 +215,7 @@ def _is_deep(image, data, kind):
 
 
 def _deep_pixels(image, data, kind):
-    """uint16 of a file with more than 8 bits a channel, by OpenCV, since Pillow has them in gray alone."""
+    """uint16 pixels of a file with more than 8 bits per channel, by OpenCV; Pillow only has gray ones."""
     key = None
     if kind == "PNG":
         key = png.transparent_value(data)
@@ -210,10 +241,23 @@ def _deep_pixels(image, data, kind):
     alpha = None
     if decoded.ndim == 3 and decoded.shape[2] == 4:
         decoded, alpha = decoded[..., :3], decoded[..., 3]
+        if kind == "TIFF" and is_block(data):
+            if tiff.is_premultiplied(data):
+                decoded = _divide_by_alpha(decoded, alpha)
+            alpha = alpha if tiff.has_alpha(data) else None
     if key is not None:
         matches = decoded == key if decoded.ndim == 3 else (decoded == key[0])[..., np.newaxis]
         alpha = np.where(matches.all(axis=-1), 0, 65535).astype(np.uint16)
     return decoded, alpha, stored_as_colour
+
+
+def _divide_by_alpha(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """uint16 colours that are multiplied with alpha -> as they are without it."""
+    divided = np.zeros_like(pixels)
+    for row in range(len(pixels)):  # by rows, since wider numbers take more memory
+        opacity = np.maximum(alpha[row], 1)[:, np.newaxis].astype(np.float64)
+        divided[row] = np.rint(np.minimum(pixels[row] * (65535 / opacity), 65535))
+    return divided
 
 
 def _pillow_pixels(image: Image.Image) -> tuple:
@@ -227,7 +271,7 @@ def _pillow_pixels(image: Image.Image) -> tuple:
         target = "LA" if transparent else "L"
     else:
         target = "RGBA" if transparent else "RGB"
-    if image.mode == "La":  # colours multiplied with alpha: converted by way of RGBa only
+    if image.mode == "La":  # premultiplied alpha can only be converted to RGBA by way of RGBa
         image = Image.merge("RGBa", [image.getchannel(0)] * 3 + [image.getchannel(1)]).convert("RGBA")
         channels = np.asarray(image)
         return channels[..., 0], channels[..., 3], False
@@ -242,7 +286,7 @@ def _pillow_pixels(image: Image.Image) -> tuple:
 
 
 def _to_srgb(image: Image.Image, icc: bytes) -> tuple[Image.Image, str, bytes]:
-    """(RGB image, what to say of it, its profile) of an image in CMYK or LAB."""
+    """(RGB image, note, profile) of an image in CMYK or LAB."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     try:
         if image.mode == "LAB":
@@ -259,7 +303,7 @@ def _to_srgb(image: Image.Image, icc: bytes) -> tuple[Image.Image, str, bytes]:
 
 
 def _is_gray(pixels: np.ndarray, tolerance: int) -> bool:
-    sample = pixels[::31, ::31]  # decides most cases without a look at each pixel
+    sample = pixels[::31, ::31]  # decides most cases without comparing all pixels
     for each in (sample, pixels):
         red, green, blue = np.moveaxis(each, -1, 0)
         for other in (red, blue):
@@ -270,7 +314,7 @@ def _is_gray(pixels: np.ndarray, tolerance: int) -> bool:
 
 
 def _turn(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Stored pixels -> upright, for EXIF's orientation 1 to 8."""
+    """Applies an EXIF orientation, 1 to 8, to stored pixels."""
     turns = {
         2: lambda stored: stored[:, ::-1],
         3: lambda stored: stored[::-1, ::-1],
@@ -291,7 +335,7 @@ _limit_before: int | None = None
 
 @contextlib.contextmanager
 def _without_limit_of_pillow() -> Iterator[None]:
-    """Pillow refuses above 179 megapixels, for the whole process; here each call has its own limit."""
+    """Disables Pillow's global limit of 179 megapixels; each call has its own limit here."""
     global _limit_users, _limit_before
     with _limit_lock:
         if _limit_users == 0:

@@ -1,4 +1,4 @@
-"""Photographs restored one after the other: the next is read, the last written, while the network runs."""
+"""Restores photographs one by one; reading and writing run in parallel to the network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from srn.errors import InputError, WorkError, first_line
-from srn.inference.formats.image import FormatError, Photograph
+from srn.inference.formats.image import Format, FormatError, Photograph
 from srn.inference.formats.metadata import Metadata
 from srn.inference.planning import STANDARD, Job, comparison_of
 from srn.inference.reading import DEFAULT_MAX_MEGAPIXELS, count_pixels, decode_photograph, read_photograph
@@ -27,22 +27,22 @@ from srn.inference.writing import (
     write_photograph,
 )
 
-_ALONE = 30e6  # pixels: beside a photograph of more none is kept in memory
-_GAP = 8  # pixels between before and after
+_ALONE = 30e6  # pixels: larger photographs are not read ahead
+_GAP = 8  # pixels between input and result
 
 Restore = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is done with each photograph.
+    """Options for processing each photograph.
 
     Attributes:
       encoding: of the results.
-      strength: how much of the restored one is in the result, 0 to 1; the rest is the original.
-      compare: whether a picture of before and after is written beside the result.
-      keep_dates: whether the result has the original's time of modification.
-      max_megapixels: larger ones are refused.
+      strength: weight of the restored image in the result, 0 to 1; the rest is the original.
+      compare: whether to write a comparison of input and result.
+      keep_dates: whether to keep the modification time of the original.
+      max_megapixels: larger photographs are refused.
     """
 
     encoding: Encoding = dataclasses.field(default_factory=Encoding)
@@ -54,12 +54,12 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of one photograph.
+    """The result for one photograph.
 
     Attributes:
       job: see there.
-      error: why it failed; None where it is done.
-      notes: what of the original is not in the result, each continuing "FILE: ".
+      error: why it failed; None for success.
+      notes: what is lost from the original, to be printed after "FILE: ".
       megapixels: of the photograph.
       seconds: in the network.
     """
@@ -72,12 +72,12 @@ class Outcome:
 
 
 def restore_all(restore: Restore, jobs: list[Job], settings: Settings = Settings()) -> Iterator[Outcome]:
-    """Restores photographs; yields what became of each, in order. No photograph ends the others.
+    """Restores photographs; yields the outcome of each, in order. Failures do not affect the others.
 
     Args:
       restore: uint8 or uint16, [H, W] or [H, W, 3] -> the same.
       jobs: `srn.inference.planning.make_plan`.
-      settings: for all.
+      settings: for all photographs.
     """
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         writing: Future[Outcome] | None = None
@@ -106,7 +106,7 @@ def restore_all(restore: Restore, jobs: list[Job], settings: Settings = Settings
 
 
 def restore_one(restore: Restore, job: Job, settings: Settings = Settings()) -> Outcome:
-    """`restore_all` of one photograph, in the caller's thread."""
+    """`restore_all` for one photograph, in the thread of the caller."""
     photograph = _attempt(_read, job, settings)
     if isinstance(photograph, Photograph):
         photograph = _attempt(_restore, restore, photograph, job, settings)
@@ -121,16 +121,16 @@ class _Restored:
 
 
 def _attempt(work: Callable, *arguments: object) -> Any:
-    """The result of `work`, or the line that says why there is none."""
+    """The result of `work`, or an error message."""
     try:
         return work(*arguments)
-    except InputError:  # the weights: nothing can be restored
+    except InputError:  # of the weights: no photograph can be restored
         raise
     except (WorkError, FormatError) as error:
         return str(error)
     except MemoryError:
         return "does not fit into the memory; --tile=256 takes less"
-    except Exception as error:  # whatever is wrong with one photograph, the others are still worth it
+    except Exception as error:  # any error of one photograph must not affect the others
         return f"{type(error).__name__}: {first_line(error)}"
 
 
@@ -141,23 +141,34 @@ def _read(job: Job, settings: Settings) -> Photograph:
 
 
 def _restore(restore: Restore, photograph: Photograph, job: Job, settings: Settings) -> _Restored:
-    # What cannot be written is known before the network takes its time.
-    require_encodable(photograph, choose_format(job.target, photograph, settings.encoding), settings.encoding)
+    # Checked before the network runs.
+    form = choose_format(job.target, photograph, settings.encoding)
+    require_encodable(photograph, form, settings.encoding)
+    if form.name != photograph.format and _is_named_wrongly(job, form, settings):
+        note = f"is {photograph.format} by its content, and {form.name} by its name, as which it is written"
+        photograph = dataclasses.replace(photograph, notes=(note, *photograph.notes))
     start = time.perf_counter()
     restored = restore(photograph.pixels)
     seconds = time.perf_counter() - start
     restored = mix(photograph.pixels, restored, settings.strength)
-    if not settings.compare:  # the original's pixels are not needed any more
+    if not settings.compare:  # the pixels of the original are no longer needed
         photograph = dataclasses.replace(photograph, pixels=restored)
     return _Restored(photograph, restored, seconds)
 
 
+def _is_named_wrongly(job: Job, form: Format, settings: Settings) -> bool:
+    """Whether a photograph is converted because the suffix of its name is that of another format."""
+    suffix = job.source.suffix.lower()
+    own = settings.encoding.format is None and job.target.suffix.lower() == suffix
+    return own and suffix in form.suffixes
+
+
 def mix(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
-    """The weighted mean of two images of whole numbers; `strength` is the weight of the restored one."""
+    """The weighted mean of two integer images; `strength` is the weight of the restored one."""
     if strength == 1:
         return restored
     mixed = np.empty_like(restored)
-    for row in range(len(mixed)):  # by rows, since floats take four times the memory
+    for row in range(len(mixed)):  # in blocks of rows, since floats take four times the memory
         values = original[row] * (1 - strength) + restored[row] * strength
         mixed[row] = np.rint(values)
     return mixed
@@ -197,7 +208,7 @@ def _write(restored: _Restored, job: Job, settings: Settings) -> list[str]:
 
 
 def _write_comparison(before: Photograph, after: Photograph, path: Path) -> None:
-    """Both side by side, before on the left."""
+    """Both side by side, the input on the left."""
     height, width = before.pixels.shape[:2]
     picture = Image.new("RGB", (2 * width + _GAP, height), "white")
     for number, photograph in enumerate((before, after)):
@@ -218,5 +229,5 @@ def _is_large(photograph: Photograph | str) -> bool:
 
 
 def _is_large_file(job: Job) -> bool:
-    """Whether a file may hold a large photograph: by its header, which is quickly read."""
+    """Whether a file holds a large photograph, by its header."""
     return str(job.source) != STANDARD and count_pixels(job.source) * 3 > _ALONE

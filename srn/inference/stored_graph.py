@@ -1,10 +1,10 @@
-"""Networks of released weights kept as graphs, so that a command need not build them with Keras each time.
+"""Cache of the graphs of released networks, so that commands need not build them with Keras.
 
-Building and tracing takes a second of each start; a graph of the same operations is read in a fifth of
-that, and gives the same pixels to the last bit. It holds no weights: these come from the package. What is
-kept lies in the user's folder of caches (`~/.cache/srn-deblurnet`) under a name that changes with the
-weights, the precision, TensorFlow, and every line of code that a network is made of; it may be deleted at any
-time.
+Importing TensorFlow completely, building and tracing takes three seconds at each start; a graph of the same
+operations only needs TensorFlow's session (`srn.inference.session`), is loaded in a fraction of a second, and
+gives bit-identical results. Graphs do not include weights. They are stored in the user's cache folder
+(`~/.cache/srn-deblurnet`) with names that depend on the weights, the precision, the version of TensorFlow and
+the source code of the network. The folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 import srn
 from srn import released
 from srn.config import ModelConfig
 from srn.files import write_atomically
-from srn.weights import find_card, named_variables
+from srn.inference import session
 
 if TYPE_CHECKING:
     from srn.network import DeblurringNetwork
@@ -39,13 +38,12 @@ _CODE = (
     "pyramid.py",
     "weights.py",
     "zoo.py",
-)  # that a graph depends on
-SIGNATURE = [tf.TensorSpec([None, None, None, 3], tf.float32)]
+)  # modules that a graph depends on
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredNetwork:
-    """What `Deblurrer` needs of a network.
+    """The interface of a network that `Deblurrer` uses.
 
     Attributes:
       restore: [B, H, W, 3] float32 in [0, 1] -> the same, not clipped.
@@ -53,53 +51,56 @@ class StoredNetwork:
       compute_dtype: of its convolutions.
     """
 
-    restore: Callable[[np.ndarray], tf.Tensor]
+    restore: Callable[[np.ndarray], np.ndarray]
     config: ModelConfig
     compute_dtype: str
 
 
 def load(ckpt: str | os.PathLike[str], precision: str) -> StoredNetwork | None:
-    """The network of released weights from its stored graph; None where there is none, or a damaged one.
+    """Loads a released network from its cached graph; None if there is none or it is damaged.
 
-    Raises `InputError` as `srn.load_model` does for weights that are not there.
+    Raises `InputError` like `srn.load_model` for released weights that are damaged.
     """
-    card = find_card(ckpt)
-    path = _path(card, precision)
-    if path is None or not path.exists():
+    name = _released_name(ckpt)
+    path = _path(released.read_card(name), precision) if name else None
+    if name is None or path is None or not path.exists():
         return None
+    weights = released.find(name)
     try:
         with np.load(path, allow_pickle=False) as file:
             description = json.loads(str(file["description"]))
-            definition = tf.compat.v1.GraphDef.FromString(file["graph"].tobytes())
-        with np.load(str(released.find(card["name"])), allow_pickle=False) as file:
-            captures = {
-                placeholder: tf.Variable(file[array].astype(np.float32), trainable=False)
+            definition = session.parse_graph(file["graph"].tobytes())
+        with np.load(str(weights), allow_pickle=False) as file:
+            variables = {
+                placeholder: file[array].astype(np.float32)
                 for placeholder, array in description["captures"].items()
             }
-        restore = _function(definition, captures, description["input"], description["output"])
+        restore = session.load_function(definition, variables, description["input"], description["output"])
         return StoredNetwork(
             restore, ModelConfig.from_dict(description["config"]), description["compute_dtype"]
         )
-    except Exception:  # damaged, or of a kind that this TensorFlow does not read: it is made anew
+    except Exception:  # damaged, or not readable by this TensorFlow: it is created again
         return None
 
 
 def save(restore: Any, model: DeblurringNetwork, ckpt: str | os.PathLike[str], precision: str) -> None:
-    """Keeps the graph of `restore` for the next start; nothing happens where it cannot be written.
+    """Stores the graph of `restore` for the next start; does nothing if it cannot be written.
 
     Args:
-      restore: the `tf.function` of `SIGNATURE` that runs `model`.
+      restore: the `tf.function` with one signature that runs `model`.
       model: with the released weights.
-      ckpt: what it was loaded from.
-      precision: that the model was loaded with.
+      ckpt: of the model.
+      precision: of the model.
     """
+    from srn.weights import find_card, named_variables  # which load TensorFlow
+
     path = _path(find_card(ckpt), precision)
     if path is None:
         return
     concrete = restore.get_concrete_function()
     arrays = {id(variable.handle): array for array, variable in named_variables(model).items()}
     captures = {inner.name: arrays.get(id(outer)) for outer, inner in concrete.graph.captures}
-    if None in captures.values():  # holds more than weights
+    if None in captures.values():  # holds other variables than weights
         return
     description = {
         "captures": captures,
@@ -115,23 +116,25 @@ def save(restore: Any, model: DeblurringNetwork, ckpt: str | os.PathLike[str], p
         write_atomically(path, buffer.getvalue())
 
 
-def _function(definition, captures, input_name, output_name):
-    def run(images):
-        graph = tf.compat.v1.get_default_graph()
-        given = {name: graph.capture(variable.handle) for name, variable in captures.items()}
-        given[input_name] = images
-        return tf.graph_util.import_graph_def(
-            definition, input_map=given, return_elements=[output_name], name=""
-        )[0]
+def _released_name(ckpt: str | os.PathLike[str]) -> str | None:
+    """The released weights that `ckpt` means, where it surely means them.
 
-    return tf.function(run, input_signature=SIGNATURE, autograph=False)
+    `srn.weights.find_card` tells it for all that there may be, and needs TensorFlow for that.
+    """
+    path = Path(ckpt)
+    if path.suffix == ".npz":
+        return released.name_of_file(path)
+    of_checkpoints = [*path.glob("*.index"), *path.glob("*.npz"), *path.glob("checkpoint")]
+    if of_checkpoints or Path(f"{path}.index").exists() or str(ckpt) not in released.list_released():
+        return None
+    return str(ckpt)
 
 
 def _path(card: dict, precision: str) -> Path | None:
-    """Where the graph of the weights of a model card is kept; None without a card."""
+    """Path of the cached graph for the weights of a model card; None without a card."""
     if not card:
         return None
-    digest = hashlib.sha256(f"{card['sha256']} {precision} {tf.__version__}".encode())
+    digest = hashlib.sha256(f"{card['sha256']} {precision} {session.tensorflow_version()}".encode())
     for file in _CODE:
         digest.update((Path(srn.__file__).parent / file).read_bytes())
     return _folder() / f"{card['name']}-{precision}-{digest.hexdigest()[:16]}.npz"

@@ -1,6 +1,6 @@
-"""One image as several calls of a network: in tiles, so that memory stays small, or in all orientations.
+"""Tiling, which limits memory, and self-ensembles over all orientations.
 
-Both take any function `restore` of images and know nothing of networks.
+Both accept any function `restore` of images.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import numpy as np
 
 Restore = Callable[[np.ndarray], np.ndarray]
 
-GRID = 16  # tiles begin where the whole image's coarser scales have a pixel
+GRID = 16  # tiles are aligned with the pixels of the coarser scales of the whole image
 SMALLEST_TILE = 64
-# How many pixels around a tile the network is shown beside it: measured by `benchmarks/seams.py`.
+# Pixels of context around a tile; measured by `benchmarks/seams.py`.
 CONTEXT = 112
-FADE = 32  # width in pixels of the fade from one tile to the next; lies within the context of both
+FADE = 32  # width of the blending between tiles, in pixels; within the context of both
 
 ORIENTATIONS = [(turns, mirrored) for mirrored in (False, True) for turns in range(4)]
 
 
 class Span(NamedTuple):
-    """What one tile covers along one axis.
+    """The extent of one tile along one axis.
 
     Attributes:
-      begin, end: the pixels that the network sees.
-      first, last: the pixels to which it contributes, `last` excluded.
-      weight: [last - first] float32; the weights of all tiles add to 1 at every pixel.
+      begin, end: range of input pixels.
+      first, last: range of output pixels, without `last`.
+      weight: [last - first] float32; the weights of all tiles sum to 1 at every pixel.
     """
 
     begin: int
@@ -39,7 +39,7 @@ class Span(NamedTuple):
 
 
 def count_tiles(height: int, width: int, tile: int | None) -> int:
-    """How many tiles `restore_tiled` takes for an image of this size; 1 where `tile` is None."""
+    """Number of tiles in `restore_tiled` for an image of this size; 1 if `tile` is None."""
     if tile is None:
         return 1
     return len(split(height, tile)) * len(split(width, tile))
@@ -48,19 +48,19 @@ def count_tiles(height: int, width: int, tile: int | None) -> int:
 def restore_tiled(
     restore: Restore, image: np.ndarray, tile: int, on_tile: Callable[[], object] | None = None
 ) -> Iterator[np.ndarray]:
-    """Restores overlapping square tiles and blends them; gives the rows of the result as they become final.
+    """Restores overlapping square tiles and blends them; yields rows of the result when they are complete.
 
-    Each tile is shown to the network with `CONTEXT` pixels around it. Neighbours are faded into each other
-    over `FADE` pixels in the middle of what both see.
+    Each tile is restored with `CONTEXT` pixels around it. Neighbouring tiles are blended over `FADE` pixels
+    in the middle of their overlap.
 
     Args:
       restore: [h, w, C] -> [h, w, D] float32.
       image: [H, W, C] of any type; a tile is a view of it.
       tile: side in pixels, at least `SMALLEST_TILE`; rounded down to a multiple of 16.
-      on_tile: is called after each tile.
+      on_tile: called after each tile.
 
     Yields:
-      [h, W, D] float32: bands of rows, top to bottom; together they have the height of the image.
+      [h, W, D] float32: bands of rows from top to bottom, which together have the height of the image.
 
     Raises `ValueError` for a tile that is too small.
     """

@@ -48,7 +48,7 @@ _OWN_HEADER = "X-Requested-With"  # no foreign page can send it unasked
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What one visitor may ask for.
+    """Limits of one request.
 
     Attributes:
       megabytes: of a file.

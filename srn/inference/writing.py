@@ -21,7 +21,7 @@ _TRIAL = 64  # side in pixels
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """How restored photographs are written.
+    """Options for writing restored photographs.
 
     Attributes:
       format: the name of a format (`FORMATS`); None: by the suffix, else that of the original.
@@ -56,10 +56,8 @@ def encode_photograph(
     Raises `FormatError` for what the format cannot hold at all.
     """
     height, width = photograph.pixels.shape[:2]
-    if max(height, width) > form.longest_side:
-        raise FormatError(
-            f"{width}x{height}: {form.name} holds {form.longest_side} a side; --format=png more"
-        )
+    if max(height, width) > form.max_side:
+        raise FormatError(f"{width}x{height}: {form.name} holds {form.max_side} a side; --format=png more")
     native = form.name == photograph.format
     notes = []
     if photograph.alpha is not None and not form.alpha:
@@ -96,7 +94,7 @@ def require_encodable(photograph: Photograph, form: Format, encoding: Encoding =
     Raises `FormatError`, with a reason for people.
     """
     height, width = photograph.pixels.shape[:2]
-    if max(height, width) > form.longest_side:
+    if max(height, width) > form.max_side:
         encode_photograph(photograph, form, encoding)
     alpha = photograph.alpha
     corner = dataclasses.replace(

@@ -1,25 +1,30 @@
-"""Addresses of servers: `HOST`, `HOST:PORT`, `grpc://`, `grpcs://`, `http://`, `https://`."""
+"""Addresses of servers: `HOST`, `HOST:PORT`, `grpc://`, `grpcs://`, `http://`, `https://`, `unix:PATH`."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from urllib.parse import unquote, urlsplit
+from ipaddress import IPv6Address
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from srn.errors import InputError
 
 _PORTS = {"grpc": 8500, "grpcs": 443, "http": 80, "https": 443}
+_UNIX = "unix"
 _FORMS = "give HOST:PORT for gRPC, http://HOST:PORT for REST, grpcs://HOST or https://HOST for TLS"
+# What is meant by an address with a slip in it.
+_HALF_A_SIGN = re.compile(rf"({'|'.join(_PORTS)})(:/?(?=[^/\d])|//)", re.I)
+_PATH_OF_A_CALL = re.compile(r"/v1(/.*)?$")
 
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """Where a server answers.
+    """The address of a server.
 
     Attributes:
-      scheme: grpc, grpcs, http or https.
-      host: name, or IP address without brackets.
-      port: given, or the usual one of the scheme.
+      scheme: grpc, grpcs, http, https or unix, which is gRPC too.
+      host: name, or IP address without brackets; of unix the path of the socket.
+      port: given, or the usual one of the scheme; 0 of unix.
       path: before /v1, of REST alone; begins with / or is empty.
       query: without ?, of REST alone.
       user: (name, password), of REST alone.
@@ -38,13 +43,27 @@ class Address:
         return self.scheme in ("grpcs", "https")
 
     @property
+    def is_http(self) -> bool:
+        """Whether REST is spoken, not gRPC."""
+        return self.scheme in ("http", "https")
+
+    @property
+    def is_socket(self) -> bool:
+        """Whether it is a file of this machine, not a host and a port."""
+        return self.scheme == _UNIX
+
+    @property
     def target(self) -> str:
         """HOST:PORT, as gRPC takes it."""
+        if self.is_socket:
+            return f"{_UNIX}:{self.host}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
         """With the port, without query and password, which may be secrets."""
-        return f"{self.scheme}://{self.target}{self.path}"
+        if self.is_socket:
+            return self.target
+        return f"{self.scheme}://{self.target.replace('%', '%25')}{self.path}"
 
 
 def parse_address(server: str) -> Address:
@@ -53,22 +72,22 @@ def parse_address(server: str) -> Address:
     Raises `InputError` that says what is wrong with it.
     """
     text = server.strip()
-    scheme, sign, rest = text.partition("://")
-    if not sign:
-        scheme, rest = "grpc", text
-    scheme = scheme.lower()
-    if scheme not in _PORTS:
-        raise InputError(f"server={server}: there is no {scheme}://; {_FORMS}")
+    kind, sign, socket = text.partition(":")
+    if sign and kind.lower() == _UNIX:
+        return Address(_UNIX, _path_of_socket(server, socket), 0)
+    scheme, rest = _split_scheme(server, text)
+    if re.search(r"\s", rest):  # some of which `urlsplit` would drop
+        raise _wrong(server, "has a blank in it")
+    if _is_bare_ipv6(rest.partition("/")[0]):
+        raise InputError(f"server={server}: an IPv6 address stands in brackets, such as [::1]:8500")
     try:
         parts = urlsplit(f"//{rest}")
-        port = parts.port
-    except ValueError as error:  # a port that is none, brackets that do not match
-        raise InputError(f"server={server}: {str(error).lower()}; {_FORMS}") from error
-    host = parts.hostname or ""
-    if not re.fullmatch(r"[\w.:%-]+", host) or port == 0:
-        raise InputError(f"server={server}: no address of a server; {_FORMS}")
+        host = _check_host(parts.hostname or "")
+    except ValueError as error:  # brackets that do not match, and what `_check_host` finds
+        raise _wrong(server, str(error)) from error
+    port = _port_of(server, parts)
     if parts.fragment:
-        raise InputError(f"server={server}: a server has no #; {_FORMS}")
+        raise _wrong(server, "a server has no #")
     path = parts.path.rstrip("/")
     if scheme.startswith("grpc") and (path or parts.query or parts.username is not None):
         what = "a path" if path else "a query" if parts.query else "a user"
@@ -76,5 +95,59 @@ def parse_address(server: str) -> Address:
             f"server={server}: {what} is for http:// and https:// alone; with gRPC give HOST:PORT, and a "
             "password or token as a header"
         )
+    if _PATH_OF_A_CALL.search(path):
+        raise InputError(f"server={server}: give what stands before /v1, and the model as `model`")
     user = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
     return Address(scheme, host, port or _PORTS[scheme], path, parts.query, user)
+
+
+def _wrong(server: str, reason: str) -> InputError:
+    return InputError(f"server={server}: {reason}; {_FORMS}")
+
+
+def _path_of_socket(server: str, path: str) -> str:
+    """`/x` of unix:/x and unix:///x, `x` of unix:x, as gRPC has it."""
+    path = path[2:] if path.startswith("//") else path
+    if not path:
+        raise InputError(f"server={server}: no path of a socket; give unix:PATH")
+    return path
+
+
+def _split_scheme(server: str, text: str) -> tuple[str, str]:
+    """(scheme, what comes behind ://)."""
+    scheme, sign, rest = text.partition("://")
+    if sign and scheme.lower() not in _PORTS:
+        raise _wrong(server, f"there is no {scheme.lower()}://")
+    if not sign and (half := _HALF_A_SIGN.match(text)):
+        raise _wrong(server, f"after {half[1]} comes ://")
+    return (scheme.lower(), rest) if sign else ("grpc", text)
+
+
+def _check_host(host: str) -> str:
+    """The host, a zone of IPv6 as systems write it. Raises `ValueError` for one that cannot be."""
+    if ":" in host:
+        return host.replace("%25", "%")
+    if not re.fullmatch(r"[\w.-]+", host) or host.isdecimal():
+        raise ValueError("no address of a server")
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError("no name of a server: its parts have 1 to 63 letters") from error
+    return host
+
+
+def _port_of(server: str, parts: SplitResult) -> int | None:
+    try:
+        port = parts.port
+    except ValueError as error:
+        raise _wrong(server, "no port from 1 to 65535") from error
+    if port == 0:
+        raise _wrong(server, "no port from 1 to 65535")
+    return port
+
+
+def _is_bare_ipv6(text: str) -> bool:
+    try:
+        return bool(IPv6Address(text.partition("%")[0]))
+    except ValueError:
+        return False

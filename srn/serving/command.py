@@ -26,18 +26,32 @@ from srn.inference.photographs import (
 from srn.inference.planning import STANDARD, Job, make_plan
 from srn.inference.restoring import Outcome, restore_one
 from srn.inference.tiling import SMALLEST_TILE
-from srn.serving.client import DEFAULT_ATTEMPTS, MAX_ATTEMPTS, Client, Credentials, ServerError, connect
+from srn.serving.client import (
+    DEFAULT_ATTEMPTS,
+    MAX_ATTEMPTS,
+    MAX_TIMEOUT,
+    MAX_VERSION,
+    Client,
+    Credentials,
+    ServerError,
+    connect,
+)
 from srn.serving.remote import AUTO, RemoteRestorer
 
 NAME = "srn-client"
 _READY = "AVAILABLE"
 # Arguments of the library that are flags here.
-_FLAGS = {"server", "version", "label", "attempts", "ca", "cert", "key", "header", "token_file"}
+_FLAGS = {
+    *("server", "model", "version", "label", "timeout", "attempts"),
+    *("ca", "cert", "key", "header", "token_file"),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Has the photographs restored that the command line names; returns the exit code."""
+    """Restores the photographs given on the command line by a server; returns the exit code."""
     arguments = _parser().parse_args(argv)
+    # gRPC's core has lines of its own for each handshake that fails; ours says why.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     code = exit_code_of(lambda: _run(arguments), NAME, _FLAGS)
     if code == exit_code_of_signal("SIGINT"):
         sys.stdout.flush()
@@ -76,9 +90,11 @@ def _credentials(arguments: argparse.Namespace) -> Credentials:
     headers = dict(arguments.header)
     if arguments.token_file is not None:
         try:
-            token = Path(arguments.token_file).read_text(encoding="utf-8").strip()
+            token = Path(arguments.token_file).read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"token_file={arguments.token_file}: cannot be read ({error})") from error
+        if not token or not token.isascii() or not token.isprintable():
+            raise InputError(f"token_file={arguments.token_file}: holds no token: one line of ASCII")
         headers["authorization"] = f"Bearer {token}"
     return Credentials(arguments.ca, arguments.cert, arguments.key, headers)
 
@@ -88,6 +104,8 @@ def _require_ready(server: Client, model: str) -> None:
     try:
         states = server.states()
     except ServerError as error:
+        if error.code == "UNIMPLEMENTED":  # a proxy may let predictions alone through
+            return
         raise WorkError(f"{server.address}: model {model!r}: {error}") from error
     if _READY not in states.values():
         raise WorkError(f"{server.address}: no version of {model!r} is {_READY}: {states}")
@@ -130,20 +148,21 @@ def _parser() -> Parser:
     parser.add_argument(
         "--server",
         default="localhost:8500",
-        help="HOST:PORT for gRPC (default: %(default)s), http://HOST:PORT for REST; grpcs, https: TLS",
+        help="HOST:PORT or unix:PATH for gRPC (default: %(default)s), http://HOST:PORT for REST; grpcs, "
+        "https: TLS",
     )
     parser.add_argument("--model", default="srn", help="its name on the server (default: %(default)s)")
     parser.add_argument(
         "--model_version",
         "--version",
         dest="version",
-        type=number_between(int, 0, 2**63 - 1),
+        type=number_between(int, 0, MAX_VERSION),
         help="default: the highest",
     )
-    parser.add_argument("--label", help="of the version, in place of its number")
+    parser.add_argument("--label", help="label of the version, instead of its number")
     parser.add_argument(
         "--timeout",
-        type=number_between(float, 0.001, 1e6),
+        type=number_between(float, 0.001, MAX_TIMEOUT),
         default=300.0,
         help="seconds for each attempt (default: %(default)g)",
     )

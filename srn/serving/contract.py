@@ -1,4 +1,4 @@
-"""What an export and its callers agree on: names of signatures, inputs and outputs, and the usual limits."""
+"""Names of signatures, inputs and outputs of an export, and default limits."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ import srn
 from srn import weights as weights_of
 from srn.errors import InputError, WorkError
 from srn.files import require_writable, write_atomically
+from srn.serving.contract import MAX_PIXELS
 from srn.serving.signatures import has_values_of_images
 
 if TYPE_CHECKING:
@@ -50,16 +51,17 @@ def export_onnx(
       size: (height, width) of all images, for engines that want a fixed one; None: any size.
       card: of the weights (`srn.weights.find_card`), for the metadata.
 
-    Raises `InputError` where tf2onnx and onnxruntime are not installed, or for a model in bfloat16, which
-    ONNX cannot hold; `WorkError` where the result does not compute what the model does.
+    Raises `InputError` where tf2onnx and onnxruntime are not installed, for a model in bfloat16, which ONNX
+    cannot hold, a file that cannot be written and a size that is too large; `WorkError` where the result does
+    not compute what the model does.
     """
     try:
         import onnxruntime
         import tf2onnx
     except ImportError as error:
         raise InputError(f"{error.name} is not installed: pip install .[onnx]") from error
+    _check_call(path, size)
     restore = _bare_function(model, size, batch=None)
-    require_writable(Path(path).parent)
     converted, _ = tf2onnx.convert.from_function(restore, restore.input_signature, opset=OPSET)
     _describe(converted, model, size, card or {})
     content = converted.SerializeToString()
@@ -83,11 +85,11 @@ def export_tflite(
       size: (height, width) of the one image [1, height, width, 3], as delegates want it; None: any size, the
         caller resizes the input tensor.
 
-    Raises `InputError` for a model in bfloat16, `WorkError` where the result does not compute what the model
-    does.
+    Raises `InputError` for a model in bfloat16, a file that cannot be written and a size that is too large,
+    `WorkError` where the result does not compute what the model does.
     """
+    _check_call(path, size)
     restore = _bare_function(model, size, batch=1 if size else None)
-    require_writable(Path(path).parent)
     module = tf.Module()
     module.restore, module.variables_of_network = restore, model.variables
     converter = tf.lite.TFLiteConverter.from_concrete_functions([restore.get_concrete_function()], module)
@@ -97,6 +99,17 @@ def export_tflite(
     content = converter.convert()
     _check(lambda image: run_tflite(content, image), restore, weights, path, size)
     write_atomically(path, content)
+
+
+def _check_call(path, size: Size | None) -> None:
+    """Raises `InputError` for what would otherwise be found after minutes, or after all memory is taken."""
+    if Path(path).is_dir():
+        raise InputError(f"output={path}: is a folder; name a file in it")
+    require_writable(Path(path).parent)
+    if size is not None and size[0] * size[1] > MAX_PIXELS:
+        raise InputError(
+            f"size={size[1]}x{size[0]}: is more than {MAX_PIXELS} pixels; restore in tiles of one size"
+        )
 
 
 def run_tflite(content: bytes, image: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What `python -m srn.export_onnx` and `python -m srn.export_tflite` share."""
+"""Common parts of `python -m srn.export_onnx` and `python -m srn.export_tflite`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def make_parser(name: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--ckpt", required=True, help="weights: model directory, checkpoint, .npz, released name"
     )
-    parser.add_argument("--model", choices=MODELS, help="the network, where the weights do not say")
+    parser.add_argument("--model", choices=MODELS, help="the network, for weights that do not name it")
     parser.add_argument("--output", required=True, help="the file to write")
     parser.add_argument(
         "--size", type=_size, metavar="WIDTHxHEIGHT", help="of all images; default: any size, which is slower"
@@ -27,7 +27,7 @@ def make_parser(name: str, description: str) -> argparse.ArgumentParser:
 
 def _size(text: str) -> tuple[int, int]:
     """`WIDTHxHEIGHT` -> (height, width)."""
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    match = re.fullmatch(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})", text)
     if not match:
         raise argparse.ArgumentTypeError(f"{text}: give WIDTHxHEIGHT, such as 1280x720")
     return int(match[2]), int(match[1])

@@ -12,6 +12,9 @@ from srn.errors import InputError
 from srn.serving.address import Address
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_KEY_OF_GRPC = re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin)")
+# They are the protocol's own, and a wrong one breaks it.
+_OF_THE_PROTOCOL = {"connection", "content-length", "content-type", "te", "transfer-encoding"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +36,7 @@ class Credentials:
 def check(credentials: Credentials, address: Address) -> None:
     """Raises `InputError` for what would otherwise fail in the middle of a connection, or be passed over."""
     for name, value in credentials.headers.items():
-        if not _HEADER.fullmatch(name) or not value.isprintable() or not value.isascii():
-            raise InputError(f"header={name}: no header; give NAME: VALUE in ASCII")
+        _check_header(name, value, address)
     if (credentials.cert is None) != (credentials.key is None):
         raise InputError("`cert` and `key` belong together; give both")
     named = {name: getattr(credentials, name) for name in ("ca", "cert", "key")}
@@ -58,12 +60,26 @@ def check(credentials: Credentials, address: Address) -> None:
         raise InputError(f"{files}: no certificate and key in PEM that belong together ({error})") from error
 
 
+def _check_header(name: str, value: str, address: Address) -> None:
+    if not _HEADER.fullmatch(name) or not value.isprintable() or not value.isascii():
+        raise InputError(f"header={name}: no header; give NAME: VALUE in ASCII")
+    own = name.lower() in _OF_THE_PROTOCOL
+    if own or not (address.is_http or _KEY_OF_GRPC.fullmatch(name.lower())):
+        protocol = "REST" if address.is_http else "gRPC"
+        raise InputError(f"header={name}: is not for callers to set by {protocol}")
+
+
 def make_context(credentials: Credentials) -> ssl.SSLContext:
-    """What TLS needs to know."""
+    """TLS options."""
     context = ssl.create_default_context(cafile=credentials.ca)
     if credentials.cert:
-        context.load_cert_chain(credentials.cert, credentials.key)
+        context.load_cert_chain(credentials.cert, credentials.key, _refuse_passphrase)
     return context
+
+
+def _refuse_passphrase() -> str:
+    """Without it OpenSSL asks at the terminal, and gRPC cannot."""
+    raise ValueError("the key is locked by a passphrase; openssl pkey -in KEY -out OPEN opens it")
 
 
 def reason_of_failure(address: Address, credentials: Credentials) -> str | None:
@@ -71,6 +87,8 @@ def reason_of_failure(address: Address, credentials: Credentials) -> str | None:
 
     None where that is not the reason.
     """
+    if address.is_socket:
+        return None
     try:
         if not address.is_secure:
             anyone = ssl.create_default_context()
@@ -79,7 +97,10 @@ def reason_of_failure(address: Address, credentials: Credentials) -> str | None:
             return f"the server speaks TLS; give {address.scheme}s://"
         _shake_hands(address, make_context(credentials))
     except ssl.SSLCertVerificationError as error:
-        return f"the server's certificate is not accepted: {error.verify_message}; `ca` names its authority"
+        advice = "; `ca` names its authority" if error.verify_code in _UNKNOWN_AUTHORITY else ""
+        return f"the server's certificate is not accepted: {error.verify_message.rstrip('.')}{advice}"
+    except ssl.SSLEOFError:  # a server, or a proxy before it, that ends
+        return None
     except ssl.SSLError as error:
         if not address.is_secure:
             return None
@@ -88,13 +109,22 @@ def reason_of_failure(address: Address, credentials: Credentials) -> str | None:
             return f"the server does not speak TLS; give {address.scheme[:-1]}://"
         if "certificate" in reason:
             return f"the server wants another certificate of its client ({reason}); give `cert` and `key`"
+        if "unknown ca" in reason:
+            return f"the server does not know the authority of `cert` ({reason})"
+        if "handshake failure" in reason and credentials.cert is None:
+            reason += "; the server may want a certificate of its client (`cert` and `key`), or other ciphers"
         return f"no connection by TLS: {reason}"
     except _ClosedError:
         if credentials.cert is None:
             return "the server ends the connection; it may want a certificate of its client: `cert` and `key`"
+        return "the server ends the connection; it may not accept `cert`"
     except OSError:
         pass
     return None
+
+
+# Of OpenSSL's X509_V_ERR_…: no issuer's certificate, a self-signed one, one in the chain, no first one.
+_UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)
 
 
 class _ClosedError(Exception):

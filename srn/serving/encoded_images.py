@@ -15,12 +15,14 @@ from srn.serving.contract import TOO_MANY_PIXELS
 KINDS = ("PNG", "JPEG", "BMP")
 _PNG, _JPEG, _BMP = range(3)
 _MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
-_SHORTEST = 26  # bytes: the shortest header that is looked into
+_MIN_BMP_BYTES = 54  # bytes: its two headers
+_USUAL_MASKS = b"\0\0\xff\0\0\xff\0\0\xff\0\0\0"  # of red, green and blue: as without masks
+_MIN_HEADER_BYTES = 26  # length of the shortest header that is parsed
 
 
 @dataclasses.dataclass(frozen=True)
 class PixelLimit:
-    """The most that a request may cost.
+    """Limits of a request.
 
     Attributes:
       max_pixels: over which a network runs at once; what counts is `cost`.
@@ -111,7 +113,7 @@ def _inspect(encoded) -> tuple:
     """(the index into KINDS, or their number for none of them; whether it is a PNG of 16 bits)."""
     starts = [tf.strings.substr(encoded, 0, len(magic)) == magic for magic in _MAGIC]
     kind = tf.argmax([*starts, True], output_type=tf.int32)  # the first that holds
-    long_enough = tf.strings.length(encoded) >= _SHORTEST
+    long_enough = tf.strings.length(encoded) >= _MIN_HEADER_BYTES
     known = (kind < len(KINDS)) & long_enough
     deep = tf.cond(
         known & (kind == _PNG), lambda: _bytes(encoded, 24, 1)[0] == 16, lambda: tf.constant(False)
@@ -123,11 +125,26 @@ def _check_header(encoded, kind, limit):
     """An operation that fails for a file that is none of KINDS, or that claims too many pixels."""
     is_known = tf.debugging.Assert(kind < len(KINDS), ["image_bytes is no PNG, JPEG or BMP file"])
     with tf.control_dependencies([is_known]):
+        is_read = tf.cond(kind == _BMP, lambda: _is_plain_bmp(encoded), lambda: tf.constant(True))
+    is_read = tf.debugging.Assert(is_read, ["image_bytes is a BMP file of a kind that is not read"])
+    with tf.control_dependencies([is_read]):
         height, width = tf.switch_case(
             tf.minimum(kind, _BMP),
             [lambda: _size_of_png(encoded), lambda: _size_of_jpeg(encoded), lambda: _size_of_bmp(encoded)],
         )
     return limit.check(1, height, width, "image_bytes")
+
+
+def _is_plain_bmp(encoded):
+    """Whether a BMP has a header of today and plain pixels; TensorFlow passes over how they are stored."""
+    long_enough = tf.strings.length(encoded) >= _MIN_BMP_BYTES
+    return tf.cond(long_enough, lambda: _has_plain_pixels(encoded), lambda: tf.constant(False))
+
+
+def _has_plain_pixels(encoded):
+    header, compression = _whole_number(encoded, 14), _whole_number(encoded, 30)
+    as_usual = tf.strings.substr(encoded, 54, len(_USUAL_MASKS)) == _USUAL_MASKS
+    return (header >= 40) & ((compression == 0) | ((compression == 3) & as_usual))
 
 
 def _size_of_png(encoded):
@@ -142,10 +159,7 @@ def _size_of_jpeg(encoded):
 
 
 def _size_of_bmp(encoded):
-    width, height = (
-        tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, start, 4), tf.int32)[0], tf.int64)
-        for start in (18, 22)
-    )
+    width, height = (tf.cast(_whole_number(encoded, start), tf.int64) for start in (18, 22))
     return tf.abs(height), width  # negative: rows from top to bottom
 
 
@@ -174,12 +188,17 @@ def _decode_bmp(encoded):
 
 def _has_gray_palette(encoded):
     """Whether colour number i of a BMP's 256 is (i, i, i)."""
-    start = 14 + tf.io.decode_raw(tf.strings.substr(encoded, 14, 4), tf.int32)[0]
+    start = 14 + _whole_number(encoded, 14)
     long_enough = (start >= 0) & (start + 1024 <= tf.strings.length(encoded))
     start = tf.where(long_enough, start, 0)
     palette = tf.reshape(_bytes(encoded, start, tf.where(long_enough, 1024, 0)), [-1, 4])[:, :3]
     levels = tf.cast(tf.range(tf.shape(palette)[0])[:, tf.newaxis], tf.uint8)
     return long_enough & tf.reduce_all(palette == levels)
+
+
+def _whole_number(encoded, start):
+    """int32 of a BMP, little endian."""
+    return tf.io.decode_raw(tf.strings.substr(encoded, start, 4), tf.int32)[0]
 
 
 def _to_unit_range(image):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MODEL_CARD = "model_card.json"
 WARM_UP_SIZES = ((256, 256),)
+MAX_VERSION = 2**63 - 1  # a server passes over folders with a larger number for their name
 
 
 def export_checkpoint(
@@ -41,8 +42,8 @@ def export_checkpoint(
     """Loads weights and exports them: what export_savedmodel.py does.
 
     Args:
-      ckpt, model, precision, prefer_average: as of `srn.load_model`.
-      export_dir, version: as of `export_savedmodel`.
+      ckpt, model, precision, prefer_average: see `srn.load_model`.
+      export_dir, version: see `export_savedmodel`.
       card: what the model card says beside what is known here; None: what is known of released weights.
       options: further arguments of `export_savedmodel`.
 
@@ -83,10 +84,12 @@ def export_savedmodel(
     Returns:
       The folder of the version.
 
-    Raises `InputError` if the version is there already or the folder cannot be written, `WorkError` if
-    writing fails half-way.
+    Raises `InputError` if the version is no number for one or there already, or the folder cannot be written,
+    `WorkError` if writing fails half-way.
     """
     export_dir = Path(export_dir)
+    if version is not None and not 1 <= version <= MAX_VERSION:
+        raise InputError(f"version={version}: a server reads versions from 1 to {MAX_VERSION}")
     name = _check_name(name or export_dir.resolve().name)
     limit = make_limit(model, max_pixels)
     if not all(limit.allows(height, width) for height, width in warm_up_sizes):
@@ -114,7 +117,7 @@ def export_savedmodel(
 
 
 def _reason(error: OSError | tf.errors.OpError) -> str:
-    """What the system said; TensorFlow puts names of operations and temporary files around it."""
+    """The system's error message without TensorFlow's names of operations and temporary files."""
     if isinstance(error, OSError):
         return error.strerror or first_line(error)
     text = re.sub(r"^\{\{.*?\}\} | \[Op:\w+\]$", "", " ".join(error.message.split()))

@@ -7,6 +7,7 @@ the package that has them generated needs all of TensorFlow. On the wire they ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ PREDICT = "/tensorflow.serving.PredictionService/Predict"
 GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 _FLOAT, _STRING = 1, 7  # of the enumeration tensorflow.DataType, which is an int32 on the wire
+_MAX_VALUES = 2**29  # floats in the 2 GiB that a message may have
 _TYPES = {
     "float": descriptor_pb2.FieldDescriptorProto.TYPE_FLOAT,
     "int32": descriptor_pb2.FieldDescriptorProto.TYPE_INT32,
@@ -100,6 +102,8 @@ def fill_tensor(tensor: Any, value: np.ndarray | Sequence[bytes]) -> None:
 def read_tensor(tensor: Any) -> np.ndarray | list[bytes]:
     """The float32 array, or the list of bytes, of a `Tensor`; servers send floats in either of two spellings.
 
+    The array may be a view that cannot be written to.
+
     Raises `ValueError` for other types, and where values and shape do not agree.
     """
     shape = [dimension.size for dimension in tensor.tensor_shape.dim]
@@ -109,8 +113,10 @@ def read_tensor(tensor: Any) -> np.ndarray | list[bytes]:
         return list(tensor.string_val)
     if tensor.dtype != _FLOAT:
         raise ValueError(f"a tensor of type {tensor.dtype}, neither float32 nor string")
+    if math.prod(shape) > _MAX_VALUES:
+        raise ValueError(f"a tensor of the shape {shape}")
     if tensor.tensor_content:
-        return np.frombuffer(tensor.tensor_content, "<f4").reshape(shape).copy()
+        return np.frombuffer(tensor.tensor_content, "<f4").reshape(shape)
     values = np.array(tensor.float_val, np.float32)
-    # One value stands for equal ones.
-    return np.full(shape, values[0]) if values.size == 1 else values.reshape(shape)
+    # One value stands for equal ones; as many as an odd server likes, so without memory for each.
+    return np.broadcast_to(values, shape) if values.size == 1 else values.reshape(shape)

@@ -13,6 +13,8 @@ from srn.serving.client import Client, ServerError
 from srn.serving.contract import MAX_PIXELS, SIZE_MULTIPLE, TOO_MANY_PIXELS
 
 AUTO = "auto"
+# Errors that the next photograph would meet too: the model, the rights, or the calls are not there.
+_HOPELESS = ("NOT_FOUND", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNIMPLEMENTED")
 _MAX_TILE = 2048  # side in pixels: larger ones save little work, and take much memory there
 _LIMIT = re.compile(rf"{TOO_MANY_PIXELS}.* more than (\d+) pixels")
 _PLANES = re.compile(r"restored as (\d+) planes")
@@ -26,7 +28,7 @@ class RemoteRestorer:
       tile: side of tiles in pixels; `AUTO`: whole what the server takes whole, else tiles that it takes.
 
     Attributes:
-      gone: the error after which the server does not answer any more, None while it does.
+      gone: the error after which no photograph can be restored any more, None until then.
 
     Call: uint8 or uint16, [H, W] or [H, W, 3] -> the same. Raises `ServerError`.
     """
@@ -48,16 +50,20 @@ class RemoteRestorer:
     def _restore(self, pixels):
         if isinstance(self._tile, int):
             return self._restore_tiled(pixels, self._tile)
-        if _cost(*pixels.shape[:2]) <= self._max_pixels:
+        cost = _cost(*pixels.shape[:2])
+        while True:
+            limit, tile = self._max_pixels, None
             try:
-                return self._server.restore_image(pixels)
+                if cost <= limit:
+                    return self._server.restore_image(pixels)
+                tile = min(fit_tile(math.isqrt(limit)), _MAX_TILE)
+                return self._restore_tiled(pixels, tile)
             except ServerError as error:
-                limit = _limit_in(str(error))
-                if limit is None:
+                # A proxy that takes fewer bytes does not say how many.
+                smaller = min(cost, limit) // 4 if error.too_large else _limit_in(str(error))
+                if smaller is None or smaller >= limit or tile == SMALLEST_TILE:
                     raise
-                self._max_pixels = limit
-        tile = min(fit_tile(math.isqrt(self._max_pixels)), _MAX_TILE)
-        return self._restore_tiled(pixels, max(tile, SMALLEST_TILE))
+                self._max_pixels = min(smaller, self._max_pixels)
 
     def _restore_tiled(self, pixels, tile):
         image = pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
@@ -69,12 +75,21 @@ class RemoteRestorer:
 
     def _look_whether_it_is_gone(self, error: ServerError) -> None:
         """A server may be too busy for one photograph; one that does not even tell its state is gone."""
-        if error.code == "UNAVAILABLE" and self.gone is None:
-            try:
-                self._server.states(attempts=1)
-            except ServerError:
-                self.gone = error
-                self._server.close()  # others need not wait for it either
+        if self.gone is None and (_is_hopeless(error) or (error.code == "UNAVAILABLE" and self._is_silent())):
+            self.gone = error
+            self._server.close()  # others need not wait for it either
+
+    def _is_silent(self) -> bool:
+        try:
+            self._server.states(attempts=1)
+        except ServerError as error:
+            return error.code != "UNIMPLEMENTED"  # a proxy may let predictions alone through
+        return False
+
+
+def _is_hopeless(error: ServerError) -> bool:
+    # TensorFlow Serving's words for a model without the signature, or with other inputs.
+    return error.code in _HOPELESS or "signature" in str(error)
 
 
 def _cost(height: int, width: int) -> int:

@@ -1,4 +1,4 @@
-"""What TensorFlow Serving reads beside a model: its configuration, and requests to warm up with."""
+"""Files for TensorFlow Serving: configuration and warm-up requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from srn.errors import InputError
+from srn.errors import InputError, first_line
 from srn.files import write_atomically
 from srn.images import encode_png
 
@@ -43,9 +43,15 @@ num_batch_threads { value: 2 }
 
 
 def require_same_name(export_dir: str | os.PathLike[str], name: str) -> None:
-    """Raises `InputError` where the `models.config` of an earlier export serves other names only."""
+    """Raises `InputError` where the `models.config` of an earlier export is none, or serves other names."""
     path = Path(export_dir) / "models.config"
-    if path.exists() and f'name: "{name}"' not in path.read_text():
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):  # the folder is looked at next
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({first_line(error)}); remove it, or mend it") from error
+    if f'name: "{name}"' not in text:
         raise InputError(f"{path}: serves no model of the name {name!r}; name it there, or give its `name`")
 
 

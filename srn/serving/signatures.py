@@ -67,7 +67,7 @@ def make_servable(
 
 
 def make_limit(model: DeblurringNetwork, max_pixels: int) -> PixelLimit:
-    """What a request to `model` may cost."""
+    """Limits of requests to `model`."""
     planes = 3 if model.config.channels == 1 else 1  # R, G and B are restored as three images
     return PixelLimit(max_pixels, model.config.size_multiple, planes)
 

@@ -1,1 +1,1 @@
-"""Blurry images from sharp ones: frames averaged, frames interpolated, photographs shaken."""
+"""Blur synthesis from sharp images: averaging and interpolation of video frames, synthetic camera shake."""

@@ -1,16 +1,16 @@
-"""Motion blur from sharp pictures: what a camera records when it moves while its shutter is open.
+"""Motion blur from sharp images: the camera moves while its shutter is open.
 
-The picture is looked at from every pose of a camera path, and the views are averaged:
+The image is warped for every pose of a camera path, and the views are averaged:
 
-    camera_path -> projective_transforms -> views        (`srn.synthesis.shake` averages them, light and all)
+    camera_path -> projective_transforms -> views        (`srn.synthesis.shake` averages them)
 
-A pose is (dx, dy, angle, log zoom). The camera looks dx pixels to the right and dy pixels down of where it
-looked in the middle of the exposure, so that the scene moves dx to the left and dy up. The middle pose is
-zero: the middle view is the sharp picture itself, and truth and blur lie on top of each other, as in GOPRO
-(Nah et al., CVPR 2017), whose truth is the middle frame of those averaged.
+A pose is (dx, dy, angle, log zoom). The camera points dx pixels to the right of and dy pixels below where it
+pointed in the middle of the exposure, so that the scene moves dx to the left and dy up. The middle pose is
+zero: the middle view is the sharp image itself and is aligned with the blurry one, as in GOPRO (Nah et al.,
+CVPR 2017), whose ground truth is the middle one of the averaged frames.
 
-Pictures are float32 [H, W, C] in [0, 1], gamma-encoded as stored. All but `camera_path` are TensorFlow
-operations, in graphs too. No other module of the project imports tensorflow-addons.
+Images are float32 [H, W, C] in [0, 1], gamma-encoded as stored. All functions but `camera_path` consist of
+TensorFlow operations and work in graphs. No other module imports tensorflow-addons.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 with warnings.catch_warnings():
-    # It announces its end of life at every import; the version used here is pinned, the last one.
+    # It warns about its end of life at every import; the version is pinned to the last one.
     warnings.filterwarnings("ignore", r"\s*TensorFlow Addons \(TFA\) has ended development", UserWarning)
     import tensorflow_addons as tfa
 
@@ -31,8 +31,8 @@ from srn.synthesis.settings import ROTATION, ZOOM
 def camera_path(
     generator: np.random.Generator,
     poses: int,
-    longest: float,
-    shortest: float = 1.0,
+    max_length: float,
+    min_length: float = 1.0,
     rotation: float = ROTATION,
     zoom: float = ZOOM,
     headings: tuple[float, float] = (0.0, 2 * np.pi),
@@ -40,36 +40,38 @@ def camera_path(
     tremor: float = 1.0,
     lengths: str = "log_uniform",
 ) -> np.ndarray:
-    """Draws the movement of a hand-held camera during one exposure.
+    """Samples the motion of a hand-held camera during one exposure.
 
-    The centre of the picture runs along one smooth stroke: its length is drawn between two ends, its
-    direction uniform in `headings`, it is bent, run through at a changing speed, and trembles a little.
+    The image centre follows a smooth path of random length and direction, which is curved, traversed at a
+    varying speed, and jitters a little.
 
     Args:
-      generator: where all random numbers come from.
+      generator: the source of all randomness.
       poses: number of instants, odd, at least 3.
-      longest: upper end of the stroke's length, in pixels along the stroke.
-      shortest: lower end, above 0.
+      max_length: maximum length of the path, in pixels.
+      min_length: minimum length, above 0.
       rotation: standard deviation of the angle at both ends, in radians.
-      zoom: standard deviation of the logarithm of the zoom at both ends.
-      headings: range of the stroke's direction, in radians; 0 is to the right, pi / 2 is down.
-      bend: how much strokes are bent and how unevenly they are run through, 1 for that of a hand. Both
-        move the centre of the blur away from the middle pose.
-      tremor: how much they tremble, likewise.
-      lengths: how their length is spread between its ends: "log_uniform" or "uniform".
+      zoom: standard deviation of the log zoom at both ends.
+      headings: range of the direction, in radians, sampled uniformly; 0 is to the right, pi / 2 is down.
+      bend: curvature of the path and variation of its speed, 1 for a hand-held camera. Both move the centre
+        of the blur away from the middle pose.
+      tremor: amplitude of the jitter, 1 for a hand-held camera.
+      lengths: distribution of the length, "log_uniform" or "uniform".
 
     Returns:
       float32 [poses, 4]: dx and dy in pixels, angle in radians, log zoom; zero in the middle pose.
 
-    Raises ValueError for an even or too small `poses` and for lengths that are not 0 < shortest <= longest.
+    Raises ValueError for an even or too small `poses`, and unless 0 < min_length <= max_length.
     """
     if poses < 3 or poses % 2 == 0:
         raise ValueError(f"poses={poses} has no middle between two ends; it must be odd and at least 3.")
-    if not 0 < shortest <= longest:
-        raise ValueError(f"A stroke of {shortest} to {longest} pixels: 0 < shortest <= longest is needed.")
+    if not 0 < min_length <= max_length:
+        raise ValueError(
+            f"A path of {min_length} to {max_length} pixels: 0 < min_length <= max_length is needed."
+        )
     time = np.linspace(-1, 1, poses)
     stroke = _stroke(generator, time, generator.uniform(*headings), bend, tremor)
-    length = draw_length(generator, shortest, longest, lengths)
+    length = draw_length(generator, min_length, max_length, lengths)
     stroke *= length / np.hypot(*np.diff(stroke, axis=0).T).sum()
     angle = generator.normal(0, rotation) * time
     log_zoom = generator.normal(0, zoom) * time
@@ -77,17 +79,17 @@ def camera_path(
     return (path - path[poses // 2]).astype(np.float32)
 
 
-def draw_length(generator: np.random.Generator, shortest: float, longest: float, lengths: str) -> float:
-    """Draws the length of a stroke; `lengths` as for `camera_path`."""
+def draw_length(generator: np.random.Generator, min_length: float, max_length: float, lengths: str) -> float:
+    """Samples the length of a path in pixels; arguments as for `camera_path`."""
     if lengths == "uniform":
-        return float(generator.uniform(shortest, longest))
-    return float(np.exp(generator.uniform(np.log(shortest), np.log(longest))))
+        return float(generator.uniform(min_length, max_length))
+    return float(np.exp(generator.uniform(np.log(min_length), np.log(max_length))))
 
 
 def _stroke(
     generator: np.random.Generator, time: np.ndarray, heading: float, bend: float, tremor: float
 ) -> np.ndarray:
-    """Draws the shape of a stroke, of length 2 or so: [T] in [-1, 1] -> [T, 2]."""
+    """Samples the shape of a path, about 2 long: [T] in [-1, 1] -> [T, 2]."""
     along = time + bend * (generator.normal(0, 0.25) * time**2 + generator.normal(0, 0.15) * time**3)
     across = bend * generator.normal(0, 0.3) * time**2
     for axis in (along, across):
@@ -98,16 +100,16 @@ def _stroke(
 
 
 def projective_transforms(path: np.ndarray | tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Turns poses into the transforms that `tfa.image.transform` takes.
+    """Converts poses to the transforms that `tfa.image.transform` takes.
 
-    A transform (a0, a1, a2, b0, b1, b2, 0, 0) fills the output's pixel (x, y) from the input's point
-    (a0 x + a1 y + a2, b0 x + b1 y + b2). Rotation and zoom are about the centre of the picture; a positive
-    angle turns the scene counterclockwise, as `tfa.image.rotate` does, a positive log zoom shows more of it.
+    A transform (a0, a1, a2, b0, b1, b2, 0, 0) maps the output pixel (x, y) to the input point
+    (a0 x + a1 y + a2, b0 x + b1 y + b2). Rotation and zoom are about the image centre; a positive angle
+    rotates the scene counterclockwise, as `tfa.image.rotate` does, a positive log zoom shows more of it.
 
     Args:
-      path: [poses, 4], as `camera_path` returns it.
-      height: of the pictures to transform, in pixels.
-      width: likewise.
+      path: [poses, 4], as returned by `camera_path`.
+      height: of the images to transform, in pixels.
+      width: of the images to transform, in pixels.
 
     Returns:
       float32 [poses, 8].
@@ -127,12 +129,12 @@ def projective_transforms(path: np.ndarray | tf.Tensor, height: int, width: int)
 def views(
     image: np.ndarray | tf.Tensor, transforms: tf.Tensor, size: tf.Tensor | tuple[int, int] | None = None
 ) -> tf.Tensor:
-    """Looks at `image` through each transform: bilinear, and mirrored beyond its edges.
+    """Warps `image` by each transform, bilinearly; the image is mirrored at its edges.
 
     Args:
       image: float32 [H, W, C], any range.
       transforms: float32 [poses, 8], from `projective_transforms` for the same H and W.
-      size: height and width of a view; None for those of the image.
+      size: height and width of the views; None for those of the image.
 
     Returns:
       float32 [poses, H, W, C].

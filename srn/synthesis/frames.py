@@ -1,13 +1,13 @@
-"""Blur from sharp frames: the mean of a few that follow each other is what one long exposure would have seen.
+"""Blur from sharp video frames: the mean of consecutive frames approximates one long exposure.
 
     open_frames -> exposures -> make_pair
 
-So GOPRO was made (Nah et al., CVPR 2017): 7 to 13 frames of a camera that takes 240 a second are averaged,
-and the one in the middle is the truth. Ordinary video has too few frames for that: their mean shows an object
-several times over. There, frames between the frames are made by optical flow first, as REDS did with a
-network (Nah et al., CVPRW 2019); the truth is still a frame that the camera took.
+GOPRO was made this way (Nah et al., CVPR 2017): 7 to 13 frames of a 240 fps camera are averaged, and the
+middle frame is the ground truth. At ordinary frame rates, the mean would show ghosts instead of blur; frames
+are then interpolated by optical flow first, as REDS did with a network (Nah et al., CVPRW 2019). The ground
+truth is always a frame of the source, never an interpolated one.
 
-Frames are uint8 RGB [H, W, 3]. Neither a folder nor a video is ever held whole.
+Frames are uint8 RGB [H, W, 3]. They are streamed: neither a folder nor a video is loaded whole.
 """
 
 from __future__ import annotations
@@ -27,60 +27,59 @@ import numpy as np
 from srn.errors import InputError
 from srn.images import SUFFIXES, is_image, read_rgb, size_of
 
-SHORTEST, LONGEST = 7, 13  # frames averaged for one blurry image, in GOPRO
+MIN_FRAMES, MAX_FRAMES = 7, 13  # frames averaged per blurry image in GOPRO
 
 
 @dataclasses.dataclass(frozen=True)
 class WindowSettings:
-    """How blurry images are made from frames.
+    """How frames are averaged to blurry images.
 
     Attributes:
-      shortest, longest: how many frames one image averages: odd numbers, drawn evenly for each image. With
-        `between` above 0, frames that were made count too.
-      stride: frames of the source from the beginning of one image's window to the next one's; 0 lets windows
-        follow each other without a common frame.
-      between: frames to make between any two that follow each other, by optical flow; 0 for none.
-      gamma: 1 averages stored values (GOPRO's `blur`), 2.2 averages light (`blur_gamma`).
-      seed: of the lengths.
+      min_frames, max_frames: range of the number of averaged frames, odd, sampled uniformly for each image;
+        interpolated frames count.
+      stride: frames of the source between the starts of consecutive windows; 0 for windows without overlap.
+      between: number of frames to interpolate between neighbours by optical flow; 0 for none.
+      gamma: 1 averages stored values (GOPRO's `blur`), 2.2 averages linear light (`blur_gamma`).
+      seed: of the window lengths.
     """
 
-    shortest: int = SHORTEST
-    longest: int = LONGEST
+    min_frames: int = MIN_FRAMES
+    max_frames: int = MAX_FRAMES
     stride: int = 0
     between: int = 0
     gamma: float = 1.0
     seed: int = 0
 
     def __post_init__(self):
-        if self.shortest < 3 or not self.lengths:
-            asked = f"{self.shortest}-{self.longest}"
-            raise InputError(f"a window of {asked} frames: an odd number of at least 3 has a middle")
+        if self.min_frames < 3 or not self.lengths:
+            asked = f"{self.min_frames}-{self.max_frames}"
+            raise InputError(f"a window of {asked} frames: an odd number of at least 3 is needed")
         if self.stride < 0 or self.between < 0 or self.gamma <= 0:
-            raise InputError("stride and frames between must not be below 0, and gamma must be above 0")
+            raise InputError("stride and interpolated frames must be at least 0, and gamma must be above 0")
 
     @property
     def lengths(self) -> list[int]:
-        """The lengths to draw from."""
-        return [length for length in range(self.shortest, self.longest + 1) if length % 2]
+        """The window lengths to sample from."""
+        return [length for length in range(self.min_frames, self.max_frames + 1) if length % 2]
 
     @property
     def step(self) -> int:
-        """Frames of the source from one window's beginning to the next one's."""
+        """Frames of the source between the starts of consecutive windows."""
         return self.stride or frames_needed(self.lengths[-1], self.between)
 
     def length_of(self, number: int) -> int:
-        """The length of window `number`: the same for whoever asks."""
+        """The length of window `number`, a function of the number and the seed."""
         return int(np.random.default_rng((self.seed, number)).choice(self.lengths))
 
 
 @dataclasses.dataclass(frozen=True)
 class Exposure:
-    """The frames of one blurry image to be.
+    """The source frames of one blurry image.
 
     Attributes:
-      middle: place of the truth in the source, counted from 0.
-      frames: uint8 [n, H, W, 3], n odd, as the camera took them.
-      length: how many frames to average, made ones included; odd, and n where none are made.
+      middle: index of the ground truth frame in the source.
+      frames: uint8 [n, H, W, 3], n odd.
+      length: number of frames to average, including interpolated ones; odd, and n without interpolation.
     """
 
     middle: int
@@ -89,11 +88,11 @@ class Exposure:
 
 
 class FrameFolder:
-    """A folder of frames, in the order of their names; `frame_10` comes after `frame_9`.
+    """A folder of frames in natural order: `frame_10` comes after `frame_9`.
 
-    Iterating reads one after the other. `name` is the folder's, `len` counts frames.
+    Iterating reads the frames one by one. `name` is that of the folder, `len` the number of frames.
 
-    Raises InputError, one line, for a folder without frames, a file that is no image, a size that differs.
+    Raises `InputError` for a folder without frames, a file that is not an image, and frames of several sizes.
     """
 
     def __init__(self, folder):
@@ -120,20 +119,20 @@ class FrameFolder:
             size = size_of(path, upright=True)
             if size != first:
                 sizes = "{}x{}, but {} is {}x{}".format(*size, self.files[0].name, *first)
-                raise InputError(f"{path}: {sizes}; frames must be of one size")
+                raise InputError(f"{path}: {sizes}; all frames must have the same size")
 
 
 def _natural_order(path):
-    """Numbers in a name count as numbers."""
+    """Sort key that compares numbers in a name by value."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
 
 
 class Video:
-    """A video file. Iterating decodes it from its first frame; `name` is the file's without suffix.
+    """A video file. Iterating decodes it from the first frame; `name` is the file name without suffix.
 
-    `len` is what the file says of itself, which some files do wrongly: for progress bars only.
+    `len` is the frame count in the file's header, which may be wrong; it is meant for progress bars.
 
-    Raises InputError, one line, for a file that cannot be opened.
+    Raises `InputError` for a file that cannot be opened.
     """
 
     def __init__(self, path):
@@ -149,15 +148,15 @@ class Video:
     def __iter__(self) -> Iterator[np.ndarray]:
         capture = self._open()
         try:
-            there, frame = capture.read()
-            while there:
+            found, frame = capture.read()
+            while found:
                 yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-                there, frame = capture.read()
+                found, frame = capture.read()
         finally:
             capture.release()
 
     def _open(self):
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: the line below says it for people
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: the error below says it
         level = cv2.setLogLevel(0)
         try:
             capture = cv2.VideoCapture(str(self.path))
@@ -169,7 +168,7 @@ class Video:
 
 
 def open_frames(path: str | os.PathLike[str]) -> FrameFolder | Video:
-    """The frames of a folder or of a video file. Raises InputError where there is neither."""
+    """Opens a folder of frames or a video file. Raises `InputError` if there is neither."""
     if Path(path).is_dir():
         return FrameFolder(path)
     if not Path(path).is_file():
@@ -180,15 +179,15 @@ def open_frames(path: str | os.PathLike[str]) -> FrameFolder | Video:
 def windows(
     frames: Iterable[np.ndarray], lengths: Iterable[int], stride: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Cuts a stream of frames into windows, holding one window at a time.
+    """Cuts a stream of frames into windows; one window is kept in memory at a time.
 
     Args:
-      frames: equal in size, uint8 [H, W, 3].
-      lengths: frames of each window; one for every window, without an end.
-      stride: frames from the beginning of one window to the next one's, at least 1.
+      frames: uint8 [H, W, 3], all of the same size.
+      lengths: number of frames of each window, an infinite iterable.
+      stride: frames between the starts of consecutive windows, at least 1.
 
-    Returns:
-      Yields (place of the first frame, uint8 [length, H, W, 3]), until the frames do not fill a window.
+    Yields:
+      (index of the first frame, uint8 [length, H, W, 3]), until there are not enough frames for a window.
     """
     stream = iter(frames)
     held: collections.deque[np.ndarray] = collections.deque()
@@ -205,9 +204,9 @@ def windows(
 
 
 def exposures(frames: FrameFolder | Video, settings: WindowSettings = WindowSettings()) -> Iterator[Exposure]:
-    """The exposures that a source of frames holds: a function of the source and the settings.
+    """Yields the exposures of a source of frames, a function of the source and the settings.
 
-    Raises InputError, one line, for a source with fewer frames than its first window.
+    Raises `InputError` for a source with fewer frames than the first window needs.
     """
     lengths, again = itertools.tee(map(settings.length_of, itertools.count()))
     sizes = (frames_needed(length, settings.between) for length in again)
@@ -221,18 +220,18 @@ def exposures(frames: FrameFolder | Video, settings: WindowSettings = WindowSett
 
 
 def frames_needed(length: int, between: int) -> int:
-    """Frames of the source for a mean of `length`, odd, `between` of them made after each: an odd number.
+    """Number of source frames, odd, for a mean of `length` frames with `between` interpolated after each.
 
-    The middle one is to be the camera's own, so both sides are rounded up.
+    Both sides are rounded up, so that the middle one is a frame of the source.
     """
     return 2 * math.ceil((length // 2) / (between + 1)) + 1
 
 
 def make_pair(exposure: Exposure, settings: WindowSettings) -> tuple[np.ndarray, np.ndarray]:
-    """(blurry, sharp), both uint8 [H, W, 3]; sharp is the exposure's middle frame as it was."""
+    """Returns (blurry, sharp), both uint8 [H, W, 3]; sharp is the middle frame of the exposure."""
     frames = exposure.frames
     if settings.between:
-        frames = _filled(frames, settings.between)
+        frames = _interpolate_all(frames, settings.between)
     spare = (len(frames) - exposure.length) // 2
     sharp = exposure.frames[len(exposure.frames) // 2]
     return average_window(frames[spare : spare + exposure.length], settings.gamma), sharp
@@ -243,30 +242,30 @@ def average_window(frames: np.ndarray, gamma: float = 1.0) -> np.ndarray:
 
     Args:
       frames: uint8 [n, H, W, 3].
-      gamma: 1 averages the stored values, as GOPRO's `blur` does; 2.2 averages the light that they stand for
-        under a camera curve of that gamma, as `blur_gamma` does.
+      gamma: 1 averages the stored values, as GOPRO's `blur` does; 2.2 averages linear light under a camera
+        curve of that gamma, as `blur_gamma` does.
 
     Returns:
       uint8 [H, W, 3].
     """
     light_of = (np.arange(256) / 255) ** gamma
     total = np.zeros(frames.shape[1:])
-    for frame in frames:  # one by one: float copies of all of them would take 30 times the room of a picture
+    for frame in frames:  # one by one: all of them in float64 would take 8 times the memory
         total += light_of[frame]
     return np.rint(255 * (total / len(frames)) ** (1 / gamma)).astype(np.uint8)
 
 
 def interpolate(first: np.ndarray, second: np.ndarray, between: int) -> np.ndarray:
-    """Makes frames between two by dense optical flow.
+    """Interpolates frames between two by dense optical flow.
 
-    The flow from each frame to the other (DIS: Kroeger et al., ECCV 2016) is carried to each instant as in
-    Super SloMo (Jiang et al., CVPR 2018, Eq. 4), both frames are warped there backwards, and blended by their
+    The flow in both directions (DIS: Kroeger et al., ECCV 2016) is interpolated at each instant as in Super
+    SloMo (Jiang et al., CVPR 2018, Eq. 4); both frames are warped backwards by it and blended by their
     distance in time.
 
     Args:
       first: uint8 RGB [H, W, 3].
-      second: likewise, the frame after it.
-      between: how many to make, evenly spaced in time.
+      second: the next frame, of the same shape.
+      between: number of frames to interpolate, equally spaced in time.
 
     Returns:
       uint8 [between, H, W, 3].
@@ -274,17 +273,17 @@ def interpolate(first: np.ndarray, second: np.ndarray, between: int) -> np.ndarr
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second)]
     forth, back = _optical_flow(*grey), _optical_flow(*reversed(grey))
     made = np.empty((between, *first.shape), np.uint8)
-    for place in range(between):
-        time = (place + 1) / (between + 1)
+    for index in range(between):
+        time = (index + 1) / (between + 1)
         to_first = time * (time * back - (1 - time) * forth)
         to_second = (1 - time) * ((1 - time) * forth - time * back)
         sides = _warp_backward(first, to_first), _warp_backward(second, to_second)
-        made[place] = cv2.addWeighted(sides[0], 1 - time, sides[1], time, 0)
+        made[index] = cv2.addWeighted(sides[0], 1 - time, sides[1], time, 0)
     return made
 
 
-def _filled(frames, between):
-    """All of `frames` with `between` made ones after each but the last."""
+def _interpolate_all(frames, between):
+    """`frames` with `between` interpolated ones after each but the last."""
     filled = [frames[:1]]
     for first, second in zip(frames[:-1], frames[1:]):
         filled += [interpolate(first, second, between), second[np.newaxis]]
@@ -292,13 +291,13 @@ def _filled(frames, between):
 
 
 def _optical_flow(first, second):
-    """Where each pixel of `first` is in `second`, relative to its own place: float32 [H, W, 2], (x, y)."""
+    """Displacement (x, y) of each pixel from `first` to `second`: float32 [H, W, 2]."""
     return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(first, second, None)
 
 
 def _warp_backward(frame, flow):
-    """Fills each pixel from where `flow` points to in `frame`; its edges go on outside."""
+    """Samples `frame` at each pixel displaced by `flow`; edge pixels are repeated outside."""
     height, width = flow.shape[:2]
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, np.newaxis]
-    places = [np.float32(flow[..., 0] + x), np.float32(flow[..., 1] + y)]
-    return cv2.remap(frame, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    positions = [np.float32(flow[..., 0] + x), np.float32(flow[..., 1] + y)]
+    return cv2.remap(frame, *positions, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

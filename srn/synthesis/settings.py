@@ -1,4 +1,4 @@
-"""What blur is made of photographs: settings, and those that have names. Knows nothing of TensorFlow."""
+"""Settings of blur synthesis and their presets. NumPy only: neither TensorFlow nor OpenCV is imported."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ import numpy as np
 
 from srn.errors import InputError
 
-# At the ends of the exposure, as standard deviations. Half a degree moves a point 300 pixels from the
-# centre by 2.6 pixels, 0.6 % of zoom moves it by 1.8: below the stroke, but different all over the picture.
-ROTATION = np.deg2rad(0.5)
+# Standard deviations at the ends of the exposure. Half a degree moves a point 300 pixels from the centre by
+# 2.6 pixels, 0.6 % of zoom moves it by 1.8: less than the path itself, but different all over the image.
+ROTATION = float(np.deg2rad(0.5))
 ZOOM = 0.006
 
 
 @dataclasses.dataclass(frozen=True)
 class ShakeSettings:
-    """What camera shakes are drawn. A probability of 0 switches off what it belongs to.
+    """Distribution of synthetic camera shakes. A probability of 0 disables the effect it belongs to.
 
     Attributes:
-      fewest, most: poses averaged, odd; within them about one for each pixel of the stroke.
-      shortest, longest: length of the camera's stroke, in pixels.
-      lengths: "log_uniform" or "uniform" between the two.
-      bend, tremor: of strokes, as multiples of a hand's; see `srn.synthesis.blur.camera_path`.
-      rotation, zoom: standard deviations at both ends of the exposure; see `srn.synthesis.blur`.
-      gamma, gamma_probability: in this part of the pictures, light under a camera curve of this gamma is
-        averaged, in the others stored values.
-      depth: by how much nearest and farthest move more and less than the middle; 0 for a flat scene.
-      foreground: probability of something that moves in front.
-      saturation, saturation_probability: how bright highlights are at most, as a multiple of white.
-      noise, noise_probability: largest standard deviation of the sensor's noise, of values in [0, 1]; uniform
-        from 0.
-      jpeg, jpeg_probability: least and best quality.
-      soften: largest standard deviation of a Gaussian, in pixels, that the photograph is seen through before
-        anything moves; uniform from 0. Photographs reduced from larger ones are sharper than the frames of a
-        video camera.
+      min_poses, max_poses: range of the number of poses averaged, odd; about one for each pixel of the path.
+      min_length, max_length: range of the length of the camera's path, in pixels.
+      lengths: distribution of the length, "log_uniform" or "uniform".
+      bend, tremor: curvature and jitter of the path, relative to a hand-held camera; see
+        `srn.synthesis.blur.camera_path`.
+      rotation, zoom: standard deviations at both ends of the exposure, in radians and in log zoom.
+      gamma, gamma_probability: with this probability, linear light under a camera curve of this gamma is
+        averaged; otherwise the stored values are.
+      depth: relative difference in motion between the nearest or farthest points and the middle; 0 for a
+        flat scene.
+      foreground: probability of a foreground object with a motion of its own.
+      saturation, saturation_probability: maximum brightness of saturated highlights, as a multiple of white.
+      noise, noise_probability: maximum standard deviation of the sensor noise, for values in [0, 1]; the
+        standard deviation is uniform from 0.
+      jpeg, jpeg_probability: minimum and maximum JPEG quality.
+      soften: maximum standard deviation, in pixels, of a Gaussian blur applied to the photograph first;
+        uniform from 0. Downscaled photographs are sharper than the frames of a video camera.
     """
 
-    fewest: int = 15
-    most: int = 31
-    shortest: float = 2.0
-    longest: float = 40.0
+    min_poses: int = 15
+    max_poses: int = 31
+    min_length: float = 2.0
+    max_length: float = 40.0
     lengths: str = "log_uniform"
     bend: float = 1.0
     tremor: float = 1.0
@@ -59,30 +60,30 @@ class ShakeSettings:
     soften: float = 0.0
 
     def __post_init__(self):
-        if not 3 <= self.fewest <= self.most or self.fewest % 2 == 0 or self.most % 2 == 0:
-            raise InputError(f"{self.fewest} to {self.most} poses: both must be odd and at least 3")
-        if not 0 < self.shortest <= self.longest:
+        if not 3 <= self.min_poses <= self.max_poses or self.min_poses % 2 == 0 or self.max_poses % 2 == 0:
+            raise InputError(f"{self.min_poses} to {self.max_poses} poses: both must be odd and at least 3")
+        if not 0 < self.min_length <= self.max_length:
             raise InputError(
-                f"a stroke of {self.shortest} to {self.longest} pixels: its end is below its start"
+                f"a path of {self.min_length} to {self.max_length} pixels: 0 < min <= max is needed"
             )
         if not (0 <= self.depth < 1 <= self.saturation and self.gamma > 0 and self.noise >= 0):
-            raise InputError("needed are depth in [0, 1), saturation >= 1, gamma > 0 and noise >= 0")
+            raise InputError("depth must be in [0, 1), saturation >= 1, gamma > 0 and noise >= 0")
         if self.lengths not in ("uniform", "log_uniform"):
             raise InputError(f"lengths={self.lengths!r}: must be uniform or log_uniform")
 
     def downscaled(self, factor: int) -> ShakeSettings:
-        """These settings for pictures reduced by a whole `factor`: what is in pixels shrinks with them."""
-        pixels = {name: getattr(self, name) / factor for name in ("shortest", "longest", "soften")}
+        """The settings for images downscaled by an integer `factor`; lengths in pixels are divided by it."""
+        pixels = {name: getattr(self, name) / factor for name in ("min_length", "max_length", "soften")}
         return dataclasses.replace(self, **pixels)
 
 
-# The shake of a hand at slow shutter speeds: bent, trembling strokes, of which short ones are the most.
+# Hand-held at slow shutter speeds: curved, jittery paths, most of them short.
 HANDHELD = ShakeSettings()
-# The blur of GOPRO: a short exposure of a camera that is walked with, whose strokes are nearly straight and
-# evenly run through, so that the blur lies evenly about the truth; stored values averaged, hardly any noise.
-# docs/making_blur.md measures both beside real pairs.
+# GOPRO: short exposures of a camera carried while walking. Paths are nearly straight with a nearly constant
+# speed, so that the blur is centred on the ground truth; stored values are averaged, with hardly any noise.
+# docs/making_blur.md compares both with real pairs.
 GOPRO = ShakeSettings(
-    shortest=3.0,
+    min_length=3.0,
     lengths="uniform",
     bend=0.5,
     tremor=0.5,

@@ -1,21 +1,20 @@
-"""Camera shake: blurry/sharp pairs from sharp photographs.
+"""Synthetic camera shake: blurry/sharp pairs from sharp photographs.
 
-A pair is drawn (a path for the camera, a depth for the scene, sometimes something that moves in front of it)
-and then exposed: the photograph is seen from each pose of the path, and the views are averaged as a sensor
-sums light. The middle pose is zero (`srn.synthesis.blur`): sharp is the photograph itself, pixel by
-pixel, with the foreground in its place and saturated highlights white.
+A camera path, a depth map and sometimes a moving foreground object are sampled; the photograph is then warped
+for each pose of the path, and the views are averaged as a sensor integrates light. The middle pose is zero
+(`srn.synthesis.blur`): the sharp image is the photograph itself, pixel by pixel, with the foreground in its
+middle position and saturated highlights clipped to white.
 
-* Depth. What is near moves further when the camera moves: a smooth random map of the depth scales dx and dy
-  of all poses. Three planes of the scene are seen through projective warps, and each pixel blends the two
-  that its depth is between.
-* Foreground. A piece of another photograph, cut out by a smooth blob, moves on a path of its own.
-* Light. Stored values are averaged, or the light they stand for, as GOPRO has `blur` and `blur_gamma`.
-* Saturation. What is nearly white in the photograph may have been several times brighter: it is raised above
-  1 before the average and clipped after it, so that lamps draw streaks.
-* Noise and JPEG, of the blurry picture alone.
+* Depth. Near points move further when the camera moves: a smooth random depth map scales dx and dy of all
+  poses. The scene is warped on three depth planes, and each pixel is interpolated between the two nearest.
+* Foreground. A region of another photograph, cut out by a smooth mask, moves along a path of its own.
+* Light. Either the stored values or linear light is averaged, as in GOPRO's `blur` and `blur_gamma`.
+* Saturation. Nearly white pixels may have been several times brighter: they are raised above 1 before
+  averaging and clipped afterwards, so that lamps leave streaks.
+* Noise and JPEG compression, of the blurry image only.
 
-A pair is a function of the photographs, the settings and the state of the generator. Only the pixels asked
-for are warped, so that a crop costs the same from a photograph of any size.
+A pair is a function of the photographs, the settings and the state of the generator. Only the pixels of the
+crop are warped, so that its cost does not depend on the size of the photograph.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ import tensorflow as tf
 from srn.synthesis import blur
 from srn.synthesis.settings import HANDHELD, ShakeSettings
 
-DEPTHS = np.array([-1.0, 0.0, 1.0])  # of the planes, in units of `ShakeSettings.depth` away from 1
-# Half waves across a photograph: hills of the depth a third of it wide, moving things an eighth.
+DEPTHS = np.array([-1.0, 0.0, 1.0])  # of the planes, as multiples of `ShakeSettings.depth`
+# Number of half waves across a photograph: the depth varies over a third of it, foregrounds over an eighth.
 DEPTH_WAVES, BLOB_WAVES = 4, 10
-BLOB_LEVEL, BLOB_EDGE = 0.6, 0.06  # a blob is where its field is above the first; softness of its edge
-LEAST_SIGMA = 0.1  # a Gaussian of less leaves 8-bit pixels as they are
-WHITE = 0.9  # mean of a pixel's channels from which on it may be saturated
+BLOB_LEVEL, BLOB_EDGE = 0.6, 0.06  # threshold of the field inside the mask, and width of the soft edge
+MIN_SIGMA = 0.1  # a Gaussian below this does not change 8-bit pixels
+WHITE = 0.9  # pixels whose mean over the channels is above this may be saturated
 
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """A part of a picture, in pixels; it may reach beyond the picture, which is mirrored there."""
+    """A rectangle of an image, in pixels. Outside of the image, the mirrored image is read."""
 
     top: int
     left: int
@@ -48,11 +47,11 @@ class Window:
     width: int
 
     def cut(self, picture: np.ndarray) -> np.ndarray:
-        """Cuts it out of uint8 or float32 [H, W, C]: float32 [height, width, C], uint8 scaled to [0, 1]."""
+        """Crops uint8 or float32 [H, W, C] to float32 [height, width, C]; uint8 is scaled to [0, 1]."""
         rows = _mirrored(np.arange(self.top, self.top + self.height), picture.shape[0])
         columns = _mirrored(np.arange(self.left, self.left + self.width), picture.shape[1])
-        piece = picture[rows[:, np.newaxis], columns]
-        return piece.astype(np.float32) / 255 if piece.dtype == np.uint8 else piece
+        crop = picture[rows[:, np.newaxis], columns]
+        return crop.astype(np.float32) / 255 if crop.dtype == np.uint8 else crop
 
 
 def shake(
@@ -61,12 +60,12 @@ def shake(
     settings: ShakeSettings = HANDHELD,
     other: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Makes a pair of a whole photograph.
+    """Makes a pair from a whole photograph.
 
     Args:
-      photograph: [H, W, 3] RGB, float32 in [0, 1] or uint8; sharp at the level of pixels.
-      generator: where all random numbers come from.
-      settings: what may be drawn.
+      photograph: [H, W, 3] RGB, float32 in [0, 1] or uint8; sharp at full resolution.
+      generator: the source of all randomness.
+      settings: distribution of the shakes.
       other: a photograph of any size to cut the foreground from; None for no foreground.
 
     Returns:
@@ -82,7 +81,7 @@ def shake_crop(
     settings: ShakeSettings = HANDHELD,
     other: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Makes a pair of a random square of side `size`, which alone is warped, else as `shake`."""
+    """Makes a pair from a random square crop of side `size`; otherwise like `shake`."""
     room = [max(side - size, 0) + 1 for side in photograph.shape[:2]]
     top, left = (int(first) for first in generator.integers(room))
     window = Window(top, left, size, size)
@@ -96,9 +95,9 @@ def shake_window(
     settings: ShakeSettings = HANDHELD,
     other: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Makes a pair of a part of a photograph: what `shake` with the same draws shows there.
+    """Makes a pair from a window of a photograph: the crop of what `shake` returns for the same draws.
 
-    (Noise and JPEG are drawn for the window alone.) Arguments and result are those of `shake`.
+    (Except noise and JPEG, which are applied to the window.) Arguments and result are those of `shake`.
     """
     full = photograph.shape[:2]
     path = _draw_path(generator, settings)
@@ -109,13 +108,15 @@ def shake_window(
     sigma = generator.uniform(0, settings.soften) if settings.soften else 0.0
     light = _light_of(_cut_softened(photograph, seen, sigma), gamma, gain)
 
-    strokes = {name: getattr(settings, name) for name in ("longest", "shortest", "bend", "tremor", "lengths")}
-    own_path = path + blur.camera_path(generator, len(path), **strokes)
+    names = ("max_length", "min_length", "bend", "tremor", "lengths")
+    own_path = path + blur.camera_path(
+        generator, len(path), **{name: getattr(settings, name) for name in names}
+    )
     layer, layer_warps = _patch_and_warps(own_path[:, np.newaxis], full, window)
     field, shift = smooth_field(generator, BLOB_WAVES, full, layer), generator.integers(full)
     if other is not None and generator.random() < settings.foreground:
-        place = dataclasses.replace(layer, top=layer.top + shift[0], left=layer.left + shift[1])
-        front = _cut_out(_light_of(_cut_softened(other, place, sigma), gamma, gain), field)
+        shifted = dataclasses.replace(layer, top=layer.top + shift[0], left=layer.left + shift[1])
+        front = _cut_out(_light_of(_cut_softened(other, shifted, sigma), gamma, gain), field)
     else:
         front, layer_warps = np.zeros((1, 1, 4), np.float32), layer_warps[:, :0]
 
@@ -125,16 +126,16 @@ def shake_window(
 
 
 def _draw_path(generator, settings) -> np.ndarray:
-    """The camera's path, [poses, 4]: about a pose for each pixel, within the settings' bounds."""
-    length = blur.draw_length(generator, settings.shortest, settings.longest, settings.lengths)
-    poses = int(np.clip(length // 2 * 2 + 1, settings.fewest, settings.most))
+    """Samples a camera path, [poses, 4], with about one pose per pixel, within the bounds of the settings."""
+    length = blur.draw_length(generator, settings.min_length, settings.max_length, settings.lengths)
+    poses = int(np.clip(length // 2 * 2 + 1, settings.min_poses, settings.max_poses))
     bends = {"bend": settings.bend, "tremor": settings.tremor}
     return blur.camera_path(generator, poses, length, length, settings.rotation, settings.zoom, **bends)
 
 
 def _cut_softened(picture, window, sigma):
-    """`window` of `picture` seen through a Gaussian of standard deviation `sigma` pixels."""
-    if sigma < LEAST_SIGMA:
+    """`window` of `picture`, blurred by a Gaussian of standard deviation `sigma` pixels."""
+    if sigma < MIN_SIGMA:
         return window.cut(picture)
     margin = int(np.ceil(4 * sigma))
     height, width = window.height, window.width
@@ -144,7 +145,7 @@ def _cut_softened(picture, window, sigma):
 
 
 def _draw_light(generator, settings) -> tuple[float, float]:
-    """(gamma of the average, brightness of highlights)."""
+    """Samples (gamma of the average, gain of the highlights)."""
     gamma = settings.gamma if generator.random() < settings.gamma_probability else 1.0
     gain = generator.uniform(1, settings.saturation)
     return gamma, gain if generator.random() < settings.saturation_probability else 1.0
@@ -153,10 +154,10 @@ def _draw_light(generator, settings) -> tuple[float, float]:
 def smooth_field(
     generator: np.random.Generator, waves: int, full: Sequence[int], window: Window
 ) -> np.ndarray:
-    """Draws a smooth random map over a whole picture and returns its part in `window`.
+    """Samples a smooth random field over a whole image and returns it in `window`.
 
-    It is a sum of cosines of 0 to `waves` - 1 half waves each way with normal amplitudes, even beyond the
-    picture's edges as the mirrored picture is; about standard normal at each place.
+    The field is a sum of cosines of 0 to `waves` - 1 half waves in each direction with normal amplitudes. It
+    is symmetric about the image's edges, as the mirrored image is, and about standard normal at each pixel.
 
     Returns float32 [height, width].
     """
@@ -166,23 +167,23 @@ def smooth_field(
         np.cos(np.pi * np.outer((np.arange(start, start + side) + 0.5) / size, np.arange(waves)))
         for start, side, size in zip(starts, sides, full)
     )
-    # The mean of a squared cosine is 1 for no wave and 1/2 for others, so (waves + 1) / 2 in all, each way.
+    # The mean of a squared cosine is 1 for frequency 0 and 1/2 otherwise: (waves + 1) / 2 in each direction.
     return (rows @ amplitudes @ columns.T / ((waves + 1) / 2)).astype(np.float32)
 
 
 def _plane_weights(field):
-    """How much each plane counts at each pixel: [H, W] -> float32 [planes, H, W, 1], sums 1."""
+    """Weight of each plane at each pixel: [H, W] -> float32 [planes, H, W, 1], summing to 1."""
     distance = np.abs(np.clip(field, DEPTHS[0], DEPTHS[-1]) - DEPTHS[:, np.newaxis, np.newaxis])
     return np.maximum(1 - distance, 0).astype(np.float32)[..., np.newaxis]
 
 
 def _patch_and_warps(paths, full, window):
-    """The part of the picture that `window` sees from all poses, and the warps from it to the window.
+    """The patch of the image that `window` sees from all poses, and the warps from it to the window.
 
     Args:
       paths: [poses, planes, 4].
-      full: height and width of the picture, about whose centre it is turned.
-      window: where in the picture.
+      full: height and width of the image; rotation is about its centre.
+      window: of the image.
 
     Returns:
       (patch, a Window; warps, float32 [poses, planes, 8]).
@@ -192,11 +193,11 @@ def _patch_and_warps(paths, full, window):
     ys = np.array([window.top, window.top + window.height - 1])
     corners = np.array([[x, y, 1] for x in xs for y in ys]).T
     seen_x, seen_y = warps[:, 0:3] @ corners, warps[:, 3:6] @ corners
-    # One pixel more on each side than the farthest corner needs: bilinear warps look at neighbours.
+    # One more pixel on each side than the farthest corner, for bilinear interpolation.
     left, top = int(np.floor(seen_x.min())) - 1, int(np.floor(seen_y.min())) - 1
     right, bottom = int(np.ceil(seen_x.max())) + 1, int(np.ceil(seen_y.max())) + 1
     patch = Window(top, left, bottom - top + 1, right - left + 1)
-    # Into the coordinates of window and patch: warp (corner of the window + x) - corner of the patch.
+    # In coordinates of window and patch: warp(corner of the window + x) - corner of the patch.
     warps[:, 2], warps[:, 5] = seen_x[:, 0] - left, seen_y[:, 0] - top
     return patch, warps.reshape(*paths.shape[:2], 8).astype(np.float32)
 
@@ -208,7 +209,7 @@ def _cut_out(light, field):
 
 
 def _light_of(picture, gamma, gain):
-    """The light that a picture in [0, 1] stands for; what is nearly white is raised, up to `gain` times."""
+    """Linear light of an image in [0, 1]; nearly white pixels are brightened, up to `gain` times."""
     whiteness = np.clip((picture.mean(axis=-1, keepdims=True) - WHITE) / (1 - WHITE), 0, 1)
     return (picture * (1 + (gain - 1) * whiteness**2)) ** gamma
 
@@ -218,7 +219,7 @@ _SIGNATURE = [tf.TensorSpec([None] * rank) for rank in (3, 3, 4, 3, 3)]
 
 @tf.function(input_signature=_SIGNATURE)
 def _expose(light, warps, weights, front, front_warps):
-    """Averages what is seen from each pose.
+    """Averages the views from all poses.
 
     Args:
       light: float32 [h, w, 3], at least 0: the patch of the scene.
@@ -237,7 +238,7 @@ def _expose(light, warps, weights, front, front_warps):
         layer = tf.reduce_sum(blur.views(front, front_warps[pose], size), axis=0)
         return scene * (1 - layer[..., 3:]) + layer[..., :3]
 
-    # A pose at a time: all views at once would take 30 times the room, and more time.
+    # One pose at a time: all views at once would take 30 times the memory, and more time.
     total = tf.zeros(tf.concat([size, [3]], axis=0))
     for pose in tf.range(poses):
         total += tf.ensure_shape(view(pose), [None, None, 3])
@@ -245,7 +246,7 @@ def _expose(light, warps, weights, front, front_warps):
 
 
 def _record(picture, generator, settings):
-    """What sensor and file leave of a picture: noise, then JPEG in some."""
+    """Simulates sensor and file: noise, then sometimes JPEG compression."""
     deviation = generator.uniform(0, settings.noise)
     if settings.noise_probability < 1 and generator.random() >= settings.noise_probability:
         deviation = 0.0
@@ -261,7 +262,7 @@ def _through_jpeg(picture, quality):
     return np.float32(cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1]) / 255
 
 
-def _mirrored(places, size):
-    """Places on a line of `size` pixels that is mirrored at its ends again and again."""
-    places = places % (2 * size)
-    return np.where(places < size, places, 2 * size - 1 - places)
+def _mirrored(indices, size):
+    """Maps indices to [0, size) as if a row of `size` pixels were mirrored at both ends repeatedly."""
+    indices = indices % (2 * size)
+    return np.where(indices < size, indices, 2 * size - 1 - indices)

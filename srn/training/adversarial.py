@@ -1,14 +1,13 @@
-"""The adversarial loss that Sec. 3.3 tried, with the critic of Nah et al. (CVPR 2017).
+"""The adversarial loss tried in Sec. 3.3, with the critic (discriminator) of Nah et al. (CVPR 2017).
 
-A critic learns to tell restored images from sharp ones, and the network is taught to be taken for sharp. The
-critic is that of the authors' releases, which agree: ten convolutions without bias, each with a leaky ReLU,
-and one to a single number. Their losses are
+The critic is that of their two releases: ten convolutions without bias, each with a leaky ReLU, and one to a
+single logit. The losses are
 
-  for the network   weight * E[-log D(restored)]
-  for the critic    E[-log(1 - D(restored))] + E[-log D(sharp)]
+  network   weight * E[-log D(restored)]
+  critic    E[-log(1 - D(restored))] + E[-log D(sharp)]
 
-of the finest scale, in units of log 2 (the loss of a critic that guesses) in the Torch release, with weight
-1e-4. Both learn from one forward pass, each against the other as it was before the step.
+for the finest scale, in units of log 2 (the loss for D = 1/2) as in the Torch release, with weight 1e-4. Both
+are updated after the same forward pass.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ FEATURES = 64
 KERNEL_SIZE = 5
 SLOPE = 0.2  # of the leaky ReLU where it is negative
 LOG_2 = 0.6931471805599453
-# (features as parts of FEATURES, stride) of each convolution; the last has a 4x4 kernel.
+# (features relative to FEATURES, stride) of each convolution; the last one has a 4x4 kernel.
 _LAYERS = ((0.5, 1), (0.5, 2), (1, 1), (1, 2), (2, 1), (2, 4), (4, 1), (4, 4), (8, 1), (8, 4))
 
 
 def build_critic(channels: int = 3, features: int = FEATURES) -> tf.keras.Model:
     """Builds the critic: [B, H, W, channels] -> [B, ceil(H / 256), ceil(W / 256), 1], logits of being sharp.
 
-    Every 256x256 pixels get a number; a smaller crop gets one. Zeros stand around the image ("same" padding).
+    There is one logit for each 256x256 pixels, and one for smaller crops. Padding is "same".
 
     Args:
       channels: of the images.
-      features: of its third convolution; the others follow. 64 as the authors', less for tests.
+      features: of its third convolution, to which the others are proportional; 64 in the paper.
     """
     critic = tf.keras.Sequential([tf.keras.Input([None, None, channels])], name="critic")
     for number, (part, stride) in enumerate(_LAYERS, 1):
@@ -51,7 +50,7 @@ def build_critic(channels: int = 3, features: int = FEATURES) -> tf.keras.Model:
 
 
 class Adversary(tf.Module):
-    """A critic with its optimizer, both of which a checkpoint keeps, and what it adds to a training step.
+    """A critic with its optimizer, and its losses; both are part of checkpoints.
 
     Args:
       critic: maps images [B, H, W, C] to logits of being sharp.
@@ -65,11 +64,11 @@ class Adversary(tf.Module):
         optimizer.build(critic.trainable_variables)
 
     def term(self, restored: tf.Tensor) -> tf.Tensor:
-        """The term in the network's loss for [B, H, W, C], float32: small where they are taken for sharp."""
+        """The term in the loss of the network for restored images [B, H, W, C], float32."""
         return self.weight * _cross_entropy(self.critic(restored), is_sharp=True)
 
     def learn(self, restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
-        """Updates the critic once on both, [B, H, W, C] in float32; returns its loss, 2 where it guesses."""
+        """Updates the critic with both images, [B, H, W, C] in float32; returns its loss, 2 for D = 1/2."""
         with tf.GradientTape() as tape:
             loss = _cross_entropy(self.critic(tf.stop_gradient(restored)), is_sharp=False)
             loss += _cross_entropy(self.critic(sharp), is_sharp=True)

@@ -1,4 +1,4 @@
-"""An average of the weights over the steps of a run; not in the paper."""
+"""Exponential moving average of the weights; not in the paper."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import tensorflow as tf
 class WeightAverage:
     """Exponential moving average of weights over the steps.
 
-    After step n (from 1) each average moves by 1 - min(decay, n / (n + 9)) of the way to its weight, so that
-    the first steps do not weigh more than later ones.
+    The decay at step n, from 1, is min(decay, n / (n + 9)), so that the initial weights are soon forgotten.
 
     Args:
-      variables: the weights, where the average begins.
+      variables: the weights, which are also the initial values.
       decay: in [0, 1).
 
     Attributes:
       values: the averages, in the order of the weights.
-      decay: a variable, so that a compiled step can be given another.
+      decay: a variable, so that it can be changed in a compiled step.
     """
 
     def __init__(self, variables: list, decay: float):
@@ -28,12 +27,12 @@ class WeightAverage:
         self.decay = tf.Variable(decay, trainable=False, dtype=tf.float32, name="ema_decay")
 
     def begin(self, variables: list) -> None:
-        """Makes `variables` the average."""
+        """Resets the averages to `variables`."""
         for value, variable in zip(self.values, variables):
             value.assign(variable)
 
     def update(self, variables: list, steps_done: tf.Tensor | int) -> None:
-        """Moves the averages towards `variables`, in their order, after `steps_done` steps."""
+        """Updates the averages with `variables`, in the same order, after `steps_done` steps."""
         number = tf.cast(steps_done, tf.float32)
         fraction = 1.0 - tf.minimum(self.decay, number / (number + 9.0))
         for value, variable in zip(self.values, variables):

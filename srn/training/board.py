@@ -1,4 +1,4 @@
-"""What a training run shows in TensorBoard."""
+"""TensorBoard summaries of a training run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PICTURES = 4  # of a batch
 
 
 class Board:
-    """TensorBoard's scalars and pictures; writes nothing where `log_dir` is None."""
+    """Writes scalars and images for TensorBoard; nothing if `log_dir` is None."""
 
     def __init__(self, log_dir: str | Path | None, model: Any, optimizer: tf.keras.optimizers.Optimizer):
         self._model, self._optimizer = model, optimizer
@@ -27,7 +27,7 @@ class Board:
         self._writer.close()
 
     def write_scalars(self, values: dict[str, float], step: int, rate: float | None) -> None:
-        """Values by their names, and steps a second where the `rate` is known."""
+        """Writes scalars by name, and steps per second if `rate` is known."""
         with self._writer.as_default(step):
             for name, value in values.items():
                 group, _, rest = name.partition("validation_")

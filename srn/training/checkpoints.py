@@ -72,13 +72,13 @@ class Checkpoints:
         return self.restore(self.find(step))
 
     def find(self, step: int | None = None) -> int | None:
-        """The step of the newest whole checkpoint, or `step` itself; None where there are no checkpoints.
+        """The step of the newest intact checkpoint, or `step` itself; None without checkpoints.
 
-        Damaged checkpoints that are newer are named and moved into the folder `damaged`. When a `step` is
-        given, later checkpoints are moved into `after-step-N`; where that folder is there already, the run
-        has gone back before, and resumes from its newest checkpoint: the same call may be given again.
+        Newer damaged checkpoints are reported and moved to the folder `damaged`. If `step` is given, later
+        checkpoints are moved to `after-step-N`; if that folder already exists, the run has gone back before,
+        and resumes from its newest checkpoint, so that the same command can be repeated.
 
-        Raises `InputError` where there are checkpoints, but none that is whole, or none of `step`.
+        Raises `InputError` if all checkpoints are damaged, or there is none of `step`.
         """
         aside = self.model_dir / f"after-step-{step}"
         if self.is_chief and step is not None and aside.exists():
@@ -101,7 +101,7 @@ class Checkpoints:
         return found
 
     def restore(self, step: int | None) -> int:
-        """Restores the checkpoint of a step, or nothing for None; returns the number of steps done."""
+        """Restores the checkpoint of a step, or nothing for None; returns its step."""
         if step is not None:
             self._restore(self.prefix(step))
             if self.step != step:
@@ -144,10 +144,10 @@ class Checkpoints:
             self.average.begin(model.trainable_variables)
 
     def save(self) -> str:
-        """Writes a checkpoint of the present step, whole or not at all; returns its prefix.
+        """Writes a checkpoint of the current step atomically; returns its prefix.
 
-        Raises `WorkError` if it cannot be written, or if the state holds numbers that are none: such a state
-        is of no use, and those from before stay.
+        Raises `WorkError` if it cannot be written, or if a value of the state is not finite; earlier
+        checkpoints are kept.
         """
         prefix = self.prefix(self.step)
         if not self.is_chief or self._saved == self.step:
@@ -171,12 +171,12 @@ class Checkpoints:
         for value in values:
             if value.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(value))):
                 raise WorkError(
-                    f"{value.name} holds no numbers after step {self.step}, which is not saved; "
+                    f"{value.name} is not finite after step {self.step}, which is not saved; "
                     f"{self.way_back()}"
                 )
 
     def way_back(self) -> str:
-        """How to go on after a step that went wrong."""
+        """Advice on how to resume after a failed step."""
         steps = run_files.steps_in(self.model_dir)
         there = ", ".join(map(str, reversed(steps)))
         advice = "try a lower `learning_rate` or `clip_norm`"
@@ -187,7 +187,7 @@ class Checkpoints:
         )
 
     def _remove_old(self):
-        """Removes all but the newest, the milestones and the best; writes TensorFlow's list."""
+        """Removes all checkpoints but the newest, the milestones and the best; writes TensorFlow's list."""
         steps = run_files.steps_in(self.model_dir)
         kept = {*steps[-self._keep :], run_files.read_best(self.model_dir).get("step")}
         for step in steps:
@@ -216,7 +216,7 @@ class Checkpoints:
 
     @property
     def step(self) -> int:
-        """How many updates the weights have seen."""
+        """The number of training steps done."""
         return int(self.optimizer.iterations.numpy())
 
 
@@ -234,7 +234,7 @@ def _holds_adversary(prefix) -> bool:
 
 
 def _write_through(files: list[Path]) -> None:
-    """Waits until files are on the disk itself, so that a power cut leaves them whole."""
+    """Flushes files to the disk, so that they survive a power failure."""
     for file in files:
         descriptor = os.open(file, os.O_RDONLY)
         try:

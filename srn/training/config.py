@@ -1,6 +1,6 @@
-"""`TrainingConfig`: one frozen description of a training run, equal to a flagfile and back.
+"""`TrainingConfig`: the frozen configuration of a training run, convertible to a flagfile and back.
 
-This module knows nothing of TensorFlow, so that a command can check its flags at once.
+This module does not import TensorFlow, so that commands can check their flags quickly.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from srn.zoo import MODELS, PRECISIONS, get_config, name_of
 
 STARTS = ("xavier", "identity")
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker")
-FINISHED = "max_steps"  # why a run ended that was not interrupted
-TIME_BUDGET = "time_budget"  # why a run ended whose hours were over
-MODEL_DIR = "model_dir"  # where the run lies: a flag of the command, and a line of the run's flagfile
+FINISHED = "max_steps"  # `ended_by` of a complete run
+TIME_BUDGET = "time_budget"  # `ended_by` of a run out of time
+MODEL_DIR = "model_dir"  # folder of the run: a flag of the command, and a line of the run's flagfile
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """What a training run is made of; the defaults are the paper's. Each field says what it means.
+    """Configuration of a training run; the defaults are those of the paper.
 
-    Data are named by `data_dir`, or by `mix`. `model` may be given as a `srn.ModelConfig`, paths as
-    `pathlib.Path`s; both are kept as text. `srn.train` takes it, `python train.py` has a flag for each field,
-    and the folder of a run keeps it as `flags.cfg`.
+    The data are given by `data_dir` or `mix`. `model` may be a `srn.ModelConfig`, paths `pathlib.Path`s; both
+    are stored as text. It is the argument of `srn.train`; `python train.py` has a flag for each field,
+    and the folder of a run stores it as `flags.cfg`.
 
-    Raises `InputError` with a line for each field that cannot be as it is.
+    Raises `InputError` with a line for each invalid field.
     """
 
     model: str | ModelConfig = setting(
@@ -46,11 +46,13 @@ class TrainingConfig:
         f"The network, one of {', '.join(MODELS)}; `srn` is the paper's. Others: as JSON.",
     )
     start: str = setting(
-        "xavier", "Initial weights: the paper's, or some that give the blurry image back.", choices=STARTS
+        "xavier",
+        "Initial weights: Xavier as in the paper, or such that the output is the blurry input.",
+        choices=STARTS,
     )
-    init_from: str | None = setting(None, "Weights to begin with, as --ckpt of evaluate.py.")
+    init_from: str | None = setting(None, "Weights to start from, as --ckpt of evaluate.py.")
     grow_from: str | None = setting(
-        None, "Weights of a smaller network (kernels, ResBlocks) to begin with; not in the paper."
+        None, "Weights of a smaller network (kernels, ResBlocks) to start from; not in the paper."
     )
     precision: str = setting("float32", "Precision of the convolutions.", choices=tuple(PRECISIONS))
 
@@ -60,19 +62,19 @@ class TrainingConfig:
         "blur",
         "Folder of blurry images. GOPRO: `blur` (the paper's), `blur_gamma`. REDS: `blur`, `blur_jpeg`, ...",
     )
-    sharp_folder: str = setting("sharp", "Folder of the sharp images, if of another name.")
+    sharp_folder: str = setting("sharp", "Name of the folder of the sharp images.")
     mix: str | None = setting(None, "Instead of --data_dir: KIND:DIR:WEIGHT,... for several data sets.")
     cache_dir: str | None = setting(None, "Prepared cache of the pairs; see data/prepare.py.")
     synthesis: str = setting(
-        "handheld", "Blur that is made of photographs; see docs/making_blur.md.", choices=tuple(SYNTHESES)
+        "handheld", "Preset of blur synthesis; see docs/making_blur.md.", choices=tuple(SYNTHESES)
     )
     downscale: int = setting(1, "Integer factor by which all images but pools are downscaled.", minimum=1)
     crop_size: int = setting(256, "Side of the square crops, in pixels.", minimum=1)
-    batch_size: int = setting(16, "Crops in a step.", minimum=1)
+    batch_size: int = setting(16, "Batch size.", minimum=1)
     phases: str | None = setting(
         None, "Instead of --crop_size and --batch_size: CROPxBATCH:FRACTION,... of --max_steps."
     )
-    augment: bool = setting(False, "Whether crops are mirrored and rotated at random; not in the paper.")
+    augment: bool = setting(False, "Random flips and rotations of the crops; not in the paper.")
     seed: int = setting(0, "Seed of initial weights, order and crops.", minimum=0, maximum=2**31 - 1)
 
     loss: str = setting(
@@ -81,22 +83,20 @@ class TrainingConfig:
         "that of the Fourier transforms (MIMO-UNet).",
         choices=tuple(LOSSES),
     )
-    tv_weight: float = setting(
-        0.0, "Weight of the total variation beside the loss; Sec. 3.3 tried it.", minimum=0.0
-    )
+    tv_weight: float = setting(0.0, "Weight of a total variation loss, as tried in Sec. 3.3.", minimum=0.0)
     adversarial_weight: float = setting(
         0.0,
-        "Weight of the adversarial loss, with the critic of Nah et al., who take 1e-4; Sec. 3.3 tried it.",
+        "Weight of an adversarial loss with the critic of Nah et al., who use 1e-4; tried in Sec. 3.3.",
         minimum=0.0,
     )
     optimizer: str = setting(
         "adam",
-        "Optimizer; `adam` is the paper's. `muon` needs a rate of 0.01 or so.",
+        "Optimizer; `adam` is the paper's. `muon` needs a learning rate of about 0.01.",
         choices=tuple(OPTIMIZERS),
     )
     schedule: str = setting(
         "polynomial",
-        "Schedule of the learning rate; `polynomial` is the paper's, `trapezoid` stays, then falls.",
+        "Learning rate schedule; `polynomial` is the paper's, `trapezoid` is constant with a linear decay.",
         choices=tuple(SCHEDULES),
     )
     learning_rate: float = setting(1e-4, "Initial learning rate.", minimum=0.0)
@@ -106,59 +106,61 @@ class TrainingConfig:
         None, "Steps of the decay. Default: --epochs times the steps of an epoch.", minimum=1
     )
     epochs: int = setting(2000, "Passes over the data (items // batch size steps each).", minimum=1)
-    max_steps: int | None = setting(None, "Step at which the run ends. Default: with the decay.", minimum=1)
+    max_steps: int | None = setting(None, "Last step of the run. Default: the end of the decay.", minimum=1)
     fall_steps: int = setting(
         0,
-        "Steps before --max_steps in which the rate of `trapezoid` falls in a line; 0: no fall, for a "
-        "run that is to be prolonged.",
+        "`trapezoid`: number of steps of the linear decay before --max_steps; 0: no decay, for a run that "
+        "will be continued.",
         minimum=0,
     )
     warmup_steps: int = setting(
-        0, "Steps in which the learning rate rises from 0; not in the paper.", minimum=0
+        0, "Steps of linear warm-up of the learning rate; not in the paper.", minimum=0
     )
     clip_norm: float = setting(
-        3.0, "Max. global norm of the gradients of the recurrent cell alone; 0: no clip.", minimum=0.0
+        3.0, "Maximum global norm of the gradients of the recurrent cell; 0: no clipping.", minimum=0.0
     )
     clip_all: bool = setting(
-        False, "Whether --clip_norm is that of all gradients, not of the recurrent cell's alone."
+        False, "Whether to clip the global norm of all gradients instead of those of the recurrent cell."
     )
     accumulate: int = setting(
-        1, "Parts in which a batch is computed one after the other, for want of memory.", minimum=1
+        1,
+        "Gradient accumulation: number of parts of a batch, computed one after the other to save memory.",
+        minimum=1,
     )
     ema_decay: float = setting(
         0.0,
-        "Decay of the exponential moving average of the weights, which other commands then use; 0: off, "
-        "as in the paper.",
+        "Decay of the exponential moving average of the weights, which is then used by other commands; "
+        "0: off, as in the paper.",
         minimum=0.0,
         maximum=1.0,
     )
 
     save_every: int = setting(1000, "Steps between checkpoints.", minimum=1)
     keep: int = setting(5, "Number of newest checkpoints to keep.", minimum=1)
-    keep_every: int = setting(
-        0, "Checkpoints of multiples of this step are kept as well; 0: none.", minimum=0
-    )
+    keep_every: int = setting(0, "Also keep the checkpoints of multiples of this step; 0: none.", minimum=0)
     resume_from: int | None = setting(
         None, "Go back to the checkpoint of this step; later ones are moved to after-step-N/.", minimum=0
     )
     time_budget: float | None = setting(
-        None, "Hours after which the run saves and ends, to be resumed by the same command.", minimum=0.0
+        None, "Hours after which the run saves and ends; the same command resumes it.", minimum=0.0
     )
-    val_data_dir: str | None = setting(None, "Data set for validation on whole images: its test split.")
+    val_data_dir: str | None = setting(
+        None, "Data set whose test split is used for validation on whole images."
+    )
     val_dataset: str = setting("auto", "Layout of the data set for validation.", choices=DATASETS)
     val_every: int | None = setting(None, "Steps between validations. Default: --save_every.", minimum=1)
     val_images: int = setting(
-        0, "Number of images for validation, at equal distances in the data set; 0: all.", minimum=0
+        0, "Number of validation images, equally spaced in the data set; 0: all.", minimum=0
     )
-    log_every: int = setting(20, "Steps between scalars for TensorBoard and log.csv.", minimum=1)
-    pictures_every: int = setting(500, "Steps between pictures for TensorBoard.", minimum=1)
+    log_every: int = setting(20, "Steps between entries of TensorBoard and log.csv.", minimum=1)
+    pictures_every: int = setting(500, "Steps between images in TensorBoard.", minimum=1)
     distribute: str = setting(
         "none",
-        "Devices of one batch: `mirrored`, all of this machine; `multi_worker`, those of TF_CONFIG.",
+        "Distribution strategy: `mirrored` for all GPUs of this machine, `multi_worker` for TF_CONFIG.",
         choices=DISTRIBUTIONS,
     )
-    device: str | None = setting(None, "The one device to use: cpu, gpu:0, gpu:1, ...")
-    jit_compile: bool = setting(False, "Whether XLA compiles the training step: for accelerators.")
+    device: str | None = setting(None, "Device to use: cpu, gpu:0, gpu:1, ...")
+    jit_compile: bool = setting(False, "Compile the training step with XLA; for accelerators.")
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -183,7 +185,7 @@ class TrainingConfig:
 
     @property
     def parts(self) -> list[Part]:
-        """The data sets that crops are drawn from: those of `mix`, or the one in `data_dir`."""
+        """The data sets of the crops: those of `mix`, or the one in `data_dir`."""
         if self.mix is not None:
             return parse_mix(self.mix)
         assert self.data_dir is not None  # as checked
@@ -191,7 +193,7 @@ class TrainingConfig:
 
     @property
     def validation_interval(self) -> int | None:
-        """Steps between validations, None where there are none."""
+        """Steps between validations, None without validation."""
         return None if self.val_data_dir is None else self.val_every or self.save_every
 
     def decay_steps_for(self, num_items: int) -> int:
@@ -208,7 +210,7 @@ class TrainingConfig:
         return dataclasses.replace(self, **changes)
 
     def to_flagfile(self, **others: str) -> str:
-        """The lines of a flagfile for train.py; `others` are lines for flags that are no fields."""
+        """The lines of a flagfile for train.py; `others` are flags that are not fields."""
         return settings.to_flagfile(self, **others)
 
     @classmethod
@@ -216,8 +218,8 @@ class TrainingConfig:
         """Reads a flagfile of train.py, such as `flags.cfg` in the folder of a run.
 
         Args:
-          path: the flagfile. Its `--model_dir` is passed over: it is an argument of `srn.train`.
-          **changes: fields that are not to be as in the file.
+          path: the flagfile. `--model_dir` is ignored, since it is an argument of `srn.train`.
+          **changes: fields to change.
 
         Raises `InputError` that names the file or the field that cannot be used.
         """
@@ -237,7 +239,7 @@ def _check_combinations(config: TrainingConfig) -> None:
     if config.phases is not None and config.max_steps is None:
         raise InputError("phases: are parts of the steps of a run; give `max_steps`")
     if config.device is not None and not re.fullmatch(r"cpu|gpu:\d+", config.device.lower()):
-        raise InputError(f"device={config.device} is none; give cpu, or gpu:0, gpu:1, ...")
+        raise InputError(f"device={config.device} is not a device; give cpu, or gpu:0, gpu:1, ...")
     if config.adversarial_weight and config.distribute != "none":
         raise InputError("adversarial_weight: is for one device; leave `distribute` out")
     for phase in config.phases_until(config.max_steps or 1):
@@ -256,13 +258,13 @@ def _check_crop_size(config: TrainingConfig, crop_size: int) -> None:
         nearest = " and ".join(str(size) for size in (below, below + multiple) if size)
         name = "phases" if config.phases else "crop_size"
         raise InputError(
-            f"{name}={crop_size} is no multiple of {multiple}, which {config.model_name} needs; "
+            f"{name}={crop_size} is not a multiple of {multiple}, which {config.model_name} needs; "
             f"nearest: {nearest}"
         )
 
 
 def _to_json(model: ModelConfig) -> str:
-    """The fields in which a network differs from the paper's."""
+    """The fields that differ from the network of the paper."""
     paper = ModelConfig().to_dict()
     return json.dumps({name: value for name, value in model.to_dict().items() if value != paper[name]})
 

@@ -1,8 +1,8 @@
-"""Several devices or machines as one: `tf.distribute`, so that N workers compute what one would.
+"""Distributed training by `tf.distribute`, equivalent to training on one device.
 
-Every batch is cut into equal parts, one for each replica, in the one order that (seed, step) gives. Loss and
-gradients are averaged over the replicas before the clip, so that the update is that of the whole batch. The
-first worker alone (the chief) writes; all read the same folder when a run is resumed.
+Every batch is split into equal parts, one per replica, in the order given by (seed, step). Loss and gradients
+are averaged over the replicas before clipping, so that the update is that of the whole batch. Only the first
+worker (the chief) writes; all workers read the same folder when a run is resumed.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ class Distribution:
 
     Args:
       kind: "none"; "mirrored": all devices of this machine; "multi_worker": the machines of the environment
-        variable TF_CONFIG. Made before TensorFlow computes anything.
-      batch_size: crops in a step, of all replicas together.
-      devices: for "mirrored", where not all are wanted.
+        variable TF_CONFIG. Must be created before the first TensorFlow operation.
+      batch_size: global batch size.
+      devices: for "mirrored", to use some devices only.
 
     Attributes:
-      strategy: TensorFlow's; None for one device.
+      strategy: the `tf.distribute.Strategy`; None for one device.
       is_chief: whether this process writes checkpoints and logs.
-      worker, num_workers: the index of this process, and how many there are.
+      worker, num_workers: index of this process, and number of processes.
 
-    Raises `InputError` where TF_CONFIG does not fit, or the batch cannot be cut into equal parts.
+    Raises `InputError` if TF_CONFIG is not valid, or the batch cannot be split into equal parts.
     """
 
     def __init__(self, kind: str = "none", batch_size: int = 1, devices: list[str] | None = None):
@@ -51,20 +51,20 @@ class Distribution:
 
     @property
     def num_replicas(self) -> int:
-        """Devices of all workers together."""
+        """The number of devices of all workers."""
         return 1 if self.strategy is None else self.strategy.num_replicas_in_sync
 
     def scope(self) -> contextlib.AbstractContextManager:
-        """In it network, optimizer and average are made."""
+        """The scope in which network, optimizer and average must be created."""
         return contextlib.nullcontext() if self.strategy is None else self.strategy.scope()
 
     def batches(self, make: Callable[[int, int, int], tf.data.Dataset], batch_size: int) -> Any:
-        """The batches of a run, in parts for the replicas.
+        """The batches of a run, split over the replicas.
 
         Args:
-          make: (batch size of a replica, index of a worker, number of workers) -> a dataset of the batches of
-            that worker's replicas, one after the other.
-          batch_size: of all replicas together.
+          make: (batch size of a replica, index of a worker, number of workers) -> dataset of the batches of
+            the replicas of that worker, one after the other.
+          batch_size: global batch size.
         """
         if self.strategy is None:
             return make(batch_size, 0, 1)
@@ -75,7 +75,7 @@ class Distribution:
         )
 
     def first_part(self, images: Any) -> tf.Tensor:
-        """The part of a batch that this process' first replica has."""
+        """The part of a batch on the first replica of this process."""
         return images if self.strategy is None else self.strategy.experimental_local_results(images)[0]
 
     def sum_over_workers(self, values: list[float]) -> list[float]:
@@ -105,7 +105,7 @@ class Distribution:
 
 
 def _read_cluster() -> tuple[int, int]:
-    """(index of this worker, number of workers) as TF_CONFIG has them."""
+    """(index of this worker, number of workers) from TF_CONFIG."""
     text = os.environ.get("TF_CONFIG", "")
     form = (
         'TF_CONFIG is needed, such as {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
@@ -124,12 +124,12 @@ def _read_cluster() -> tuple[int, int]:
 
 
 def prepare_devices(device: str | None) -> None:
-    """Lets GPUs take memory as they need it, and hides all devices but the one that is named.
+    """Enables memory growth of GPUs, and hides all devices except `device`.
 
     Args:
-      device: "cpu", or "gpu:N"; None for all that there are.
+      device: "cpu", or "gpu:N"; None for all devices.
 
-    Raises `InputError` for a GPU that is not there.
+    Raises `InputError` for a GPU that does not exist.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if device is not None:
@@ -140,5 +140,5 @@ def prepare_devices(device: str | None) -> None:
         tf.config.set_visible_devices(chosen, "GPU")
         gpus = chosen
     for gpu in gpus:
-        with contextlib.suppress(RuntimeError):  # TensorFlow has begun to compute before
+        with contextlib.suppress(RuntimeError):  # TensorFlow is already initialized
             tf.config.experimental.set_memory_growth(gpu, True)

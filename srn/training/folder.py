@@ -1,4 +1,4 @@
-"""The folder of a training run: one run at a time, no leftovers, the settings it began with, ways back."""
+"""The folder of a training run: locking, cleaning, and the history of its settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from srn.errors import InputError, first_line
 from srn.files import write_atomically
 from srn.training.config import MODEL_DIR, TrainingConfig
 
-FLAGFILE = "flags.cfg"  # the settings that the run was last started with
+FLAGFILE = "flags.cfg"  # settings of the latest start
 LOCK = "lock"
 DAMAGED = "damaged"  # a folder for checkpoints that cannot be read
 _EARLIER_FLAGS = re.compile(r"^flags-until-step-(\d+)\.cfg$")
@@ -29,11 +29,11 @@ _OF_A_CALL = {"resume_from": None, "time_budget": None}
 
 @contextlib.contextmanager
 def locked(model_dir: Path) -> Iterator[None]:
-    """Keeps other runs out of a folder, which is made if need be, for as long as this process lives.
+    """Locks a folder, created if needed, against other runs while this process runs.
 
-    The lock is the kernel's and dies with the process, however that ends; the file `lock` says who holds it.
+    It is a lock of the kernel, released whenever the process ends; the file `lock` names its holder.
 
-    Raises `InputError` where another run holds it, or the folder cannot be written.
+    Raises `InputError` if another run holds it, or the folder cannot be written.
     """
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
@@ -56,14 +56,14 @@ def locked(model_dir: Path) -> Iterator[None]:
 
 
 def remove_leftovers(model_dir: Path) -> None:
-    """Removes what saves that were killed have left."""
+    """Removes temporary files of interrupted saves."""
     for path in model_dir.iterdir():
         if _LEFTOVER.match(path.name):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def move_files(files: list[Path], folder: Path) -> None:
-    """Moves files into a folder, which is made if need be."""
+    """Moves files into a folder, created if needed."""
     folder.mkdir(exist_ok=True)
     for file in files:
         os.replace(file, folder / file.name)
@@ -72,7 +72,7 @@ def move_files(files: list[Path], folder: Path) -> None:
 def write_settings(
     config: TrainingConfig, model_dir: Path, first_step: int, say: Callable[[str], Any]
 ) -> None:
-    """Leaves the settings as `flags.cfg`; says in what they differ from those that the run began with.
+    """Writes the settings to `flags.cfg`; reports differences from those that the run started with.
 
     A `flags.cfg` of other settings is kept as `flags-until-step-N.cfg`, with N = `first_step`.
     """
@@ -102,7 +102,7 @@ def require_own(flagfile: str, model_dir: str) -> None:
 
 
 def _first_flagfile(model_dir: Path) -> Path:
-    """The settings that the run began with: the earliest kept ones, or else the present ones."""
+    """The settings that the run started with: the oldest kept file, or else the current one."""
     steps = [match[1] for match in map(_EARLIER_FLAGS.match, os.listdir(model_dir)) if match]
     return model_dir / (f"flags-until-step-{min(steps, key=int)}.cfg" if steps else FLAGFILE)
 

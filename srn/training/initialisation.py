@@ -1,6 +1,7 @@
-"""Starts that training only improves on: the identity, and a smaller trained network that is grown.
+"""Alternative initializations: the identity, and function-preserving growth of a smaller trained network.
 
-Not in the paper, which starts at Xavier values; from those, thousands of crops go into learning to copy.
+Not in the paper, which uses Xavier initialization; from there, thousands of crops are spent on learning the
+identity.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def start_at_identity(model: DeblurringNetwork) -> None:
-    """Changes the start values of `model` so that every scale returns its blurry image (where not negative).
+    """Initializes `model` such that every scale returns its blurry image (where not negative).
 
-    The blurry image goes through the centre of the first convolution into the first features, past the
-    ResBlocks (whose branches are zero for these), over the outermost skip (to which the last deconvolution
-    adds zero), and through the centre of the last convolution. All other features keep their Xavier values,
-    read out with weight zero at first. The architecture stays what it is.
+    The blurry image passes through the centre of the first convolution into the first features, through the
+    ResBlocks (whose branches are zero for these features) and the outermost skip connection (to which the
+    last deconvolution adds zero), and through the centre of the last convolution. All other features keep
+    their Xavier values, but have zero weights in the last convolution. The architecture is not changed.
 
     Args:
-      model: a freshly built `ScaleRecurrentNetwork`.
+      model: a newly built `ScaleRecurrentNetwork`.
 
-    Raises `InputError` for a model without shortcuts or skips, through which no image passes unchanged.
+    Raises `InputError` for models without shortcuts or skip connections, which cannot represent the identity.
     """
     config = model.config
     if config.layout != "encoder_decoder" or not config.residual or config.width < config.channels:
@@ -45,17 +46,17 @@ def start_at_identity(model: DeblurringNetwork) -> None:
 
 
 def grow(model: DeblurringNetwork, trained: DeblurringNetwork) -> None:
-    """Changes the start values of `model` so that it computes exactly what the smaller `trained` one does.
+    """Initializes `model` such that it computes the same function as the smaller network `trained`.
 
-    Kernels are put into the centre of the larger ones, with zeros around them; ResBlocks that the smaller
-    network lacks keep Xavier values in their first convolution and get zeros in the second, so that they
-    add nothing at first. Function-preserving growth is from Chen et al., "Net2Net" (ICLR 2016).
+    Kernels are copied to the centre of the larger ones and padded with zeros. In additional ResBlocks, the
+    first convolution keeps its Xavier values and the second one is zero, so that they add nothing. See
+    Chen et al., "Net2Net" (ICLR 2016).
 
     Args:
-      model: a freshly built `ScaleRecurrentNetwork`, as large as `trained` or larger.
-      trained: one that differs in nothing but smaller kernels and fewer ResBlocks.
+      model: a newly built `ScaleRecurrentNetwork`, at least as large as `trained`.
+      trained: a network that differs only in smaller kernels and fewer ResBlocks.
 
-    Raises `InputError` if the two differ in anything else.
+    Raises `InputError` if the two differ otherwise.
     """
     small, large = trained.config, model.config
     resized = small.replace(kernel_size=large.kernel_size, res_blocks=large.res_blocks)
@@ -86,7 +87,7 @@ def _zero(kernel) -> None:
 
 
 def _pass(kernel) -> None:
-    """Makes the last axis of [k, k, in, out] a copy of as many first channels."""
+    """Sets a kernel [k, k, in, out] to copy the first `out` input channels."""
     kernel[...] = 0.0
     centre, outputs = kernel.shape[0] // 2, np.arange(kernel.shape[-1])
     kernel[centre, centre, outputs, outputs] = 1.0

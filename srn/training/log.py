@@ -1,4 +1,4 @@
-"""`log.csv` of a training run: a row for each step that is reported, for a plot or a table."""
+"""`log.csv` of a training run, with one row per reported step."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 class Log:
-    """The file `log.csv`: lines with `#` name the versions, a line the columns, then a row for each report.
+    """Writes `log.csv`: comments with versions, a header, and one row per report.
 
     Args:
       model_dir: the folder of the run.

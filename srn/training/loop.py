@@ -1,4 +1,4 @@
-"""The loop over the steps of a training run, and how it is interrupted."""
+"""The training loop and its interruption by signals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from srn.training.checkpoints import Checkpoints
 from srn.training.config import FINISHED, TIME_BUDGET
 from srn.training.watch import Watch, as_floats
 
-# Ctrl-C; the end of a job, a machine or a terminal; what a batch system sends some time before the end.
+# Ctrl-C; the end of a job, machine or terminal; a warning of the batch system before the end of a job.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
@@ -47,28 +47,26 @@ def run_steps(
     first_part: Callable[[Any], tf.Tensor] = lambda images: images,
     is_anywhere: Callable[[bool], bool] = bool,
 ) -> tuple[str, dict[str, float]]:
-    """Trains from the step that the state is at to `max_steps`.
+    """Trains from the current step to `max_steps`.
 
     Args:
-      step: as `srn.training.step.make_training_step` makes it.
-      batches: of (blurry, sharp); begins with the batch of the present step.
-      checkpoints: where the state goes.
-      max_steps: updates of the whole run.
-      watch: shows the results and validates.
-      intervals: how often.
-      deadline: the time of `time.monotonic()` at which the run ends.
-      describe: gives a line for each crop of the batch of a step, to be said when the loss is no number.
-      first_part: gives the part of a batch that the first replica has, where there are several.
-      is_anywhere: tells whether something is so in any of the processes that train together.
+      step: the result of `srn.training.step.make_training_step`.
+      batches: of (blurry, sharp), from the current step on.
+      checkpoints: state of the run.
+      max_steps: last step of the run.
+      watch: reports the results and validates.
+      intervals: of saving, reports and validation.
+      deadline: value of `time.monotonic()` at which the run ends.
+      describe: returns a line for each crop of the batch of a step, shown when the loss is not finite.
+      first_part: returns the part of a batch on the first replica, for distributed training.
+      is_anywhere: returns whether a condition holds in any process, for distributed training.
 
     Returns:
-      (why it ended, results of the last step): "max_steps", "time_budget", or the name of a signal (of
-      `SIGNALS`) that ended it early. The state is saved in all cases. There are no results where no step was
-      left to do.
+      (reason of the end, results of the last step): "max_steps", "time_budget", or the name of a signal of
+      `SIGNALS`. The state is saved in all cases. The results are empty if no step was left to do.
 
-    Raises `WorkError` if the loss or the weights are no numbers, or if a checkpoint cannot be written; the
-    latest one is then from before. Where a batch cannot be read the state is saved and TensorFlow's error
-    goes on.
+    Raises `WorkError` if the loss or the weights are not finite, or if a checkpoint cannot be written; older
+    checkpoints are kept. If a batch cannot be read, the state is saved and TensorFlow's error is raised.
     """
     results: dict[str, float] = {}
     stream = sys.stderr  # None where it was closed (`2>&-`)
@@ -83,7 +81,7 @@ def run_steps(
     )
     with watch.board, bar, catch_signals() as caught, checkpoints.save_on(tf.errors.OpError, OSError):
         watch.catch_up(intervals.validate_every)
-        # zip asks the range first, so that no batch is made that no step would see.
+        # The range comes first in zip, so that no batch is made after the last step.
         for number, (blurry, sharp) in zip(range(checkpoints.step + 1, max_steps + 1), batches):
             outcome = step(blurry, sharp)
             _require_finite(float(outcome["loss"]), number, checkpoints, describe)
@@ -132,7 +130,7 @@ def _is_due(step: int, interval: int | None) -> bool:
 
 
 def _shown(results: dict[str, float]) -> dict[str, str]:
-    """What the bar shows: loss and PSNR of the crops, scores of a validation."""
+    """Values of the progress bar: loss and PSNR of the crops, scores of a validation."""
     shown = {"loss": f"{results['loss']:.5f}", "psnr": f"{results['psnr']:.2f}"}
     for name, digits in (("psnr", 2), ("ssim_channel", 4), ("ssim_matlab", 4)):
         if f"validation_{name}" in results:
@@ -142,10 +140,10 @@ def _shown(results: dict[str, float]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def catch_signals() -> Iterator[list[str]]:
-    """Yields a list that gets the name of a signal of `SIGNALS` when one arrives; a second one acts as usual.
+    """Yields a list to which the name of a caught signal of `SIGNALS` is added; a second one acts as usual.
 
-    Signals that the caller ignores, as `nohup` does, stay ignored. Outside the main thread, as in some
-    notebooks, Python can catch none: the list stays empty.
+    Ignored signals, as by `nohup`, stay ignored. Outside the main thread, as in some notebooks, Python cannot
+    catch signals, and the list stays empty.
     """
     caught: list[str] = []
     if threading.current_thread() is not threading.main_thread():
@@ -178,8 +176,8 @@ def _require_finite(
 
 
 def _require_sound(checkpoints: Checkpoints, blurry: Any, step: int) -> None:
-    """Tries the weights before they are saved: numbers they may be, and yet restore none."""
+    """Checks the output of the network before saving: it may not be finite although the weights are."""
     if not bool(tf.reduce_all(tf.math.is_finite(checkpoints.model(blurry[:1])[0]))):
         raise WorkError(
-            f"the network restores no numbers after step {step}, which is not saved; {checkpoints.way_back()}"
+            f"the output is not finite after step {step}, which is not saved; {checkpoints.way_back()}"
         )

@@ -1,7 +1,7 @@
-"""The losses by name; `mse` is the paper's, the others sum over the scales as Eq. 3 does.
+"""Losses by name; `mse` is that of the paper, the others are summed over the scales like Eq. 3.
 
-To add one, add a function and a line of `LOSSES`. TensorFlow is imported where a loss is computed, so that a
-command can list the names at once.
+To add one, add a function and a line to `LOSSES`. TensorFlow is imported inside the functions, so that
+commands can list the names quickly.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from srn.config import ModelConfig
 if TYPE_CHECKING:
     import tensorflow as tf
 
-EPSILON = 1e-3  # of Charbonnier, for values in [0, 1]: below it differences count squared
+EPSILON = 1e-3  # of the Charbonnier loss, which is quadratic below it, for values in [0, 1]
 FREQUENCY_WEIGHT = 0.1  # of Cho et al.
 
 
@@ -40,7 +40,7 @@ def frequency(restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
     """Mean absolute error of the real and the imaginary parts of the two-dimensional Fourier transforms.
 
     The transform is not normalised, as in Cho et al., "Rethinking coarse-to-fine approach in single image
-    deblurring" (MIMO-UNet), ICCV 2021, Sec. 3.4. It is linear, so that one of the difference is enough.
+    deblurring" (MIMO-UNet), ICCV 2021, Sec. 3.4. Since it is linear, only the difference is transformed.
     """
     import tensorflow as tf
 
@@ -51,7 +51,7 @@ def frequency(restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
 
 
 def charbonnier_frequency(restored: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
-    """Charbonnier's error and, with the weight of MIMO-UNet, the one of the frequencies."""
+    """`charbonnier` plus `frequency` with the weight of MIMO-UNet."""
     return charbonnier(restored, sharp) + FREQUENCY_WEIGHT * frequency(restored, sharp)
 
 
@@ -63,15 +63,15 @@ def multi_scale_loss(
 ) -> tf.Tensor:
     """Eq. 3: L = sum over the scales i of kappa_i / N_i * ||I_i - I*_i||^2.
 
-    N_i is the number of elements of I_i; over a batch the mean is taken, as in the authors' code. The truth
-    I*_i of each scale is resized directly from the full size, on the grid of the model.
+    N_i is the number of elements of I_i; over a batch, the mean is taken as in the authors' code. The ground
+    truth I*_i of each scale is resized directly from the full size, on the grid of the model.
 
     Args:
       outputs: restored images, finest first, [B, ceil(H / 2**s), ceil(W / 2**s), C] at item s.
       sharp: [B, H, W, C] in [0, 1].
-      config: has kappa and the resizing grid.
-      distance: of the restored and the sharp images of one scale, both float32: a scalar, the mean over the
-        batch. The paper's by default.
+      config: provides kappa and the resizing grid.
+      distance: function of restored and sharp images of one scale, float32, that returns the mean over the
+        batch, a scalar. The default is that of the paper.
 
     Returns:
       A float32 scalar.
@@ -80,24 +80,24 @@ def multi_scale_loss(
 
     from srn import pyramid
 
-    truths = pyramid.build_pyramid(tf.cast(sharp, tf.float32), len(outputs), config.resize_grid)
+    sharp_pyramid = pyramid.build_pyramid(tf.cast(sharp, tf.float32), len(outputs), config.resize_grid)
     return tf.add_n(
         [
-            kappa * distance(tf.cast(restored, tf.float32), truth)
-            for kappa, restored, truth in zip(config.kappa, outputs, truths)
+            kappa * distance(tf.cast(restored, tf.float32), target)
+            for kappa, restored, target in zip(config.kappa, outputs, sharp_pyramid)
         ]
     )
 
 
 def total_variation(outputs: list, config: ModelConfig) -> tf.Tensor:
-    """The total variation that Sec. 3.3 tried: it is small for smooth images.
+    """The total variation loss tried in Sec. 3.3.
 
-    For each scale the sum of the absolute differences between neighbours, right and below, over N_i and the
-    batch as in Eq. 3; summed over the scales with kappa_i.
+    The mean absolute difference between horizontal and vertical neighbours, normalized by N_i and the batch
+    as in Eq. 3 and summed over the scales with weights kappa_i.
 
     Args:
       outputs: restored images, finest first, [B, H, W, C] each, floating point.
-      config: has kappa.
+      config: provides kappa.
 
     Returns:
       A float32 scalar.

@@ -1,13 +1,12 @@
-"""Muon: momentum whose matrices are made orthogonal before each step; not in the paper, which uses Adam.
+"""The Muon optimizer, which orthogonalizes the momentum of each kernel; not in the paper, which uses Adam.
 
-Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024). A kernel is seen as the
-matrix [out, in * height * width]; its momentum M = U S V^T is replaced by about U V^T, so that all directions
-of the kernel learn at the same pace, however small their gradients are. Biases, and the first and the last
-convolution, whose rows or columns are colours, are left to Adam.
+Jordan et al., "Muon: An optimizer for hidden layers in neural networks" (2024). A kernel is treated as
+a matrix [out, in * height * width]; its momentum M = U S V^T is replaced by approximately U V^T, so that all
+directions learn at the same rate. Biases, and the first and the last convolution, use Adam.
 
 The Newton-Schulz iteration for U V^T, X <- a X + b (X X^T) X + c (X X^T)^2 X, multiplies X from the left by
-polynomials of X X^T, which all commute. So it is run on the Gram matrix G = X X^T alone, [out, out], and its
-product is applied to X once: two products with the wide matrix in place of three for each iteration.
+polynomials of X X^T, which all commute. It is therefore run on the Gram matrix G = X X^T, [out, out], and the
+result is applied to X once: two products with the wide matrix instead of three per iteration.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from typing import Any
 
 import tensorflow as tf
 
-# Of Jordan et al.: singular values from about 0.01 to 1 end near 1 (0.7 to 1.2) after five iterations.
+# From Jordan et al.: five iterations map singular values from about 0.01 to 1 to 0.7 to 1.2.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 
 
 def orthogonalize(matrix: tf.Tensor, iterations: int = ITERATIONS) -> tf.Tensor:
-    """Moves all singular values of a matrix towards 1, and leaves its singular vectors.
+    """Moves all singular values of a matrix towards 1, keeping its singular vectors.
 
     Args:
       matrix: float32 [rows, columns], of static shape.
-      iterations: of Newton-Schulz.
+      iterations: number of Newton-Schulz iterations.
 
     Returns:
       float32 [rows, columns]; zeros for zeros.
@@ -37,7 +36,7 @@ def orthogonalize(matrix: tf.Tensor, iterations: int = ITERATIONS) -> tf.Tensor:
     a, b, c = COEFFICIENTS
     identity = tf.eye(rows)
     matrix /= tf.norm(matrix) + 1e-12
-    # Float32 throughout: rounding adds some 1e-7 to eigenvalues of the Gram matrix, which five iterations
+    # Float32 throughout: rounding changes eigenvalues of the Gram matrix by some 1e-7, which five iterations
     # raise to at most 0.03.
     gram = tf.matmul(matrix, matrix, transpose_b=True)
     product = identity
@@ -51,15 +50,15 @@ def orthogonalize(matrix: tf.Tensor, iterations: int = ITERATIONS) -> tf.Tensor:
 
 @tf.keras.saving.register_keras_serializable(package="srn")
 class Muon(tf.keras.optimizers.Optimizer):
-    """Muon for kernels of convolutions, Adam for all else.
+    """Muon for kernels of convolutions, Adam for all other variables.
 
     Args:
       learning_rate: of Muon, a number or a schedule; a step moves a kernel by about this spectral norm.
-      momentum: of Muon; Nesterov's.
-      adam_ratio: Adam's learning rate as a multiple of Muon's, so that both follow one schedule.
+      momentum: of Muon, with Nesterov's method.
+      adam_ratio: ratio of the learning rates of Adam and Muon; both follow the same schedule.
       beta_1, beta_2, epsilon: of Adam.
 
-    Variables given to `use_adam_for`, and those of rank other than 4, are Adam's. Kernels are [height, width,
+    Variables given to `use_adam_for`, and those of rank other than 4, use Adam. Kernels are [height, width,
     in, out], those of transposed convolutions [height, width, out, in] when given to `use_transposed_for`.
     """
 
@@ -82,15 +81,15 @@ class Muon(tf.keras.optimizers.Optimizer):
         self._transposed: set = set()
 
     def use_adam_for(self, variables: list) -> None:
-        """Leaves kernels to Adam; to be called before the first step."""
+        """Selects kernels that use Adam; to be called before the first step."""
         self._adam_only.update(variable.ref() for variable in variables)
 
     def use_transposed_for(self, variables: list) -> None:
-        """Says which kernels are those of transposed convolutions."""
+        """Selects the kernels of transposed convolutions."""
         self._transposed.update(variable.ref() for variable in variables)
 
     def build(self, var_list: list) -> None:
-        """Makes the slots: one of momentum for a kernel of Muon's, two for a variable of Adam's."""
+        """Creates the slots: one for variables that use Muon, two for Adam."""
         super().build(var_list)
         if getattr(self, "_built", False):
             return
@@ -134,7 +133,7 @@ class Muon(tf.keras.optimizers.Optimizer):
         variable.assign_sub(rate * correction * mean / (tf.sqrt(square) + self.epsilon))
 
     def get_config(self) -> dict[str, Any]:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         own = ("momentum", "adam_ratio", "beta_1", "beta_2", "epsilon")
         rate = self._serialize_hyperparameter(self._learning_rate)
         return {**super().get_config(), "learning_rate": rate, **{name: getattr(self, name) for name in own}}

@@ -1,7 +1,7 @@
-"""What moves the weights, by name: optimizers, and schedules of their learning rate.
+"""Optimizers and learning rate schedules by name.
 
-`adam` and `polynomial` are the paper's (Sec. 4). To add one, add a function and a line of `OPTIMIZERS` or
-`SCHEDULES`. TensorFlow is imported where they are made, so that a command can list the names at once.
+`adam` and `polynomial` are those of the paper (Sec. 4). To add one, add a function and a line to `OPTIMIZERS`
+or `SCHEDULES`. TensorFlow is imported inside the functions, so that commands can list the names quickly.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ SCHEDULES = {"polynomial": _polynomial, "cosine": _cosine, "trapezoid": _trapezo
 
 
 def make_schedule(config: TrainingConfig, decay_steps: int, max_steps: int) -> Any:
-    """The learning rate of a run over its steps, a Keras schedule.
+    """Returns the learning rate schedule of a run, a Keras schedule.
 
     Args:
       config: of the run.
-      decay_steps: where a decay ends.
-      max_steps: where the run ends.
+      decay_steps: last step of the decay.
+      max_steps: last step of the run.
     """
     schedule = SCHEDULES[config.schedule](config, decay_steps, max_steps)
     if not config.warmup_steps:

@@ -1,4 +1,4 @@
-"""Progressive crops: `--phases=128x16:0.3,256x8:0.7`; not in the paper. Knows nothing of TensorFlow."""
+"""Progressive crops: `--phases=128x16:0.3,256x8:0.7`; not in the paper. Does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _PHASE = re.compile(r"^(\d+)x(\d+):(0?\.\d+|1(?:\.0*)?)$")
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """Steps of a run with crops of one size and batches of one size.
+    """A phase of a run, with constant crop and batch size.
 
     Attributes:
       crop_size: side of the crops, in pixels.
-      batch_size: crops in a step.
-      begin, end: steps done before its first step, and after its last one.
-      first_sample: crops drawn before it.
+      batch_size: number of crops per step.
+      begin, end: number of steps before the phase, and at its end.
+      first_sample: number of crops drawn before the phase.
     """
 
     crop_size: int
@@ -28,14 +28,14 @@ class Phase:
     first_sample: int = 0
 
     def sample_at(self, step: int) -> int:
-        """The number of the first crop of the batch after `step` steps."""
+        """The index of the first crop of the batch after `step` steps."""
         return self.first_sample + (step - self.begin) * self.batch_size
 
 
 def parse_phases(text: str) -> list[tuple[int, int, float]]:
-    """`CROPxBATCH:FRACTION,...` -> (crop size, batch size, fraction of the steps) of each phase.
+    """Parses `CROPxBATCH:FRACTION,...` to (crop size, batch size, fraction of the steps) of each phase.
 
-    Raises `InputError` for anything else, and where the fractions do not sum to 1.
+    Raises `InputError` for other text, and if the fractions do not sum to 1.
     """
     phases = []
     for part in text.split(","):
@@ -52,7 +52,7 @@ def parse_phases(text: str) -> list[tuple[int, int, float]]:
 
 
 def plan_phases(phases: list[tuple[int, int, float]], max_steps: int) -> list[Phase]:
-    """The phases of a run of `max_steps` steps; those that would have no step are left out."""
+    """The phases of a run of `max_steps` steps, without those that have no step."""
     plan, begin, samples, fraction = [], 0, 0, 0.0
     for crop_size, batch_size, part in phases:
         fraction += part

@@ -1,4 +1,4 @@
-"""`train`: a whole training run, begun or resumed, as `python train.py` does it."""
+"""`train`: a training run, new or resumed, as in `python train.py`."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from srn.training.optimizers import OPTIMIZERS, adam, make_schedule
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """What a call of `train` did.
+    """The result of `train`.
 
     Attributes:
       model_dir: the folder of the run.
-      first_step, step: updates of the weights before the call, and after it.
-      max_steps: where the run ends; larger than `step` where it was interrupted.
+      first_step, step: number of training steps before and after the call.
+      max_steps: last step of the run; larger than `step` if it was interrupted.
       ended_by: "max_steps", "time_budget", or the name of the signal (SIGINT, SIGTERM, SIGHUP, SIGUSR1) that
         ended it early.
-      checkpoint: prefix of the checkpoint of `step`, for `srn.load_model` and --ckpt of the commands.
+      checkpoint: prefix of the checkpoint at `step`, for `srn.load_model` and --ckpt of the commands.
       metrics: of the last step: `loss`, `psnr` in dB over the crops of its batch, and so on, with
-        `validation_psnr`, ... where it was validated; empty where nothing was left to do.
+        `validation_psnr`, ... if it was validated; empty if the run was already complete.
     """
 
     model_dir: Path
@@ -50,29 +50,21 @@ class TrainingResult:
 def train(
     config: TrainingConfig, model_dir: str | os.PathLike[str], say: Callable[[str], Any] = print
 ) -> TrainingResult:
-    """Runs the training that `config` describes, or resumes it where `model_dir` holds a checkpoint.
+    """Trains a model, or resumes the run in `model_dir`.
 
-    The settings are left in `model_dir` as `flags.cfg`, so that `python train.py --flagfile=...` and
+    The settings are stored in `model_dir` as `flags.cfg`, so that `python train.py --flagfile=...` and
     `TrainingConfig.from_flagfile` resume the run. Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 save and return.
 
     Args:
       config: of the run.
-      model_dir: folder of the run, made if need be.
-      say: is given the line that tells what begins, and one for each thing that is not as it was.
+      model_dir: folder of the run, created if needed.
+      say: called with messages for the user: a summary of the run, and one line for each changed setting.
 
-    Raises `InputError` where data, weights or the folder cannot be used as given, before work begins;
-    `WorkError` where it began and cannot go on, such as for an image that cannot be decoded.
+    Raises `InputError` for data, weights or folders that cannot be used, before training begins; `WorkError`
+    if it fails later, such as for an image that cannot be decoded.
     """
     begun, path = time.monotonic(), Path(model_dir)
-    sources = open_sources(
-        config.parts,
-        max(phase.crop_size for phase in config.phases_until(config.max_steps or 1)),
-        config.blur_folder,
-        config.cache_dir,
-        config.sharp_folder,
-        SYNTHESES[config.synthesis],
-        config.downscale,
-    )
+    sources = open_training_data(config)
     validation_pairs = _find_validation_pairs(config)
     distribution = _distribute(config)
     with folder.locked(path) if distribution.is_chief else contextlib.nullcontext():
@@ -96,8 +88,21 @@ def train(
     )
 
 
+def open_training_data(config: TrainingConfig) -> list:
+    """Opens and checks the sources of crops of a run, as `srn.data.mixture.open_sources` does."""
+    return open_sources(
+        config.parts,
+        max(phase.crop_size for phase in config.phases_until(config.max_steps or 1)),
+        config.blur_folder,
+        config.cache_dir,
+        config.sharp_folder,
+        SYNTHESES[config.synthesis],
+        config.downscale,
+    )
+
+
 def _distribute(config: TrainingConfig):
-    """The devices of the run; before TensorFlow computes anything."""
+    """The distribution of the run; must be called before the first TensorFlow operation."""
     from srn.training.distribution import Distribution, prepare_devices
 
     prepare_devices(config.device)
@@ -112,7 +117,7 @@ def _describe(parts, sources) -> str:
 
 
 def _find_validation_pairs(config: TrainingConfig) -> list[Pair]:
-    """The pairs for validation, all of them checked; none where no data set is named."""
+    """The checked pairs for validation; an empty list without validation data."""
     if config.val_data_dir is None:
         return []
     try:
@@ -128,10 +133,10 @@ def _find_validation_pairs(config: TrainingConfig) -> list[Pair]:
 
 
 class _Run:
-    """The parts of a run that work on one another: network, optimizer, average, checkpoints, crops."""
+    """Network, optimizer, average, checkpoints and crops of a run."""
 
     def __init__(self, config, model_dir, sources, validation_pairs, distribution, say):
-        import tensorflow as tf  # after all that can be checked without it
+        import tensorflow as tf  # imported here, after everything that can be checked without it
 
         from srn.training.average import WeightAverage
         from srn.training.checkpoints import Checkpoints
@@ -162,10 +167,10 @@ class _Run:
             )
 
     def resume(self) -> int:
-        """Restores the checkpoint to go on from; returns the number of steps done.
+        """Restores the checkpoint to resume from; returns its step.
 
-        The chief looks first, since it moves damaged checkpoints away; the others wait for it. All restore
-        together, since variables are made in step, each with the values of the chief.
+        The chief looks for it first, since it moves damaged checkpoints; the other workers wait. All restore
+        together, since the creation of variables is synchronized, with the values of the chief.
         """
         is_chief = self._distribution.is_chief
         found = self.checkpoints.find(self._config.resume_from) if is_chief else None
@@ -176,7 +181,7 @@ class _Run:
             return self.checkpoints.restore(found)
 
     def finish(self, deadline: float) -> tuple[str, dict[str, float]]:
-        """(why the run ended, results of its last step); an image that cannot be decoded is named."""
+        """Runs the loop; returns (reason of the end, results of the last step). Names undecodable images."""
         from tensorflow import errors
 
         from srn.data import pipeline
@@ -212,7 +217,7 @@ class _Run:
             raise WorkError("\n".join([*reasons, advice])) from error
 
     def _batches(self):
-        """The batches from the present step on, phase after phase."""
+        """The batches from the current step on, phase by phase."""
         done = self.checkpoints.step
         for phase in self._phases:
             if phase.end > done:
@@ -223,7 +228,7 @@ class _Run:
                 yield from itertools.islice(batches, phase.end - step)
 
     def _stream(self, phase, step: int, replica_batch_size: int, worker: int, num_workers: int):
-        """The batches of one worker's replicas, one after the other, after `step` steps."""
+        """The batches of the replicas of one worker, one after the other, from `step` on."""
         from srn.data import pipeline
 
         config = self._config
@@ -287,7 +292,7 @@ class _Run:
         return watch
 
     def _about_batch(self, tell, step: int) -> list[str]:
-        """What a function of `srn.data.pipeline` tells about the batch of a step, counted from 1."""
+        """Calls a function of `srn.data.pipeline` for the batch of a step, counted from 1."""
         config = self._config
         weights = [part.weight for part in config.parts]
         phase = next((phase for phase in self._phases if step <= phase.end), self._phases[-1])
@@ -296,7 +301,7 @@ class _Run:
 
 
 def _make_adversary(config: TrainingConfig, schedule):
-    """The critic of the adversarial loss, which learns at the rate of the network; None for none."""
+    """The critic of the adversarial loss, with the learning rate of the network; None without that loss."""
     if not config.adversarial_weight:
         return None
     from srn.training.adversarial import Adversary, build_critic
@@ -305,7 +310,7 @@ def _make_adversary(config: TrainingConfig, schedule):
 
 
 def _choose_loss(config: TrainingConfig) -> Callable:
-    """The named loss, with total variation beside it where that has a weight."""
+    """The named loss, plus total variation if it has a weight."""
     from srn.training.losses import LOSSES, with_total_variation
 
     loss = LOSSES[config.loss]
@@ -313,7 +318,7 @@ def _choose_loss(config: TrainingConfig) -> Callable:
 
 
 def _start_model(config: TrainingConfig, model_dir: Path):
-    """The network with its initial weights; a run to resume needs none of the files they come from."""
+    """The network with its initial weights, which are not loaded for a run that is resumed."""
     from srn import weights, zoo
     from srn.training import initialisation
 

@@ -1,4 +1,4 @@
-"""Learning rates over the steps of a run; `srn.training.optimizers.SCHEDULES` has their names."""
+"""Learning rate schedules; see `srn.training.optimizers.SCHEDULES` for their names."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def polynomial_decay(
 
 
 class Warmup(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """`schedule`, raised in a straight line over the first `steps` steps: step n gets (n + 1) / steps of it.
+    """Linear warm-up: step n of the first `steps` steps gets (n + 1) / steps of the rate of `schedule`.
 
-    Not in the paper. For high rates from a start at the identity, before Adam has seen many gradients.
+    Not in the paper. Useful for high rates with `start_at_identity`, while Adam's moments are inaccurate.
     """
 
     def __init__(self, schedule, steps: int):
@@ -36,17 +36,17 @@ class Warmup(tf.keras.optimizers.schedules.LearningRateSchedule):
 
 @tf.keras.saving.register_keras_serializable(package="srn")
 class Trapezoid(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """A constant rate that falls in a straight line over the last steps; not in the paper.
+    """A constant rate with a linear decay over the last steps; not in the paper.
 
-    A run at a constant rate can be prolonged for as long as there is time, and a branch of it, with a fall of
-    its own, gives weights to use at any moment (Hägele et al., "Scaling laws and compute-optimal training
+    A run at a constant rate can be continued for any time; branches with a decay give usable weights at any
+    point (Hägele et al., "Scaling laws and compute-optimal training
     beyond fixed training durations", NeurIPS 2024).
 
     Args:
-      rate: before the fall.
-      last_step: where the fall ends; None for no fall.
-      fall_steps: how long it takes.
-      end_rate: at its end.
+      rate: before the decay.
+      last_step: last step of the decay; None for no decay.
+      fall_steps: number of steps of the decay.
+      end_rate: rate at its end.
     """
 
     def __init__(self, rate: float, last_step: int | None = None, fall_steps: int = 0, end_rate: float = 0.0):
@@ -60,5 +60,5 @@ class Trapezoid(tf.keras.optimizers.schedules.LearningRateSchedule):
         return self.end_rate + (self.rate - self.end_rate) * tf.clip_by_value(left, 0.0, 1.0)
 
     def get_config(self) -> dict[str, Any]:
-        """All arguments of `__init__`."""
+        """Returns the arguments of `__init__`."""
         return {name: getattr(self, name) for name in ("rate", "last_step", "fall_steps", "end_rate")}

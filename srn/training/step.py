@@ -1,4 +1,4 @@
-"""One update of the weights: loss, gradients, the clip of the ConvLSTM (Sec. 4)."""
+"""The training step: loss, gradients, gradient clipping of the ConvLSTM (Sec. 4)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def clip_chosen(gradients: list, variables: list, chosen: list, clip_norm: float
 
     Args:
       gradients, variables: lists in the same order.
-      chosen: the variables to clip; the gradients of all others are given back untouched.
+      chosen: the variables to clip; the gradients of all others are returned unchanged.
       clip_norm: the paper's is 3.
 
     Returns:
-      (gradients, global norm of the chosen before the clip; 0 where none is chosen).
+      (gradients, global norm of the chosen ones before clipping; 0 if there are none).
     """
     wanted = {variable.ref() for variable in chosen}
     indices = [index for index, variable in enumerate(variables) if variable.ref() in wanted]
@@ -52,22 +52,22 @@ def make_training_step(
 ) -> Callable:
     """Returns `step(blurry, sharp) -> dict of float32 scalars`, a `tf.function` that updates `model` once.
 
-    The gradients of the recurrent cells alone are clipped, "to stabilise the training" (Sec. 4).
+    By default, only the gradients of the recurrent cells are clipped, "to stabilise the training" (Sec. 4).
 
     Args:
       model: a built `DeblurringNetwork`.
-      optimizer: a Keras optimizer; its slots are made here if they are not yet.
-      clip_norm: global norm for the cells' gradients; None clips nothing, as the authors' code in fact does.
+      optimizer: a Keras optimizer; its slots are created here if needed.
+      clip_norm: maximum global norm of these gradients; None for no clipping, as in the authors' code.
       jit_compile: whether XLA compiles the step; images must then have static shapes.
-      average: of the model's trainable variables, to be kept by the step; None for none.
+      average: of the trainable variables, updated by the step; None for no average.
       loss: of (outputs, sharp, config), as `srn.training.losses.multi_scale_loss`, Eq. 3.
-      adversary: a critic that adds a term to the loss, and learns with each step; None for none.
-      clip_all: whether `clip_norm` is that of all gradients together, not of the cells' alone.
-      accumulate: parts of equal size in which the batch is computed one after the other, for want of memory;
-        their mean gradient is that of the batch.
-      report_norms: whether the norms of all gradients before and after the clip are among the results.
-      strategy: replicas that compute equal parts of each batch; model, optimizer and average are made in its
-        scope. Gradients are averaged before the clip, so that the update is that of the whole batch.
+      adversary: a critic that adds a term to the loss and is updated by the step; None for none.
+      clip_all: whether to clip the global norm of all gradients instead.
+      accumulate: number of equal parts of the batch that are computed one after the other to save memory; the
+        mean of their gradients is that of the batch.
+      report_norms: whether to return the norms of all gradients before and after clipping.
+      strategy: for replicas that compute equal parts of each batch; model, optimizer and average must be
+        created in its scope. Gradients are averaged before clipping.
 
     The step's images are [B, H, W, C] in [0, 1]. It returns `loss`, `psnr` of the finest scale in dB (of the
     clipped float images, over the batch), the norm before the clip (`recurrent_gradient_norm`, or

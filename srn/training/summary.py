@@ -1,4 +1,4 @@
-"""What a run would do: `python train.py --summary`. Nothing is trained or written."""
+"""Summary of a run without training: `python train.py --summary`."""
 
 from __future__ import annotations
 
@@ -6,32 +6,24 @@ import os
 import time
 from pathlib import Path
 
-from srn.data.mixture import UNITS, open_sources
-from srn.synthesis.settings import SYNTHESES
+from srn.data.mixture import UNITS
 from srn.training.config import TrainingConfig
 from srn.training.optimizers import OPTIMIZERS, make_schedule
 from srn.training.phases import Phase
+from srn.training.run import open_training_data
 
 MEASURED_STEPS = 3
 
 
 def summarize(config: TrainingConfig, model_dir: str | os.PathLike[str]) -> list[str]:
-    """Lines on network, data, steps, checkpoints and time of a run.
+    """Returns lines about network, data, steps, checkpoints and time of a run.
 
-    The time is that of the run's own `log.csv` where there is one, or else of a few steps on random crops.
+    The time is estimated from the `log.csv` of the run, or else measured by a few steps on random crops.
 
-    Raises `InputError` as `srn.train` does for data and settings that cannot be used.
+    Raises `InputError` like `srn.train` for data and settings that cannot be used.
     """
     parts = config.parts
-    sources = open_sources(
-        parts,
-        max(phase.crop_size for phase in config.phases_until(config.max_steps or 1)),
-        config.blur_folder,
-        config.cache_dir,
-        config.sharp_folder,
-        SYNTHESES[config.synthesis],
-        config.downscale,
-    )
+    sources = open_training_data(config)
     from srn import zoo
     from srn.cost import count_multiply_accumulates
 
@@ -85,7 +77,7 @@ def _describe_time(config, model, model_dir: Path, phases: list[Phase], decay_st
 
 
 def _measure(config, model, phase: Phase, decay_steps: int, max_steps: int) -> float:
-    """Seconds of a step on random crops."""
+    """Measures the seconds per step on random crops."""
     import tensorflow as tf
 
     from srn.training.losses import LOSSES

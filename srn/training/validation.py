@@ -1,4 +1,4 @@
-"""Validation in the course of a training run: whole images, scored as an evaluation scores them."""
+"""Validation during training on whole images, with the metrics of the evaluation."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SCORES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 class Validation:
-    """Restores whole images by the present weights, or by their average where one is kept, and scores them.
+    """Restores and scores whole images with the current weights, or with their average if there is one.
 
     Args:
-      pairs: of blurry and sharp images of any size from 11x11 on.
+      pairs: of blurry and sharp images, at least 11x11.
       model: the network in training.
       precision: of the convolutions, as in training.
-      average: of the model's weights, or None.
-      sum_over_workers: sums numbers over the processes, each of which has some of the pairs.
+      average: of the weights of the model, or None.
+      sum_over_workers: sums numbers over all processes, each of which scores some of the pairs.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Validation:
     ):
         self._pairs, self._trained, self._average = pairs, model, average
         self._sum_over_workers = sum_over_workers
-        # Its own network, so that the averages can be tried without moving the weights in training.
+        # A second network, so that the averages can be loaded without changing the weights in training.
         self._model = zoo.build_model(model.config, precision)
 
     def __call__(self) -> dict[str, float]:
-        """Means of `psnr` (dB, identical images left out), `ssim_channel` and `ssim_matlab`.
+        """Means of `psnr` (dB, without identical images), `ssim_channel` and `ssim_matlab`.
 
-        Raises `WorkError` naming an image that cannot be read any more.
+        Raises `WorkError` naming an image that can no longer be read.
         """
         weights = self._trained.trainable_variables if self._average is None else self._average.values
         for variable, value in zip(self._model.trainable_variables, weights):

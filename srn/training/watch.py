@@ -1,4 +1,4 @@
-"""What a training run tells of itself: TensorBoard, `log.csv`, validation, the best checkpoint."""
+"""Monitoring of a training run: TensorBoard, `log.csv`, validation, the best checkpoint."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from srn.training.validation import SCORES
 
 
 class Watch:
-    """Reports results of steps; validates, and keeps the best checkpoint.
+    """Reports results of steps, validates, and keeps track of the best checkpoint.
 
     Args:
       checkpoints: of the run.
       board: for TensorBoard.
-      log: the run's `log.csv`; None where another process writes it.
-      validate: gives the scores of the present weights, `psnr` among them; None for none.
+      log: the `log.csv` of the run; None if another process writes it.
+      validate: returns the scores of the current weights, including `psnr`; None for no validation.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Watch:
     def report(
         self, step: int, results: dict[str, float], rate: float | None, is_validated: bool
     ) -> dict[str, float]:
-        """Shows the results of a step; gives them back with the scores of a validation, if there is one."""
+        """Reports the results of a step; returns them with the scores of a validation, if there is one."""
         scores = self.validate(step) if is_validated else {}
         values = {**results, "learning_rate": self.board.learning_rate()}
         self.board.write_scalars({**values, **scores}, step, rate)
@@ -43,7 +43,7 @@ class Watch:
         return {**results, **scores}
 
     def validate(self, step: int) -> dict[str, float]:
-        """Scores the present weights; notes the step where they are better than all before."""
+        """Scores the current weights, and stores the step if they are the best so far."""
         if self._validate is None:
             return {}
         scores, model_dir = self._validate(), self._checkpoints.model_dir
@@ -68,7 +68,7 @@ class Watch:
             run_files.write_best(model_dir, {"step": int(best["step"]), **scores, "validated": validated})
 
     def catch_up(self, every: int | None) -> None:
-        """Validates a checkpoint whose validation was lost, since the run was killed in it."""
+        """Validates the current checkpoint if the run was killed during its validation."""
         step = self._checkpoints.step
         is_lost = run_files.read_best(self._checkpoints.model_dir).get("validated", 0) < step
         if every and step and step % every == 0 and is_lost:
@@ -76,5 +76,5 @@ class Watch:
 
 
 def as_floats(results: dict[str, Any]) -> dict[str, float]:
-    """Results of a step as numbers."""
+    """Converts results of a step to floats."""
     return {name: float(value) for name, value in results.items()}

@@ -51,7 +51,7 @@ def carry_out_all(planned):
     return [runs.carry_out(run) for run in planned]
 
 
-def test_two_interrupted_and_resumed_ablations_say_the_same_as_one_that_was_not(base, tmp_path, monkeypatch):
+def test_an_ablation_interrupted_three_times_gives_the_same_tables(base, tmp_path, monkeypatch):
     straight = plan(base, tmp_path / "straight", [0], CANDIDATES[:1])
     carry_out_all(straight)
     expected = table_without_times(straight)
@@ -66,17 +66,17 @@ def test_two_interrupted_and_resumed_ablations_say_the_same_as_one_that_was_not(
 
         return run_steps
 
-    for name, limit in (("first", 1), ("second", 3)):
-        planned = plan(base, tmp_path / name, [0], CANDIDATES[:1])
-        with monkeypatch.context() as patch:  # in training
+    planned = plan(base, tmp_path / "interrupted", [0], CANDIDATES[:1])
+    for limit in (1, 3):  # in training, before and after the first regular checkpoint
+        with monkeypatch.context() as patch:
             patch.setattr(loop, "run_steps", stop_at(limit))
             assert runs.carry_out(planned[0]) is None
-        with monkeypatch.context() as patch:  # before the test
-            patch.setattr(runs, "_evaluate", lambda *_, **__: None)
-            assert runs.carry_out(planned[0]) is None
-        assert runs.read_finished(planned) == []
-        carry_out_all(planned)
-        assert table_without_times(planned) == expected
+    with monkeypatch.context() as patch:  # before the test
+        patch.setattr(runs, "_evaluate", lambda *_, **__: None)
+        assert runs.carry_out(planned[0]) is None
+    assert runs.read_finished(planned) == []
+    carry_out_all(planned)
+    assert table_without_times(planned) == expected
 
 
 def test_each_candidate_is_trained_as_it_says_and_validated_at_every_checkpoint(base, tmp_path):

@@ -38,9 +38,9 @@ def test_windows_are_those_of_the_files(prepared):
     pairs, folder = prepared
     cache = PreparedCache(folder, pairs)
 
-    for place, pair in enumerate(pairs):
+    for index, pair in enumerate(pairs):
         images = [cv2.cvtColor(cv2.imread(str(f)), cv2.COLOR_BGR2RGB) for f in (pair.blurry, pair.sharp)]
-        window = cache.read_window(place, 7, 20, 30)
+        window = cache.read_window(index, 7, 20, 30)
         np.testing.assert_array_equal(window, np.stack(images)[:, 7:37, 20:50])
     assert cache.sizes.tolist() == [[64, 64]] * 4
 
@@ -98,7 +98,7 @@ def test_what_is_done_is_not_done_again_and_what_changed_is(prepared):
     np.testing.assert_array_equal(window[1, ..., ::-1], 255 - image)
 
 
-def test_an_interrupted_preparation_goes_on(gopro_dir, tmp_path, monkeypatch):
+def test_an_interrupted_preparation_is_resumed(gopro_dir, tmp_path, monkeypatch):
     pairs, folder = find_pairs(gopro_dir), tmp_path / "cache"
     write_shard = cache_module._write_shard
 
@@ -162,7 +162,7 @@ def test_a_cache_cut_short_or_damaged_is_refused(prepared):
 
 
 def test_a_folder_of_other_things_is_left_alone(gopro_dir):
-    with pytest.raises(InputError, match="holds other things"):
+    with pytest.raises(InputError, match="holds other files"):
         prepare(find_pairs(gopro_dir), gopro_dir, progress=False)
 
 
@@ -179,18 +179,18 @@ def test_an_image_that_cannot_be_decoded_is_named(gopro_dir, tmp_path):
     assert [path.name for path in (tmp_path / "cache").glob("*.pixels")] == ["GOPR0001-0000.pixels"]
 
 
-def test_the_command_and_training_from_its_cache(gopro_dir, tmp_path, command):
+def test_the_command_and_training_from_its_cache(gopro_dir, tmp_path, call):
     folder = tmp_path / "cache"
     words = (f"--data_dir={gopro_dir}", f"--cache_dir={folder}")
 
-    first = command("data/prepare.py", *words, "--verify")
-    again = command("data/prepare.py", *words)
-    trained = command(
-        *("train.py", *words, "--model=sr_edrb1", "--crop_size=16", "--batch_size=2", "--augment"),
+    first = call("data/prepare.py", *words, "--verify")
+    again = call("data/prepare.py", *words)
+    trained = call(
+        *("train.py", *words, "--model=ss", "--crop_size=16", "--batch_size=2", "--augment"),
         *("--max_steps=1", f"--model_dir={tmp_path / 'run'}"),
     )
     (folder / "index.json").unlink()
-    refused_run = command("train.py", *words, "--crop_size=16", f"--model_dir={tmp_path / 'other'}")
+    refused_run = call("train.py", *words, "--crop_size=16", f"--model_dir={tmp_path / 'other'}")
 
     assert first.returncode == again.returncode == trained.returncode == 0, first.stderr + trained.stderr
     assert "4 of them decoded now" in first.stdout and "checksums agree" in first.stdout

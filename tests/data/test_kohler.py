@@ -146,13 +146,13 @@ def test_training_does_not_take_it():
     assert "kohler" not in DATASETS
 
 
-def test_the_command(command, whole):
+def test_the_command(call, whole):
     words = ("data/verify.py", "--dataset=kohler", f"--data_dir={whole}")
-    sound = command(*words)
+    sound = call(*words)
     frame(whole, 198).unlink()
-    wrong = command(*words)
-    part = command(*words, "--noofficial")
-    nothing = command(*words[:2], f"--data_dir={whole / 'Image1/Kernel4'}")
+    wrong = call(*words)
+    part = call(*words, "--noofficial")
+    nothing = call(*words[:2], f"--data_dir={whole / 'Image1/Kernel4'}")
 
     assert (sound.returncode, sound.stderr) == (0, "")
     first, *_, total, verdict = sound.stdout.splitlines()

@@ -74,7 +74,7 @@ def test_everything_wrong_is_reported_together_by_name(pairs_dir):
 
 
 def test_images_smaller_than_the_crop_are_named(pairs_dir):
-    lines = lines_of(pairs_dir, smallest=65)
+    lines = lines_of(pairs_dir, min_size=65)
 
     assert len(lines) == 8
     assert lines[0].endswith("blur/0000.png: 64x64, smaller than the 65x65 needed")

@@ -79,14 +79,14 @@ def test_records_cut_short_or_of_other_things_are_named(written):
         find_pairs(folder)
 
 
-def test_the_commands_write_and_read_them(gopro_dir, tmp_path, command):
+def test_the_commands_write_and_read_them(gopro_dir, tmp_path, call):
     for split in ("train", "test"):
         words = (f"--data_dir={gopro_dir}", f"--record_dir={tmp_path / 'records'}", f"--split={split}")
-        result = command("data/prepare.py", *words)
+        result = call("data/prepare.py", *words)
         assert result.returncode == 0, result.stderr
 
     scores = [
-        command("evaluate.py", "--ckpt=identity", f"--data_dir={folder}", f"--out_dir={tmp_path / 'scores'}")
+        call("evaluate.py", "--ckpt=identity", f"--data_dir={folder}", f"--out_dir={tmp_path / 'scores'}")
         for folder in (gopro_dir, tmp_path / "records")
     ]
 

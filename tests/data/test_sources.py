@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from srn.data.mixture import Part, open_sources
 from srn.data.pairs import find_pairs
-from srn.data.sources import FrameSource, PairSource, PhotoSource, reduce_images, reduce_picture
+from srn.data.sources import FrameSource, PairSource, PhotoSource, downscale_image, downscale_images
 from srn.synthesis.settings import GOPRO
 
 
@@ -41,7 +41,7 @@ def test_a_reduced_picture_is_one_of_means():
     picture[:2, :2] = [[[0], [4]], [[8], [12]]]
     picture[4] = 255
 
-    reduced = reduce_picture(picture, 2)
+    reduced = downscale_image(picture, 2)
 
     assert reduced.shape == (2, 2, 3) and reduced[0, 0, 0] == 6 and reduced.sum() == 18
 
@@ -50,9 +50,9 @@ def test_graphs_reduce_alike():
     picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
 
     np.testing.assert_array_equal(
-        reduce_images(tf.constant(picture[np.newaxis]), 2)[0], reduce_picture(picture, 2)
+        downscale_images(tf.constant(picture[np.newaxis]), 2)[0], downscale_image(picture, 2)
     )
-    assert reduce_images(picture, 1) is picture and reduce_picture(picture, 1) is picture
+    assert downscale_images(picture, 1) is picture and downscale_image(picture, 1) is picture
 
 
 def test_reduced_pairs_are_cut_larger(pairs_dir):
@@ -60,7 +60,7 @@ def test_reduced_pairs_are_cut_larger(pairs_dir):
 
     whole, reduced = (crop_of(PairSource(pairs, downscale=factor), size=32 // factor) for factor in (1, 2))
 
-    np.testing.assert_array_equal(reduced, reduce_images(tf.constant(whole), 2))
+    np.testing.assert_array_equal(reduced, downscale_images(tf.constant(whole), 2))
 
 
 def test_reduced_photographs_are_reduced_before_they_are_shaken(tmp_path):
@@ -68,24 +68,24 @@ def test_reduced_photographs_are_reduced_before_they_are_shaken(tmp_path):
 
     blurry, sharp = crop_of(PhotoSource(tmp_path, GOPRO, downscale=2), size=48)
 
-    np.testing.assert_array_equal(sharp, reduce_picture(texture(96, 96), 2))
+    np.testing.assert_array_equal(sharp, downscale_image(texture(96, 96), 2))
     assert np.abs(np.float32(blurry) - sharp).mean() > 0.5
 
 
 def test_reduced_frames_are_averaged_first(moving):
     folder, _ = moving
     whole, reduced = (
-        crop_of(FrameSource(folder, shortest=3, longest=3, downscale=factor), size=64 // factor)
+        crop_of(FrameSource(folder, min_frames=3, max_frames=3, downscale=factor), size=64 // factor)
         for factor in (1, 2)
     )
 
-    np.testing.assert_array_equal(reduced, np.stack([reduce_picture(side, 2) for side in whole]))
+    np.testing.assert_array_equal(reduced, np.stack([downscale_image(side, 2) for side in whole]))
 
 
 @pytest.mark.parametrize("sample", range(4))
 def test_interpolated_frames_blur_as_the_camera_would_have(moving, sample):
     folder, scene = moving
-    source = FrameSource(folder, shortest=15, longest=15, between=7, linear_light=0)
+    source = FrameSource(folder, min_frames=15, max_frames=15, between=7, linear_light=0)
 
     blurry, sharp = crop_of(source, sample, part=1)
 

@@ -70,7 +70,15 @@ def test_trees_with_splits(grow, blurry, sharp, layout, sequence):
 
 
 @pytest.mark.parametrize(
-    "blurry, sharp", [("blur", "sharp"), ("blurry", "sharp"), ("lq", "gt"), ("Input", "Target"), ("LQ", "GT")]
+    "blurry, sharp",
+    [
+        ("blur", "sharp"),
+        ("blurry", "sharp"),
+        ("lq", "gt"),
+        ("Input", "Target"),
+        ("LQ", "HQ"),
+        ("Blurred", "GT"),
+    ],
 )
 def test_a_plain_folder_by_other_names(grow, blurry, sharp):
     root = grow((f"{blurry}/1.png", f"{sharp}/1.png"))
@@ -277,6 +285,9 @@ def test_the_folder_above_is_found(grow):
         b'"{0}" "{1}"\n',
         b"'{0}'   {1}",
         b"{0}\t{1}\n",
+        b"{0},{1}\n",
+        b'"{0}", "{1}"\n',
+        b"{0} {1}  # the first\n",
         "{0} {1}\n".encode("utf-16"),
     ],
 )

@@ -163,13 +163,13 @@ def test_no_data_set_is_a_mistake_of_the_call(tmp_path):
         verify(tmp_path)
 
 
-def test_the_command(command, pairs_dir):
-    sound = command("data/verify.py", f"--data_dir={pairs_dir}")
+def test_the_command(call, pairs_dir):
+    sound = call("data/verify.py", f"--data_dir={pairs_dir}")
     blurry, sharp = (cv2.imread(str(pairs_dir / f"{side}/0002.png")) for side in ("blur", "sharp"))
     cv2.imwrite(str(pairs_dir / "blur/0002.png"), sharp)
     cv2.imwrite(str(pairs_dir / "sharp/0002.png"), blurry)
-    wrong = command("data/verify.py", f"--data_dir={pairs_dir}", "--dataset=pairs")
-    missing = command("data/verify.py")
+    wrong = call("data/verify.py", f"--data_dir={pairs_dir}", "--dataset=pairs")
+    missing = call("data/verify.py")
 
     assert (sound.returncode, sound.stderr) == (0, "")
     assert sound.stdout.splitlines()[0] == "all: 4 pairs"

@@ -83,6 +83,12 @@ def test_files_of_another_size_are_named(tmp_path, pairs_named):
         "{0}/{1}_out.png",
         "deep/er/{0}-{1}_deblurred.jpg",
         "{0}_{1}.restored.png",
+        "{0}/blur/{1}.png",
+        "{0}/{1}/restored.png",
+        "{0}__{1}.png",
+        "{0} {1}.png",
+        "deblurred_{0}_{1}.png",
+        "{0}/blur_{1}.png",
     ],
 )
 def test_names_that_other_projects_write(tmp_path, pairs_named, written):
@@ -107,4 +113,18 @@ def test_a_word_at_the_end_must_be_that_of_all(tmp_path, pairs_named):
     draw(tmp_path, "A-1_out.png", "A-2_in.png", "A-12.png")
 
     with pytest.raises(InputError, match=r"no image for 1 of 2: A/2; looked for A/2\.png or A-2\.png"):
+        find_results(pairs_named("A/1", "A/2"), tmp_path)
+
+
+def test_several_words_that_would_do_are_named(tmp_path, pairs_named):
+    draw(tmp_path, *(f"A_{number}_{word}.png" for number in "12" for word in ("fake_B", "real_A", "real_B")))
+
+    with pytest.raises(InputError, match="2 images each with _fake_B, _real_A, _real_B"):
+        find_results(pairs_named("A/1", "A/2"), tmp_path)
+
+
+def test_images_that_are_named_in_another_way_are_shown(tmp_path, pairs_named):
+    draw(tmp_path, "0000.png", "0001.png")
+
+    with pytest.raises(InputError, match=r"no image for 2 of 2: A/1, A/2; .* it holds 0000, 0001"):
         find_results(pairs_named("A/1", "A/2"), tmp_path)

@@ -4,7 +4,10 @@ import struct
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
+
+from srn.inference.reading import read_photograph
+from srn.inference.writing import Encoding, write_photograph
 
 XMP = (
     b"<?xpacket begin='' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF "
@@ -13,6 +16,7 @@ XMP = (
 )
 XMP_UPRIGHT = XMP.replace(b'"6"', b'"1"')
 IPTC = b"\x1c\x02\x78\x00\x07caption"
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 PHOTOSHOP = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(IPTC)) + IPTC
 
 
@@ -73,3 +77,11 @@ def chunks(data):
         found.append((kind, data[position + 8 : position + 8 + length]))
         position += 12 + length
     return found
+
+
+def again(path, target=None, encoding=None):
+    """Reads and writes a file as the command does; (photograph, content of the new file, notes)."""
+    photograph = read_photograph(path)
+    target = target or path.with_name(f"{path.stem}_out{path.suffix}")
+    notes = write_photograph(target, photograph, encoding or Encoding())
+    return photograph, target.read_bytes(), [*photograph.notes, *notes]

@@ -145,6 +145,16 @@ def test_a_file_without_suffix_keeps_its_kind(run, tmp_path):
     assert Image.open(tmp_path / "photo_deblurred.bak").format == "JPEG"
 
 
+def test_a_name_that_does_not_fit_the_content_is_said(run, tmp_path):
+    picture().save(tmp_path / "photo.jpg", "PNG")
+
+    code, _, err = run(tmp_path / "photo.jpg")
+
+    assert code == 0 and "is PNG by its content, and JPEG by its name" in err
+    assert Image.open(tmp_path / "photo_deblurred.jpg").format == "JPEG"
+    assert run(tmp_path / "photo.jpg", "--format", "png")[2] == ""
+
+
 def test_one_folder_that_cannot_be_written_does_not_end_the_others(run, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -52,3 +52,28 @@ def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
 
     srn.Deblurrer("sr_edrb1", keep_graph=True)
+
+
+def test_the_whole_of_tensorflow_comes_with_its_first_use(cache, command):
+    srn.Deblurrer("sr_edrb1", keep_graph=True)
+    code = """if True:
+        import sys, threading
+        import numpy as np
+        import srn
+        image = np.random.default_rng(0).random((20, 30, 3), np.float32)
+        restore = srn.Deblurrer("sr_edrb1", keep_graph=True)
+        restored = restore(image)
+        print("keras" in sys.modules, "tensorflow._api" in sys.modules)
+        import tensorflow as tf
+        versions = []
+        threads = [threading.Thread(target=lambda: versions.append(tf.__version__)) for _ in range(4)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print(len(versions), tf.executing_eagerly(), hasattr(tf, "nothing_of_this_name"))
+        expected = srn.Deblurrer("sr_edrb1")(image)
+        print(np.array_equal(restored, expected), np.array_equal(restore(image), expected))
+    """
+
+    result = command("-c", code)
+
+    assert result.stdout.splitlines() == ["False False", "4 True False", "True True"], result.stderr

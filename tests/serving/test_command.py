@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import socket
 import sys
 from pathlib import Path
@@ -12,8 +13,8 @@ from PIL import Image
 
 import srn
 from srn.inference.tiling import restore_tiled
-from srn.serving import client as client_module
 from srn.serving import command as command_module
+from srn.serving import connection
 from srn.serving.client import connect
 from srn.serving.contract import MAX_PIXELS
 
@@ -31,8 +32,8 @@ def double(served, make_engine):
 @pytest.fixture
 def quick(monkeypatch):
     """No long waits between attempts."""
-    monkeypatch.setattr(client_module, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(client_module, "_MAX_WAIT", 0.1)
+    monkeypatch.setattr(connection, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(connection, "_MAX_WAIT", 0.1)
 
 
 @pytest.fixture
@@ -171,7 +172,7 @@ def test_a_server_that_is_killed_and_started_again_loses_no_photograph(
         save(tmp_path / f"in/{number}.png", 20 + number, 30, 3)
     started = [Double(served[1])]
     port, restored = started[0].grpc.split(":")[1], []
-    original = client_module.Client.restore_image
+    original = connection.Client.restore_image
 
     def restore_image(self, image):
         if len(restored) == 2 and len(started) == 1:
@@ -180,7 +181,7 @@ def test_a_server_that_is_killed_and_started_again_loses_no_photograph(
         restored.append(original(self, image))
         return restored[-1]
 
-    monkeypatch.setattr(client_module.Client, "restore_image", restore_image)
+    monkeypatch.setattr(connection.Client, "restore_image", restore_image)
 
     code, _, errors = client(
         tmp_path / "in", "-o", tmp_path / "out", "--server", f"localhost:{port}", "--parallel=1"
@@ -200,7 +201,7 @@ def test_a_server_that_is_gone_ends_the_run_in_one_line(
     for number in range(14):
         save(tmp_path / f"in/{number:02d}.png", 20, 30, 3)
     double, restored = Double(served[1]), []
-    original = client_module.Client.restore_image
+    original = connection.Client.restore_image
 
     def restore_image(self, image):
         if len(restored) == 4:
@@ -208,7 +209,7 @@ def test_a_server_that_is_gone_ends_the_run_in_one_line(
         restored.append(1)
         return original(self, image)
 
-    monkeypatch.setattr(client_module.Client, "restore_image", restore_image)
+    monkeypatch.setattr(connection.Client, "restore_image", restore_image)
 
     code, _, errors = client(tmp_path / "in", "-o", tmp_path / "out", "--server", double.grpc)
 
@@ -224,7 +225,7 @@ def test_a_server_that_is_gone_ends_the_run_in_one_line(
     "words, code, message",
     [
         (("--model", "other"), 1, "model 'other': NOT_FOUND"),
-        (("--server", "localhost:x"), 2, "--server=localhost:x: port could not be cast"),
+        (("--server", "localhost:x"), 2, "--server=localhost:x: no port from 1 to 65535"),
         (("--timeout", "-1"), 2, "--timeout: -1: a number from"),
         (("--timeout", "abc"), 2, "--timeout: abc: a number from"),
         (("--attempts", "0"), 2, "--attempts: 0: a number from 1 to 100"),
@@ -234,6 +235,9 @@ def test_a_server_that_is_gone_ends_the_run_in_one_line(
         (("--header", "x"), 2, "--header: give NAME: VALUE"),
         (("--ca", "none.pem", "--server", "grpcs://localhost"), 2, "--ca=none.pem: cannot be read"),
         (("--token_file", "none"), 2, "--token_file=none: cannot be read"),
+        (("--token_file", os.devnull), 2, f"--token_file={os.devnull}: holds no token"),
+        (("--model", ""), 2, "--model='': no name of a model"),
+        (("--server", "http://localhost/v1/models/srn"), 2, "before /v1, and the model as --model"),
     ],
 )
 def test_a_wrong_call_is_one_line(client, double, photographs, tmp_path, words, code, message):

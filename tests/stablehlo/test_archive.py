@@ -1,12 +1,8 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from srn.errors import InputError
 
 
 def write(path, seed, height=48, width=64):
@@ -31,33 +27,32 @@ def sources(tmp_path):
     return tmp_path
 
 
-def pack(sources, *more):
+def pack(call, sources, *more):
     words = [
         f"--out_dir={sources / 'packed'}",
         f"--photos={sources / 'photos'}",
         f"--frames={sources / 'video'}",
     ]
     words += [f"--pairs={sources / 'pairs'}", *more]
-    words = [sys.executable, "-m", "tools.stablehlo.pack", *words]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    return call("-m", "tools.stablehlo.pack", *words)
 
 
 def unite(sources):
-    for piece in sorted((sources / "packed").glob("piece_*")):
-        for file in piece.rglob("*.j*"):
-            target = sources / "archive" / file.relative_to(piece)
+    for part in sorted((sources / "packed").glob("part_*")):
+        for file in part.rglob("*.j*"):
+            target = sources / "archive" / file.relative_to(part)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.read_bytes())
     return sources / "archive"
 
 
-def picture_at(archive, place):
-    first, height, width = place
+def picture_at(archive, entry):
+    first, height, width = entry
     return archive.pixels[first : first + height * width].reshape(height, width, 3)
 
 
-def test_what_was_packed_is_there_again(sources, stablehlo):
-    assert pack(sources, "--hold_out=2").returncode == 0
+def test_what_was_packed_is_there_again(call, sources, stablehlo):
+    assert pack(call, sources, "--hold_out=2").returncode == 0
     archive = stablehlo("archive").open_archive(unite(sources))
 
     # 2 photographs, the sharp side of 2 pairs, frames 0 and 8.
@@ -69,65 +64,65 @@ def test_what_was_packed_is_there_again(sources, stablehlo):
     original = cv2.imread(str(sources / "photos" / "1.jpg"))[..., ::-1]
     np.testing.assert_array_equal(picture_at(archive, archive.photos[1]), original)
     for number in range(2):
-        for side, place in zip(("blur", "sharp"), archive.pairs[number]):
+        for side, entry in zip(("blur", "sharp"), archive.pairs[number]):
             original = cv2.imread(str(sources / "pairs" / side / f"{number}.png"))[..., ::-1]
-            assert np.mean(np.abs(picture_at(archive, place).astype(int) - original)) < 1.5
+            assert np.mean(np.abs(picture_at(archive, entry).astype(int) - original)) < 1.5
     np.testing.assert_array_equal(archive.photos[2], archive.pairs[0, 1])
     np.testing.assert_array_equal(archive.photos[5], archive.frames[8])
 
 
-def test_pieces_keep_to_their_size_and_pairs_stay_together(sources):
+def test_parts_keep_to_their_size_and_pairs_stay_together(call, sources):
     for number in range(40):
         noise = np.random.default_rng(number).integers(0, 256, (256, 256, 3)).astype(np.uint8)
         for side in ("blur", "sharp"):
             cv2.imwrite(str(sources / "pairs" / side / f"{number:02d}.png"), noise)
-    assert pack(sources, "--piece_mib=1").returncode == 0
+    assert pack(call, sources, "--part_mib=1").returncode == 0
 
-    pieces = sorted((sources / "packed").glob("piece_*"))
-    sizes = [sum(file.stat().st_size for file in piece.rglob("*.jpg")) for piece in pieces]
-    assert len(pieces) > 3
+    parts = sorted((sources / "packed").glob("part_*"))
+    sizes = [sum(file.stat().st_size for file in part.rglob("*.jpg")) for part in parts]
+    assert len(parts) > 3
     assert max(sizes) <= 2**20
-    for piece in pieces:
-        sides = [{file.name for file in (piece / "pairs" / side).glob("*")} for side in ("blur", "sharp")]
+    for part in parts:
+        sides = [{file.name for file in (part / "pairs" / side).glob("*")} for side in ("blur", "sharp")]
         assert sides[0] == sides[1]
 
 
-def test_wrong_calls_are_told_in_a_line(sources):
-    assert pack(sources).returncode == 0
-    again = pack(sources)
+def test_wrong_calls_are_told_in_a_line(call, sources):
+    assert pack(call, sources).returncode == 0
+    again = pack(call, sources)
     assert again.returncode == 2
-    assert "holds pieces already" in again.stderr
-    other = pack(sources, f"--out_dir={sources / 'other'}", f"--photos={sources / 'nowhere'}")
+    assert "holds parts already" in again.stderr
+    other = pack(call, sources, f"--out_dir={sources / 'other'}", f"--photos={sources / 'nowhere'}")
     assert other.returncode == 2
     assert "nowhere: there is no such folder" in other.stderr
 
 
-def test_an_archive_without_images_or_with_a_broken_one_is_refused(sources, stablehlo):
-    archive, error = stablehlo("archive"), stablehlo("state").UserError
-    with pytest.raises(error, match="no photos, frames or pairs"):
+def test_an_archive_without_images_or_with_a_broken_one_is_refused(call, sources, stablehlo):
+    archive = stablehlo("archive")
+    with pytest.raises(InputError, match="no photos, frames or pairs"):
         archive.open_archive(sources / "video")
-    assert pack(sources).returncode == 0
+    assert pack(call, sources).returncode == 0
     folder = unite(sources)
     broken = next((folder / "photos").glob("*.jpg"))
     broken.write_bytes(b"no image")
-    with pytest.raises(error, match=broken.name):
+    with pytest.raises(InputError, match=broken.name):
         archive.open_archive(folder)
 
 
-def test_a_missing_piece_is_noticed(sources, stablehlo):
-    assert pack(sources).returncode == 0
+def test_a_missing_part_is_noticed(call, sources, stablehlo):
+    assert pack(call, sources).returncode == 0
     folder = unite(sources)
     (folder / "frames" / "walk" / "007.jpg").unlink()
-    with pytest.raises(stablehlo("state").UserError, match="14 files, not the 15"):
+    with pytest.raises(InputError, match="14 files, not the 15"):
         stablehlo("archive").open_archive(folder)
 
 
-def test_names_that_would_become_one_and_patterns_without_a_pair_are_refused(sources):
+def test_names_that_would_become_one_and_patterns_without_a_pair_are_refused(call, sources):
     write(sources / "photos" / "1.png", 99)
-    result = pack(sources)
+    result = pack(call, sources)
     assert result.returncode == 2
     assert "would have the same name" in result.stderr
     (sources / "photos" / "1.png").unlink()
-    result = pack(sources, "--hold_out=nothing*")
+    result = pack(call, sources, "--hold_out=nothing*")
     assert result.returncode == 2
     assert "no pair has such a name" in result.stderr

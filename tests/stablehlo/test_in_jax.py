@@ -1,6 +1,5 @@
 """What runs where JAX is: the sampler's facts, the engines, train.py. Skipped where JAX is not installed."""
 
-import dataclasses
 import json
 import signal
 import subprocess
@@ -70,30 +69,31 @@ assert one[0].dtype == np.float32 and one[0].shape == (8, 32, 32, 3)
 assert all(0 <= side.min() and side.max() <= 1 for side in one)
 
 # Pairs: cut and laid alike, exact.
-blurry, sharp = batch(3, shares=(0, 0, 1))
+blurry, sharp = batch(3, kind_weights=(0, 0, 1))
 np.testing.assert_allclose(sharp - blurry, 20 / 255, atol=1e-6)
 source = np.concatenate([archive.pixels[p[0]:p[0] + p[1] * p[2]] for p in archive.pairs[:, 0]])
 known = {tuple(pixel) for pixel in source}
 assert {tuple(pixel) for pixel in np.rint(blurry * 255).astype(int).reshape(-1, 3)} <= known
 
 # Frames: the mean of 7 to 13 that get brighter evenly is the one in the middle.
-blurry, sharp = batch(4, shares=(0, 1, 0), noise=0.0, gamma_probability=0.0)
+blurry, sharp = batch(4, kind_weights=(0, 1, 0), noise=0.0, gamma_probability=0.0)
 np.testing.assert_allclose(blurry, sharp, atol=0.6 / 255)
 levels = {round(float(v)) for v in np.unique(np.rint(sharp * 255))}
 assert levels <= {100 + 4 * n for n in range(3, 11)} and len(levels) > 1
 # In light, a mean is brighter than that of stored values.
-blurry, sharp = batch(4, shares=(0, 1, 0), noise=0.0, gamma_probability=1.0)
+blurry, sharp = batch(4, kind_weights=(0, 1, 0), noise=0.0, gamma_probability=1.0)
 assert (blurry - sharp).mean() > 0.4 / 255
 
 # Photos: without movement nothing changes; with it, detail goes and the mean stays.
-still = dict(shares=(1, 0, 0), noise=0.0, saturation_probability=0.0, gamma_probability=0.0, foreground=0.0)
-blurry, sharp = batch(5, shortest=1e-3, longest=1e-3, rotation=0.0, zoom=0.0, **still)
+still = dict(kind_weights=(1, 0, 0), noise=0.0, saturation_probability=0.0, gamma_probability=0.0)
+still["foreground"] = 0.0
+blurry, sharp = batch(5, min_length=1e-3, max_length=1e-3, rotation=0.0, zoom=0.0, **still)
 np.testing.assert_allclose(blurry, sharp, atol=0.6 / 255)
-blurry, sharp = batch(5, shortest=20.0, longest=20.0, **still)
+blurry, sharp = batch(5, min_length=20.0, max_length=20.0, **still)
 assert np.abs(np.diff(blurry, axis=2)).mean() < 0.8 * np.abs(np.diff(sharp, axis=2)).mean()
 assert abs(blurry.mean() - sharp.mean()) < 0.03
 # Only what moves in front differs where the camera stands still.
-quiet = dict(still, rotation=0.0, zoom=0.0, shortest=1e-3, longest=1e-3)
+quiet = dict(still, rotation=0.0, zoom=0.0, min_length=1e-3, max_length=1e-3)
 calm = batch(6, **quiet)
 front = batch(6, **dict(quiet, foreground=1.0))
 assert (calm[1] != front[1]).any()
@@ -102,7 +102,7 @@ assert (calm[1] != front[1]).any()
 
 def test_a_path_begins_in_its_middle_and_has_its_length(python_in_jax):
     python_in_jax("""
-settings = SamplerSettings(shortest=12.0, longest=12.0)
+settings = SamplerSettings(min_length=12.0, max_length=12.0)
 for seed in range(5):
     path = np.asarray(sampler.camera_path(jax.random.key(seed), settings))
     assert path.shape == (25, 4) and not path[12].any()
@@ -112,7 +112,7 @@ for seed in range(5):
 
 def test_a_straight_stroke_is_even(python_in_jax):
     python_in_jax("""
-settings = SamplerSettings(shortest=8.0, longest=8.0, bend=0.0, tremor=0.0, rotation=0.0, zoom=0.0)
+settings = SamplerSettings(min_length=8.0, max_length=8.0, bend=0.0, tremor=0.0, rotation=0.0, zoom=0.0)
 path = np.asarray(sampler.camera_path(jax.random.key(1), settings))
 np.testing.assert_allclose(np.diff(path, axis=0), np.broadcast_to(path[-1] / 12, (24, 4)), atol=1e-5)
 assert abs(np.linalg.norm(path[-1, :2]) - 4) < 1e-4
@@ -121,7 +121,7 @@ assert abs(np.linalg.norm(path[-1, :2]) - 4) < 1e-4
 
 def test_lengths_are_uniform_where_they_are_to_be(python_in_jax):
     python_in_jax("""
-settings = dataclasses.replace(sampler.SYNTHESES["gopro"], shortest=1e-6, longest=40.0)
+settings = dataclasses.replace(sampler.SYNTHESES["gopro"], min_length=1e-6, max_length=40.0)
 paths = jax.vmap(lambda key: sampler.camera_path(key, settings))(jax.random.split(jax.random.key(0), 2000))
 lengths = np.linalg.norm(np.diff(np.asarray(paths)[..., :2], axis=1), axis=2).sum(1)
 np.testing.assert_allclose(np.quantile(lengths, [0.25, 0.5, 0.75]), [10, 20, 30], atol=1.5)
@@ -140,23 +140,6 @@ np.testing.assert_allclose(sampler._softened(jnp.asarray(patch), jnp.float32(0),
 """)
 
 
-def test_the_named_settings_are_those_of_the_project(python_in_jax):
-    from srn.synthesis.settings import SYNTHESES
-
-    text = python_in_jax("""
-import json
-print(json.dumps({name: dataclasses.asdict(one) for name, one in sampler.SYNTHESES.items()}))
-""")
-
-    device = json.loads(text)
-    assert device.keys() == SYNTHESES.keys()
-    for name, settings in SYNTHESES.items():
-        project = dataclasses.asdict(settings)
-        both = device[name].keys() & project.keys()
-        assert {"shortest", "longest", "lengths", "bend", "tremor", "noise_probability", "soften"} <= both
-        assert {key: device[name][key] for key in both} == pytest.approx({key: project[key] for key in both})
-
-
 def test_warp_moves_turns_and_zooms(python_in_jax):
     python_in_jax("""
 patch = np.random.default_rng(0).random((21, 21, 3)).astype(np.float32)
@@ -171,10 +154,10 @@ same(sampler.warp(patch, pose(2, 0, 0, 0), 5, jnp.full((5, 5), 1.5, jnp.float32)
 """)
 
 
-def test_counts_follow_the_shares(python_in_jax):
+def test_counts_follow_the_weights(python_in_jax):
     python_in_jax("""
-counts = lambda batch, *shares: tuple(
-    sampler.counts_of_kinds(batch, tables, SamplerSettings(shares=shares)).values())
+counts = lambda batch, *weights: tuple(
+    sampler.counts_of_kinds(batch, tables, SamplerSettings(kind_weights=weights)).values())
 assert counts(16, 0.5, 0.2, 0.3) == (8, 3, 5)
 assert counts(64, 0.5, 0.2, 0.3) == (32, 13, 19)
 assert counts(1, 0.5, 0.2, 0.3) == (1, 0, 0)
@@ -182,7 +165,7 @@ assert counts(4, 0, 0, 1) == (0, 0, 4)
 """)
 
 
-def test_phases_and_shares_of_time(in_jax, tmp_path):
+def test_phases_and_fractions_of_time(in_jax, tmp_path):
     for name in "ab":
         (tmp_path / name).mkdir()
         (tmp_path / name / "bundle.json").write_text("{}")
@@ -267,11 +250,11 @@ def test_a_run_saves_returns_and_changes_its_engine(in_jax, bundle, archive, tmp
         (("--bundles", "{bundle}/bundle:many"), "many"),
         (("--archive", "{bundle}"), "no photos, frames or pairs"),
         (("--start", "{bundle}"), "not a state"),
-        (("--shares", "1,2"), "--shares=1,2"),
+        (("--kind_weights", "1,2"), "--kind_weights=1,2"),
         (("--set", "learning_rate"), "NAME=VALUE"),
         (("--set", "learningrate=1"), "no setting 'learningrate'"),
-        (("--longest", "1"), "--longest=1"),
-        (("--bundles", "{bundle}/bundle:0"), "no share is above 0"),
+        (("--max_length", "1"), "--max_length=1"),
+        (("--bundles", "{bundle}/bundle:0"), "no fraction is above 0"),
     ],
 )
 def test_wrong_calls_are_told_in_a_line(in_jax, bundle, archive, tmp_path, change, message):

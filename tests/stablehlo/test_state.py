@@ -3,6 +3,7 @@ import pytest
 
 import srn
 from srn.config import ModelConfig
+from srn.errors import InputError
 
 
 @pytest.fixture
@@ -67,14 +68,14 @@ def test_without_slots_adam_begins_anew(tmp_path, state):
 def test_a_missing_part_is_said(tmp_path, state, part):
     state.write_folder(state.start_state(some_weights()), facts(), tmp_path, with_slots=True, part_mib=0.002)
     (tmp_path / part).unlink()
-    with pytest.raises(state.UserError, match=str(tmp_path)):
+    with pytest.raises(InputError, match=str(tmp_path)):
         state.read_folder(tmp_path)
 
 
 def test_a_damaged_part_is_said(tmp_path, state):
     state.write_folder(state.start_state(some_weights()), facts(), tmp_path)
     (tmp_path / "weights_0.npz").write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(state.UserError, match="weights_0"):
+    with pytest.raises(InputError, match="weights_0"):
         state.read_folder(tmp_path)
 
 
@@ -95,12 +96,12 @@ def test_settings(state):
     "assignment", ["learning_rate", "learning_rate=fast", "learning_rate=nan", "learning_rate=-1"]
 )
 def test_a_setting_that_is_no_number_is_refused(state, assignment):
-    with pytest.raises(state.UserError, match="NAME=VALUE"):
+    with pytest.raises(InputError, match="NAME=VALUE"):
         state.parse_settings([assignment], {"setting/learning_rate": 0})
 
 
 def test_an_unknown_setting_is_refused(state):
-    with pytest.raises(state.UserError, match="no setting 'learningrate'; there are: learning_rate"):
+    with pytest.raises(InputError, match="no setting 'learningrate'; there are: learning_rate"):
         state.parse_settings(["learningrate=1"], {"setting/learning_rate": 0})
 
 
@@ -109,7 +110,7 @@ def test_parts_of_two_states_do_not_mix(tmp_path, state):
         weights = {key: factor * array for key, array in some_weights().items()}
         state.write_folder(state.start_state(weights), facts(), tmp_path / name, part_mib=0.002)
     (tmp_path / "one" / "weights_1.npz").write_bytes((tmp_path / "two" / "weights_1.npz").read_bytes())
-    with pytest.raises(state.UserError, match="weights_1"):
+    with pytest.raises(InputError, match="weights_1"):
         state.read_folder(tmp_path / "one")
 
 

@@ -29,7 +29,7 @@ def test_a_camera_that_stands_still_gives_the_picture_back():
 
 
 def test_the_blur_of_a_constant_is_that_constant():
-    path = blur.camera_path(np.random.default_rng(1), poses=9, longest=20)
+    path = blur.camera_path(np.random.default_rng(1), poses=9, max_length=20)
 
     blurry = shaken(np.full((20, 30, 3), 0.3, np.float32), path)
 
@@ -75,7 +75,7 @@ def test_a_sideways_shake_averages_the_shifted_pictures():
 
 
 def test_views_run_in_a_graph_on_pictures_of_any_size():
-    path = blur.camera_path(np.random.default_rng(1), poses=5, longest=9)
+    path = blur.camera_path(np.random.default_rng(1), poses=5, max_length=9)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, 3]), tf.TensorSpec([None, 4])])
     def look(image, path):
@@ -89,7 +89,7 @@ def test_views_run_in_a_graph_on_pictures_of_any_size():
 def test_the_path_is_zero_in_the_middle_and_within_the_lengths_asked_for(poses):
     lengths = []
     for seed in range(200):
-        path = blur.camera_path(np.random.default_rng(seed), poses, longest=14, shortest=2)
+        path = blur.camera_path(np.random.default_rng(seed), poses, max_length=14, min_length=2)
         assert path.shape == (poses, 4)
         assert path.dtype == np.float32
         np.testing.assert_array_equal(path[poses // 2], 0)
@@ -102,7 +102,7 @@ def test_the_path_is_zero_in_the_middle_and_within_the_lengths_asked_for(poses):
 
 def test_the_path_is_a_function_of_the_seed():
     def path(seed):
-        return blur.camera_path(np.random.default_rng(seed), poses=15, longest=14)
+        return blur.camera_path(np.random.default_rng(seed), poses=15, max_length=14)
 
     np.testing.assert_array_equal(path(3), path(3))
     assert not np.array_equal(path(3), path(4))
@@ -111,13 +111,13 @@ def test_the_path_is_a_function_of_the_seed():
 @pytest.mark.parametrize("poses", [1, 14])
 def test_a_path_needs_a_middle_between_two_ends(poses):
     with pytest.raises(ValueError, match=f"poses={poses} .* odd and at least 3"):
-        blur.camera_path(np.random.default_rng(0), poses, longest=14)
+        blur.camera_path(np.random.default_rng(0), poses, max_length=14)
 
 
-@pytest.mark.parametrize("shortest,longest", [(0, 5), (6, 5)])
-def test_a_path_needs_a_range_of_lengths(shortest, longest):
-    with pytest.raises(ValueError, match="0 < shortest <= longest"):
-        blur.camera_path(np.random.default_rng(0), 5, longest, shortest)
+@pytest.mark.parametrize("min_length,max_length", [(0, 5), (6, 5)])
+def test_a_path_needs_a_range_of_lengths(min_length, max_length):
+    with pytest.raises(ValueError, match="0 < min_length <= max_length"):
+        blur.camera_path(np.random.default_rng(0), 5, max_length, min_length)
 
 
 def test_importing_the_module_prints_no_warning():

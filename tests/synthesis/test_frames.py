@@ -95,9 +95,9 @@ def test_lengths_are_odd_within_the_range_and_a_function_of_the_seed():
 @pytest.mark.parametrize(
     "wrong,message",
     [
-        ({"shortest": 8, "longest": 8}, "a window of 8-8 frames: an odd number"),
-        ({"shortest": 1}, "a window of 1-13 frames"),
-        ({"shortest": 15}, "a window of 15-13 frames"),
+        ({"min_frames": 8, "max_frames": 8}, "a window of 8-8 frames: an odd number"),
+        ({"min_frames": 1}, "a window of 1-13 frames"),
+        ({"min_frames": 15}, "a window of 15-13 frames"),
         ({"gamma": 0}, "gamma must be above 0"),
     ],
 )
@@ -189,7 +189,7 @@ def test_frames_of_different_sizes_are_one_line(tmp_path):
     write_frames(tmp_path, 1, "7.png", height=20)
 
     assert line_of(frames.FrameFolder, tmp_path).endswith(
-        "7.png: 32x20, but 0.png is 32x24; frames must be of one size"
+        "7.png: 32x20, but 0.png is 32x24; all frames must have the same size"
     )
 
 

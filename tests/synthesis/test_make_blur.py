@@ -32,8 +32,8 @@ def album(tmp_path):
     return tmp_path / "album"
 
 
-def make(command, out, *words):
-    return command("data/make_blur.py", f"--out_dir={out}", *words)
+def make(call, out, *words):
+    return call("data/make_blur.py", f"--out_dir={out}", *words)
 
 
 def pictures_of(out):
@@ -47,16 +47,16 @@ def lines_of_mistake(result, code=2):
     return lines
 
 
-def test_frames_become_pairs_that_a_second_call_keeps(command, walk, tmp_path):
+def test_frames_become_pairs_that_a_second_call_keeps(call, walk, tmp_path):
     out = tmp_path / "out"
     words = (f"--frames={walk}", "--window=7", "--gamma=2.2")
 
-    first = make(command, out, *words)
+    first = make(call, out, *words)
     (out / "blur" / "walk_000010.png").unlink()  # as if interrupted there
     kept = out / "blur" / "walk_000003.png"
     time_of_kept = kept.stat().st_mtime_ns
-    again = make(command, out, *words)
-    other = make(command, out, f"--frames={walk}", "--window=7-9")
+    again = make(call, out, *words)
+    other = make(call, out, f"--frames={walk}", "--window=7-9")
 
     assert first.returncode == again.returncode == 0, first.stderr + again.stderr
     assert "pairs made: 3;" in first.stdout and "pairs made: 1;" in again.stdout
@@ -67,15 +67,15 @@ def test_frames_become_pairs_that_a_second_call_keeps(command, walk, tmp_path):
     np.testing.assert_array_equal(blurry, frames.average_window(stack, 2.2))
     np.testing.assert_array_equal(cv2.imread(str(out / "sharp/walk_000010.png")), picture(10))
     (line,) = lines_of_mistake(other)
-    assert "longest=7 where 9 is asked for" in line and "choose another --out_dir" in line
+    assert "max_frames=7 where 9 is asked for" in line and "choose another --out_dir" in line
 
 
-def test_photographs_become_pairs_by_the_seed(command, album, tmp_path):
+def test_photographs_become_pairs_by_the_seed(call, album, tmp_path):
     words = (f"--photos={album}", "--count_per_photo=2")
 
     results = [
-        make(command, tmp_path / f"out{seed}{call}", *words, f"--seed={seed}")
-        for seed, call in ("3a", "3b", "4a")
+        make(call, tmp_path / f"out{seed}{turn}", *words, f"--seed={seed}")
+        for seed, turn in ("3a", "3b", "4a")
     ]
 
     assert [result.returncode for result in results] == [0, 0, 0], results[0].stderr
@@ -88,22 +88,22 @@ def test_photographs_become_pairs_by_the_seed(command, album, tmp_path):
     assert settings["from"] == "photos" and settings["seed"] == 3
 
 
-def test_a_photograph_that_cannot_be_read_is_one_line_and_the_others_are_made(command, album, tmp_path):
+def test_a_photograph_that_cannot_be_read_is_one_line_and_the_others_are_made(call, album, tmp_path):
     (album / "bird.jpg").write_bytes(b"no image")
 
-    result = make(command, tmp_path / "out", f"--photos={album}", "--count_per_photo=2", "--seed=1")
+    result = make(call, tmp_path / "out", f"--photos={album}", "--count_per_photo=2", "--seed=1")
 
     lines = lines_of_mistake(result, code=1)
     assert len(lines) == 1 and "bird.jpg: cannot be decoded" in lines[0]
     assert len(pictures_of(tmp_path / "out")) == 2 * 4  # all of the others
 
 
-def test_mistakes_are_one_line_each(command, walk, tmp_path):
+def test_mistakes_are_one_line_each(call, walk, tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"no video" * 100)
     out = tmp_path / "out"
 
     def line_of(*words):
-        (line,) = lines_of_mistake(make(command, out, *words))
+        (line,) = lines_of_mistake(make(call, out, *words))
         return line
 
     assert "one of --frames and --photos" in line_of()

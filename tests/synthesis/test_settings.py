@@ -21,7 +21,7 @@ def offsets(settings):
     """How far the mean pose is from the middle one, in pixels, of strokes of 20 pixels."""
     import dataclasses
 
-    settings = dataclasses.replace(settings, shortest=20.0, longest=20.0)
+    settings = dataclasses.replace(settings, min_length=20.0, max_length=20.0)
     return np.array([np.hypot(*path.mean(axis=0)) for path in paths(settings)])
 
 
@@ -49,9 +49,9 @@ def test_a_straight_stroke_has_its_centre_in_the_middle():
 
 
 def test_downscaled_settings_shrink_what_is_in_pixels():
-    half = ShakeSettings(shortest=3, longest=40, soften=1.0).downscaled(2)
+    half = ShakeSettings(min_length=3, max_length=40, soften=1.0).downscaled(2)
 
-    assert (half.shortest, half.longest, half.soften) == (1.5, 20.0, 0.5)
+    assert (half.min_length, half.max_length, half.soften) == (1.5, 20.0, 0.5)
     assert half.depth == HANDHELD.depth and half.rotation == HANDHELD.rotation
 
 

@@ -112,7 +112,7 @@ def test_the_depth_scales_how_far_things_move():
 
 
 def test_saturated_highlights_stay_white_in_a_short_blur():
-    settings = dataclasses.replace(LINEAR, saturation=50, longest=12, shortest=11.9, depth=0)
+    settings = dataclasses.replace(LINEAR, saturation=50, max_length=12, min_length=11.9, depth=0)
     lamp = np.zeros((40, 40, 3), np.float32)
     lamp[18:22, 18:22] = 1
 
@@ -185,7 +185,7 @@ def test_a_smooth_field_is_about_standard_normal_and_the_same_in_a_window():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"fewest": 14}, {"most": 13}, {"longest": 1}, {"depth": 1}, {"saturation": 0.5}]
+    "wrong", [{"min_poses": 14}, {"max_poses": 13}, {"max_length": 1}, {"depth": 1}, {"saturation": 0.5}]
 )
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(InputError):
@@ -194,7 +194,7 @@ def test_settings_that_make_no_sense_are_refused(wrong):
 
 def test_there_is_about_a_pose_for_each_pixel_of_the_stroke():
     def poses(length):
-        settings = shake.ShakeSettings(shortest=length, longest=length)
+        settings = shake.ShakeSettings(min_length=length, max_length=length)
         return len(shake._draw_path(np.random.default_rng(0), settings))
 
     assert [poses(length) for length in (3, 20.5, 90)] == [15, 21, 31]

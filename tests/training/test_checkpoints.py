@@ -198,7 +198,7 @@ def test_weights_that_are_no_numbers_are_not_saved(run, number):
     with pytest.raises(WorkError) as error:
         checkpoints.save()
 
-    assert "holds no numbers after step 11, which is not saved" in str(error.value)
+    assert "is not finite after step 11, which is not saved" in str(error.value)
     assert "checkpoints of steps 10, 5 stay: go back by resume_from=10 or earlier" in str(error.value)
     assert steps_of(run) == [5, 10]
 

@@ -33,7 +33,7 @@ def test_without_phases_there_is_one():
         ("128:1", "phases: '128:1' cannot be understood; give CROPxBATCH:FRACTION"),
         ("128x0:1", "cannot be understood"),
         ("128x4:0.5", "phases: the fractions sum to 0.5, not to 1"),
-        ("128x4:0.5,250x4:0.5", "phases=250 is no multiple of 16"),
+        ("128x4:0.5,250x4:0.5", "phases=250 is not a multiple of 16"),
     ],
 )
 def test_phases_that_cannot_be_are_one_line(phases, message):

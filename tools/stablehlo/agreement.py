@@ -49,11 +49,12 @@ def compare(args) -> int:
     start, _ = travelling.read_folder(args.state)
     start.update({key: value for key, value in batches.items() if key.startswith(travelling.SETTING)})
     engine = engine_class(args.engine)([folder], start, None, None, seed=0, inner=1)
-    place = engine.place
     blurry, sharp = (np.float32(batches[side]) / 255 for side in ("blurry", "sharp"))
     sharp = sharp * np.float32(batches["target_scale"])
     steps = min(args.steps or len(blurry), len(blurry))
-    crops = [(place(one), place(other)) for one, other in zip(blurry[:steps], sharp[:steps])]
+    crops = [
+        (engine.to_device(one), engine.to_device(other)) for one, other in zip(blurry[:steps], sharp[:steps])
+    ]
     losses = np.array([engine.step(*pair)["loss"] for pair in crops])
     print(f"{engine.describe()}: {steps} steps, loss {losses[0]:.7g} -> {losses[-1]:.7g}")
 

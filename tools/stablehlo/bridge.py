@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from srn.errors import InputError
 from srn.training.average import WeightAverage
 from srn.training.optimizers import adam
 from srn.training.schedules import Warmup, polynomial_decay
@@ -11,7 +12,6 @@ from srn.training.step import make_training_step
 from srn.weights import named_variables
 
 from . import state as travelling
-from .commands import UserError
 
 # The paper's, and a warmup that is off.
 SETTINGS = {
@@ -75,7 +75,7 @@ class BridgedTraining:
             if key in state:
                 variable.assign(state[key])
             elif not key.startswith(travelling.SETTING) and key != CURRENT_LEARNING_RATE:
-                raise UserError(f"the state has no {key}")
+                raise InputError(f"the state has no {key}")
 
 
 def make_validation(model):

@@ -1,45 +1,22 @@
-"""How the scripts here tell what went wrong: one line, exit code 2 for a wrong call, 1 for work that
-failed.
-"""
+"""Exit codes of the commands that run without TensorFlow and absl: 2 for a wrong call, 1 for failed work."""
 
 from __future__ import annotations
 
-import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-
-class UserError(Exception):
-    """A line for the user: what is wrong with which file or flag. Exit code 2."""
+from srn.errors import InputError, WorkError
 
 
-class WorkError(Exception):
-    """A line for the user: what failed, and what is left of the work. Exit code 1."""
-
-
-def run(main) -> None:
-    """Ends the process with what `main` returns, or with the exit code of what it raises."""
+def run(main: Callable[[], int]) -> None:
+    """Exits with the result of `main`, or prints its error in one line and exits with 2 or 1."""
     script = Path(sys.argv[0]).name
     try:
         sys.exit(main())
-    except UserError as error:
+    except InputError as error:
         print(f"{script}: {error}", file=sys.stderr)
         sys.exit(2)
     except (WorkError, OSError) as error:
         print(f"{script}: {error}", file=sys.stderr)
         sys.exit(1)
-
-
-def told_by_the_project(main):
-    """`main` for `srn.command.run`, whose errors are those of the project."""
-
-    @functools.wraps(main)
-    def wrapped():
-        from srn.errors import InputError
-
-        try:
-            return main()
-        except UserError as error:
-            raise InputError(str(error)) from error
-
-    return wrapped

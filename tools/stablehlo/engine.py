@@ -61,8 +61,8 @@ class JaxEngine:
         train = self.bundles[0].train
         return jax.jit(train, donate_argnums=1).lower(train.arguments, self._state).compile()
 
-    def place(self, crops: np.ndarray):
-        """Crops of the caller's on the device, for `step`."""
+    def to_device(self, crops: np.ndarray):
+        """Copies crops to the device, for `step`."""
         return jnp.asarray(crops)
 
     def step(self, blurry, sharp) -> dict:
@@ -96,7 +96,7 @@ class JaxEngine:
         return jax.device_get(self._state)
 
     def memory_gib(self) -> float | None:
-        """The most that the device has held so far, where it can tell."""
+        """Peak memory of the device so far, or None where it is unknown."""
         stats = jax.devices()[0].memory_stats() or {}
         return stats["peak_bytes_in_use"] / 2**30 if "peak_bytes_in_use" in stats else None
 

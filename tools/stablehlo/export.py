@@ -18,10 +18,10 @@ from absl import flags
 
 from srn import command
 from srn.errors import InputError
+from srn.files import write_atomically
 from srn.zoo import MODELS, PRECISIONS, get_config
 
 from . import state as travelling
-from .commands import told_by_the_project
 
 _MODEL = flags.DEFINE_enum("model", "srn", list(MODELS), "The network.")
 _CROP_SIZE = flags.DEFINE_integer("crop_size", 256, "Side of the crops, in pixels.", lower_bound=1)
@@ -66,7 +66,7 @@ def main() -> int:
         "multiply_accumulates": _cost(training.model, _CROP_SIZE.value),
         **{"validation_size": [height, width], "settings": settings, "programs": programs},
     }
-    travelling.write_file(out_dir / travelling.BUNDLE_FILE, (json.dumps(facts) + "\n").encode())
+    write_atomically(out_dir / travelling.BUNDLE_FILE, (json.dumps(facts) + "\n").encode())
     shutil.rmtree(out_dir / "agreement", ignore_errors=True)  # it would be of another bundle
     size = sum(file.stat().st_size for file in out_dir.iterdir()) / 2**20
     print(f"{_MODEL.value}, {_BATCH_SIZE.value} crops of {_CROP_SIZE.value}: {size:.1f} MiB in {out_dir}")
@@ -81,7 +81,7 @@ def write_program(path, function, shape, training, exact) -> dict:
 
     arguments = {name: tf.TensorSpec(shape, tf.float32) for name in ("blurry", "sharp")}
     module, description = hlo.export_function(function, arguments, training.variables, exact)
-    travelling.write_file(path, module)
+    write_atomically(path, module)
     return description
 
 
@@ -106,4 +106,4 @@ def _validation_size(config):
 
 
 if __name__ == "__main__":
-    command.run(told_by_the_project(main))
+    command.run(main)

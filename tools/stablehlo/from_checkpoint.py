@@ -1,9 +1,9 @@
-"""Turns weights of the project into the state that a run elsewhere starts from.
+"""Converts weights of the project to the state that a run on another machine starts from.
 
     python -m tools.stablehlo.from_checkpoint --ckpt=runs/srn --out_dir=STATE [--with_slots]
     python -m tools.stablehlo.from_checkpoint --model=srn --start=identity --out_dir=STATE
 
-Without slots Adam begins anew.
+Without its slots, Adam starts anew.
 """
 
 from pathlib import Path
@@ -15,7 +15,6 @@ from srn.errors import InputError
 from srn.zoo import MODELS
 
 from . import state as travelling
-from .commands import told_by_the_project
 
 _CKPT = flags.DEFINE_string("ckpt", None, "Weights, as of evaluate.py.")
 _MODEL = flags.DEFINE_enum("model", "srn", list(MODELS), "Without --ckpt: the network.")
@@ -75,4 +74,4 @@ def _restore_optimizer(optimizer):
 
 
 if __name__ == "__main__":
-    command.run(told_by_the_project(main))
+    command.run(main)

@@ -1,11 +1,11 @@
-"""Packs photographs, frames and pairs for a run elsewhere, in pieces that can be carried one by one.
+"""Packs photographs, frames and pairs for training on another machine, in parts of limited size.
 
     python -m tools.stablehlo.pack --out_dir=PACKED --photos=PICTURES --frames=SEQUENCES --pairs=GOPRO_Large \
         --hold_out='GOPR0372_07_00/00009[5-9]' --hold_out='GOPR0372_07_00/0001*'
 
-makes PACKED/piece_0, piece_1, ..., which copied over one another are the archive that train.py reads. JPEG
-files travel as they are, others as JPEG of quality 97 with full colour. Pairs whose NAME matches --hold_out
-are for validation alone.
+writes PACKED/part_0, part_1, ..., which are to be merged into one folder, the archive that train.py reads.
+JPEG files are copied, others are converted to JPEG of quality 97 without chroma subsampling. Pairs whose NAME
+matches --hold_out are used for validation only.
 """
 
 import fnmatch
@@ -21,15 +21,16 @@ from srn.data.pairs import find_pairs
 from srn.errors import InputError
 
 from . import archive
-from .commands import told_by_the_project
 
-_OUT_DIR = flags.DEFINE_string("out_dir", None, "Folder for the pieces; its own.", required=True)
+_OUT_DIR = flags.DEFINE_string("out_dir", None, "Output folder of the parts.", required=True)
 _PHOTOS = flags.DEFINE_multi_string("photos", [], "Folder of sharp photographs.")
-_FRAMES = flags.DEFINE_multi_string("frames", [], "Folder of one sequence of frames, or of several such.")
+_FRAMES = flags.DEFINE_multi_string(
+    "frames", [], "Folder of one sequence of frames, or of several such folders."
+)
 _PAIRS = flags.DEFINE_multi_string("pairs", [], "Data set of real pairs; its training split.")
 _DATASET = flags.DEFINE_enum("dataset", "auto", ["auto", *LAYOUTS], "Layout of --pairs; see data/README.md.")
 _HOLD_OUT = flags.DEFINE_multi_string("hold_out", [], "Pattern of names of pairs for validation.")
-_PIECE_MIB = flags.DEFINE_float("piece_mib", 30.0, "Largest size of a piece.", lower_bound=1.0)
+_PART_MIB = flags.DEFINE_float("part_mib", 30.0, "Maximum size of a part, in MiB.", lower_bound=1.0)
 
 
 def main() -> int:
@@ -38,18 +39,18 @@ def main() -> int:
     if not items:
         raise InputError("nothing to pack: give --photos, --frames or --pairs")
     out_dir = Path(_OUT_DIR.value)
-    if any(out_dir.glob("piece_*")):
-        raise InputError(f"--out_dir={out_dir}: holds pieces already; remove it or choose another")
+    if any(out_dir.glob("part_*")):
+        raise InputError(f"--out_dir={out_dir}: holds parts already; remove it or choose another")
     require_different_targets(items)
     if _HOLD_OUT.value and not any(target.startswith("held_out") for item in items for _, target in item):
         raise InputError(f"--hold_out={', '.join(_HOLD_OUT.value)}: no pair has such a name")
-    pieces = write_pieces(items, out_dir, _PIECE_MIB.value)
-    print(f"{sum(map(len, items))} images in {pieces} pieces in {out_dir}")
+    parts = write_parts(items, out_dir, _PART_MIB.value)
+    print(f"{sum(map(len, items))} images in {parts} parts in {out_dir}")
     return command.DONE
 
 
 def require_different_targets(items: list) -> None:
-    """Two files that would become one are refused."""
+    """Raises `InputError` for two files that would get the same name."""
     known = {}
     for item in items:
         for source, target in item:
@@ -60,26 +61,26 @@ def require_different_targets(items: list) -> None:
             known[target] = source
 
 
-def write_pieces(items: list, out_dir: Path, piece_mib: float) -> int:
-    """Writes items, each a list of (source, target) that stay together; returns the number of pieces."""
-    piece, used = 0, 0
+def write_parts(items: list, out_dir: Path, part_mib: float) -> int:
+    """Writes items, each a list of (source, target) that stay together; returns the number of parts."""
+    part, used = 0, 0
     for item in items:
         made = [(_encoded(source), target) for source, target in item]
         size = sum(len(data) for data, _ in made)
-        if used and used + size > piece_mib * 2**20:
-            piece, used = piece + 1, 0
+        if used and used + size > part_mib * 2**20:
+            part, used = part + 1, 0
         used += size
         for data, target in made:
-            path = out_dir / f"piece_{piece}" / target
+            path = out_dir / f"part_{part}" / target
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
     counts = archive.count_files(target for item in items for _, target in item)
-    (out_dir / "piece_0" / archive.COUNTS_FILE).write_text(json.dumps(counts) + "\n")
-    return piece + 1
+    (out_dir / "part_0" / archive.COUNTS_FILE).write_text(json.dumps(counts) + "\n")
+    return part + 1
 
 
 def _encoded(source) -> bytes:
-    picture = archive.read_image(source)  # of JPEG too: what is broken should be found here
+    picture = archive.read_image(source)  # also of JPEG files, to find damaged ones here
     if source.suffix.lower() in (".jpg", ".jpeg"):
         return source.read_bytes()
     return cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), archive.JPEG)[1].tobytes()
@@ -100,7 +101,7 @@ def _photo_items():
 
 
 def _frame_items():
-    """A frame is an item of its own: a sequence may go over several pieces."""
+    """Each frame is an item of its own: a sequence may span several parts."""
     items = []
     for folder in _FRAMES.value:
         inside = sorted(path for path in Path(folder).glob("*") if path.is_dir())
@@ -122,4 +123,4 @@ def _pair_items():
 
 
 if __name__ == "__main__":
-    command.run(told_by_the_project(main))
+    command.run(main)

@@ -16,7 +16,8 @@ import numpy as np
 from jax import export
 from jax.extend import mlir
 
-from .commands import UserError
+from srn.errors import InputError
+
 from .state import read_facts
 
 # Keras counts steps in int64. Must be set before the first array; so all code here names its dtypes.
@@ -86,14 +87,14 @@ def open_bundle(folder) -> Bundle:
 
 
 def on_device(state: dict, program: Program) -> dict:
-    """The arrays of a state on the device. Raises `UserError` for one that the program would not take."""
+    """The arrays of a state on the device. Raises `InputError` for one that the program would not take."""
     arrays = {}
     for key, struct in program.state.items():
         if key not in state:
-            raise UserError(f"the state has no {key}: it is of another model than the bundle")
+            raise InputError(f"the state has no {key}: it is of another model than the bundle")
         array = np.asarray(state[key], struct.dtype)
         if array.shape != struct.shape:
-            raise UserError(
+            raise InputError(
                 f"{key} of the state has the shape {array.shape}, not {struct.shape} as in the bundle"
             )
         arrays[key] = jax.numpy.asarray(array)

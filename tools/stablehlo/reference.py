@@ -4,7 +4,7 @@
 
 writes BUNDLE/agreement/batches.npz, graph.npz and xla.npz: crops, and the losses and weights of both. The
 crops are noise on smooth gradients, and the truth is scaled (as in the authors' reference) so that the
-gradients are large and the clip acts in every step. --small keeps only weights of few numbers, to travel.
+gradients are large and the clip acts in every step. --small keeps only small tensors.
 """
 
 from pathlib import Path
@@ -16,7 +16,6 @@ from srn import command
 from srn.config import ModelConfig
 
 from . import state as travelling
-from .commands import told_by_the_project
 
 FEW = 30_000  # the convolutions of the finest stage, and all biases: some 3 MB
 
@@ -86,4 +85,4 @@ def take_steps(facts, start, blurry, sharp, target_scale, jit_compile) -> tuple[
 
 
 if __name__ == "__main__":
-    command.run(told_by_the_project(main))
+    command.run(main)

@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from . import TRANSFERRED
 from . import state as travelling
 
 HERE = Path(__file__).resolve().parent
@@ -35,9 +36,9 @@ class Rehearsal:
     def __init__(self, jax_python: str, out: Path):
         self._pythons = {"tensorflow": sys.executable, "jax": jax_python}
         self.out, self._errors, self._began = out, out / "errors.txt", time.monotonic()
-        # Elsewhere there is this folder alone, and nothing else of the project.
-        self._trees = {"tensorflow": ROOT, "jax": out / "carried"}
-        shutil.copytree(HERE, out / "carried" / "tools" / HERE.name, dirs_exist_ok=True)
+        # The training machine has nothing else of the project.
+        self._trees = {"tensorflow": ROOT, "jax": out / "transferred"}
+        copy_transferred(out / "transferred")
 
     def say(self, text: str) -> None:
         """A heading with the time so far."""
@@ -68,6 +69,16 @@ class Rehearsal:
         if process.returncode:
             fail(f"{script} ended with {process.returncode}\n{self.last_errors()}")
         return output
+
+
+def copy_transferred(target: Path) -> None:
+    """Copies what the training machine needs of the project to `target`."""
+    for name in TRANSFERRED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target / name, dirs_exist_ok=True)
+        else:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
 
 
 def main() -> int:
@@ -125,8 +136,8 @@ def export_and_pack(rehearsal) -> str:
         sources = [f"--pairs=scenes/{split}", "--dataset=pairs"]
         sources += ["--photos=photos", "--frames=frames"] if split == "train" else ["--hold_out=*"]
         rehearsal.run("tensorflow", "pack", f"--out_dir=packed_{split}", *sources)
-        for piece in sorted((rehearsal.out / f"packed_{split}").glob("piece_*")):
-            shutil.copytree(piece, rehearsal.out / "archive", dirs_exist_ok=True)
+        for part in sorted((rehearsal.out / f"packed_{split}").glob("part_*")):
+            shutil.copytree(part, rehearsal.out / "archive", dirs_exist_ok=True)
     rehearsal.run(
         "tensorflow",
         "from_checkpoint",
@@ -166,7 +177,7 @@ def agree(rehearsal, full: bool) -> None:
 
 
 def train_kill_resume(rehearsal, bundles) -> None:
-    """A run that is ended by SIGTERM and by SIGKILL goes on where it saved, and comes to its end."""
+    """Checks that a run stopped by SIGTERM and by SIGKILL is resumed and completed."""
     rehearsal.say("train, end it by SIGTERM")
     words = train_words(bundles, "run", "--minutes=0.6", "--save_every=2", "--report_every=2", "--inner=4")
     process = rehearsal.start("jax", "train", *words)
@@ -178,7 +189,7 @@ def train_kill_resume(rehearsal, bundles) -> None:
         fail(f"SIGTERM: exit code {process.returncode}")
     before = steps_of(rehearsal.out / "run")
 
-    rehearsal.say(f"go on from step {before}, end it by SIGKILL")
+    rehearsal.say(f"resume from step {before}, end it by SIGKILL")
     process = rehearsal.start("jax", "train", *words)
     wait_for(rehearsal, process, '"loss"')
     process.kill()
@@ -187,7 +198,7 @@ def train_kill_resume(rehearsal, bundles) -> None:
     if between < before:
         fail(f"the state went back from step {before} to {between}")
 
-    rehearsal.say(f"go on from step {between} to the end, over both sizes")
+    rehearsal.say(f"resume from step {between} to the end, with both sizes")
     rehearsal.run("jax", "train", *words)
     after = steps_of(rehearsal.out / "run")
     rows = [json.loads(line) for line in (rehearsal.out / "run" / "log.jsonl").read_text().splitlines()]
@@ -197,7 +208,7 @@ def train_kill_resume(rehearsal, bundles) -> None:
 
 
 def repeat(rehearsal, bundles) -> None:
-    """20 steps at once and 10 + 10 are the same; the twin goes on from JAX's state, and comes out near it."""
+    """Checks that 20 steps and 10 + 10 are equal, and nearly so when the twin resumes from JAX's state."""
     rehearsal.say("20 steps at once, and 10 + 10")
     # A rate that does not depend on the time that the steps take.
     still = ["--minutes=60", "--inner=5", "--set=decay_power=0", "--set=learning_rate=1e-4"]
@@ -221,7 +232,7 @@ def repeat(rehearsal, bundles) -> None:
 
 
 def come_back(rehearsal, bundles) -> None:
-    """The state becomes weights and a checkpoint; the project's own commands go on with both."""
+    """Converts the state to weights and a checkpoint, and uses both with the commands of the project."""
     rehearsal.say("return, checkpoint, train on, evaluate")
     rehearsal.run("jax", "return_state", "run", "back", "--with_slots", "--part_mib=4")
     rehearsal.run("tensorflow", "to_checkpoint", "--state=back", "--model_dir=project")
@@ -245,7 +256,7 @@ def come_back(rehearsal, bundles) -> None:
         *("--crop_size=32", "--batch_size=2", "--ema_decay=0.999", f"--max_steps={steps + 2}"),
     )
     if f"step {steps} to {steps + 2}" not in output:
-        fail("train.py did not go on from the checkpoint")
+        fail("train.py did not resume from the checkpoint")
 
     rehearsal.say("and away again, with Adam's slots")
     words = ("--ckpt=project", "--with_slots", "--out_dir=again")
@@ -253,13 +264,13 @@ def come_back(rehearsal, bundles) -> None:
     words = (f"--bundles={bundles}", "--archive=archive", "--start=again", "--out=away")
     rehearsal.run("jax", "train", *words, "--minutes=60", "--inner=1", f"--steps={steps + 4}")
     if steps_of(rehearsal.out / "away") != steps + 4:
-        fail("the run did not go on from the project's checkpoint")
+        fail("the run did not resume from the checkpoint of the project")
 
 
 def train_words(bundles, out, *more) -> list:
     """The words of train.py."""
     files = (f"--bundles={bundles}", "--archive=archive", "--start=start", f"--out={out}")
-    return [*files, "--longest=9", "--validate_every=5", *more]
+    return [*files, "--max_length=9", "--validate_every=5", *more]
 
 
 def wait_for(rehearsal, process, sign: str) -> None:

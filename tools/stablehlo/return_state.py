@@ -1,4 +1,4 @@
-"""Turns a run of train.py into the small files that travel back.
+"""Converts a run of train.py to small files to be copied back.
 
     python -m tools.stablehlo.return_state RUN OUT [--with_slots] [--part_mib=15]
 
@@ -11,9 +11,10 @@ import json
 import shutil
 from pathlib import Path
 
+from srn.errors import InputError
+
 from . import commands
 from . import state as travelling
-from .commands import UserError
 from .train import LOG_FILE, SPENT, STATE_FILE
 
 
@@ -30,7 +31,7 @@ def main() -> int:
     try:
         facts = json.loads((run / travelling.RUN_FILE).read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{run}: not a run of train.py ({error})") from error
+        raise InputError(f"{run}: not a run of train.py ({error})") from error
     facts["seconds"] = float(state.pop(SPENT))
     files = travelling.write_folder(state, facts, args.out, args.with_slots, args.part_mib)
     files.append(shutil.copy(run / LOG_FILE, args.out))

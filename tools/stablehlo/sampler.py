@@ -1,18 +1,18 @@
-"""Training crops made on the device, from an archive (archive.py) in its memory. JAX.
+"""Training crops made on the device, from an archive (archive.py) in its memory, with JAX.
 
     sample = make_sampler(batch, crop, archive.tables(), SamplerSettings())
     blurry, sharp = jax.jit(sample)(jax.random.key(0), tables)      # float32 [batch, crop, crop, 3] in [0, 1]
 
 Every batch has the same number of crops of each kind:
 
-    photos   a sharp photograph, averaged over the poses of a camera path; in some something moves in front
-    frames   the mean of consecutive frames; the truth is the one in the middle
+    photos   sharp photographs averaged over the poses of a camera path, some with a moving foreground
+    frames   the mean of consecutive frames; the ground truth is the middle one
     pairs    real pairs
 
-What is drawn, and from which distributions, is what `srn/synthesis/shake.py` and `srn/synthesis/frames.py`
-draw for training with TensorFlow under the settings of the same name, with three differences: the depth of
-the scene bends each view smoothly in place of three planes, photographs may be made smaller first, and no
-JPEG is written. The middle pose is zero, so that truth and blur lie on top of each other.
+Distributions are those of `srn/synthesis/shake.py` and `srn/synthesis/frames.py` with the same settings, with
+three differences: the depth of the scene varies continuously instead of over three planes, photographs may be
+downscaled first, and there is no JPEG compression. The middle pose is zero, so that the ground truth is
+aligned with the blurry image.
 
 The process runs with 64-bit types enabled: every array names its dtype.
 """
@@ -25,83 +25,52 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .archive import LONGEST_WINDOW
-from .commands import UserError
+from srn.errors import InputError
+from srn.synthesis.settings import SYNTHESES as SHAKES
+from srn.synthesis.settings import ShakeSettings
+
+from .archive import MAX_WINDOW
 
 F32, I32 = jnp.float32, jnp.int32
 KINDS = ("photos", "frames", "pairs")
-SHORTEST_WINDOW = 7
-WHITE = 0.9  # mean of a pixel's channels from which on it may be saturated
+MIN_WINDOW = 7
+WHITE = 0.9  # pixels whose mean over the channels is above this may be saturated
 
 
 @dataclasses.dataclass(frozen=True)
-class SamplerSettings:
-    """What is drawn. The names are those of `srn.synthesis.settings.ShakeSettings` where that has them.
+class SamplerSettings(ShakeSettings):
+    """The settings of the project's camera shakes, and those of the sampler alone.
+
+    `min_poses`, `max_poses`, `jpeg` and `jpeg_probability` have no effect here. `foreground` is a fraction of
+    the photos of each batch.
 
     Attributes:
-      shares: of photos, frames and pairs; they need not sum to 1. A kind that the archive lacks is left out.
-      poses: views averaged, odd.
-      shortest, longest: length of the camera's stroke, in pixels.
-      lengths: "log_uniform" or "uniform" between the two.
-      bend, tremor: of strokes, as multiples of a hand's.
-      rotation, zoom: standard deviations at both ends of the exposure.
-      gamma, gamma_probability: in this part of what is averaged, light is, in the rest stored values.
-      depth: by how much nearest and farthest move more and less than the middle.
-      foreground: share of photos with something that moves in front.
-      saturation, saturation_probability: how bright highlights are at most, as a multiple of white.
-      noise, noise_probability: largest standard deviation of the noise of what is made here; uniform from 0.
-      soften: largest standard deviation, in pixels, of the Gaussian that photographs are seen through;
-        uniform from 0.
-      shrink, shrink_probability: by how much a photograph is made smaller at most.
+      kind_weights: relative numbers of photos, frames and pairs; kinds that the archive lacks are left out.
+      poses: number of views averaged, odd.
+      shrink, shrink_probability: maximum factor by which a photograph is downscaled, uniform from 1.
     """
 
-    shares: tuple[float, float, float] = (0.5, 0.2, 0.3)
+    kind_weights: tuple[float, float, float] = (0.5, 0.2, 0.3)
     poses: int = 25
-    shortest: float = 2.0
-    longest: float = 40.0
-    lengths: str = "log_uniform"
-    bend: float = 1.0
-    tremor: float = 1.0
-    rotation: float = float(np.deg2rad(0.5))
-    zoom: float = 0.006
-    gamma: float = 2.2
-    gamma_probability: float = 0.35
-    depth: float = 0.25
-    foreground: float = 0.35
-    saturation: float = 3.0
-    saturation_probability: float = 0.2
-    noise: float = 2 / 255
-    noise_probability: float = 1.0
-    soften: float = 0.0
     shrink: float = 1.7
     shrink_probability: float = 0.4
 
     def __post_init__(self):
+        super().__post_init__()
         if self.poses < 3 or self.poses % 2 == 0:
-            raise UserError(f"poses={self.poses} has no middle between two ends; it must be odd, at least 3")
+            raise InputError(f"poses={self.poses}: must be odd and at least 3")
 
 
-SYNTHESES = {
-    "handheld": SamplerSettings(),
-    "gopro": SamplerSettings(
-        shortest=3.0,
-        lengths="uniform",
-        bend=0.5,
-        tremor=0.5,
-        gamma_probability=0.1,
-        saturation_probability=0.05,
-        noise_probability=0.1,
-    ),
-}
+SYNTHESES = {name: SamplerSettings(**dataclasses.asdict(shake)) for name, shake in SHAKES.items()}
 
 
 def counts_of_kinds(batch: int, tables: dict, settings: SamplerSettings) -> dict:
-    """How many crops of each kind a batch has: as near to the shares as whole numbers can be."""
-    there = {"photos": len(tables["photos"]), "frames": len(tables["windows"]), "pairs": len(tables["pairs"])}
-    shares = np.array([share if there[kind] else 0.0 for kind, share in zip(KINDS, settings.shares)])
-    if shares.sum() <= 0:
-        raise UserError("the archive has nothing of the kinds that have a share")
-    exact = batch * shares / shares.sum()
+    """Number of crops of each kind in a batch: proportional to their weights, rounded."""
+    items = {"photos": len(tables["photos"]), "frames": len(tables["windows"]), "pairs": len(tables["pairs"])}
+    weights = np.array([weight if items[kind] else 0.0 for kind, weight in zip(KINDS, settings.kind_weights)])
+    if weights.sum() <= 0:
+        raise InputError("the archive has no data of the kinds with a weight above 0")
+    exact = batch * weights / weights.sum()
     counts = np.floor(exact).astype(int)
     counts[np.argsort(counts - exact)[: batch - counts.sum()]] += 1
     return dict(zip(KINDS, counts.tolist()))
@@ -121,7 +90,7 @@ def make_sampler(batch: int, crop: int, tables: dict, settings: SamplerSettings)
             if counts[kind]:
                 made.append(make(key_of_kind[kind], tables, counts[kind], crop, settings))
         blurry, sharp = (jnp.concatenate(side) for side in zip(*made))
-        return _lay(jax.random.fold_in(key, 1), jnp.stack([blurry, sharp], axis=1))
+        return _flip_and_rotate(jax.random.fold_in(key, 1), jnp.stack([blurry, sharp], axis=1))
 
     return sample
 
@@ -143,12 +112,12 @@ def _frames(key, tables, number, crop, settings):
     def one(key):
         of_window, of_length, of_corner, of_light, of_noise = jax.random.split(key, 5)
         start = tables["windows"][_choose(of_window, len(tables["windows"]))]
-        images = jax.lax.dynamic_slice_in_dim(tables["frames"], start, LONGEST_WINDOW)
-        length = SHORTEST_WINDOW + 2 * _choose(of_length, (LONGEST_WINDOW - SHORTEST_WINDOW) // 2 + 1)
+        images = jax.lax.dynamic_slice_in_dim(tables["frames"], start, MAX_WINDOW)
+        length = MIN_WINDOW + 2 * _choose(of_length, (MAX_WINDOW - MIN_WINDOW) // 2 + 1)
         top, left = _corner(of_corner, images[0], crop)
         frames = _unit(jax.vmap(lambda image: _cut(tables["pixels"], image, top, left, crop))(images))
         gamma = _draw_gamma(of_light, settings)
-        counts = (jnp.arange(LONGEST_WINDOW, dtype=I32) < length).astype(F32)[:, None, None, None]
+        counts = (jnp.arange(MAX_WINDOW, dtype=I32) < length).astype(F32)[:, None, None, None]
         mean = jnp.sum(_light(frames, gamma) * counts, axis=0) / length.astype(F32)
         return _record(of_noise, _stored(mean, gamma), settings), frames[length // 2]
 
@@ -167,9 +136,9 @@ def _photos(key, tables, number, crop, settings):
 
 
 def _shaken(key, tables, crop, settings, has_front):
-    """One photograph, shaken: blurry, sharp."""
+    """A photograph with camera shake: (blurry, sharp)."""
     keys = jax.random.split(key, 10)
-    margin = int(np.ceil(0.75 * settings.longest)) + 8
+    margin = int(np.ceil(0.75 * settings.max_length)) + 8
     sigma = settings.soften * jax.random.uniform(keys[9], dtype=F32)
     size = crop + 2 * margin
     gamma, gain = _draw_gamma(keys[0], settings), _draw_gain(keys[1], settings)
@@ -203,7 +172,7 @@ def _shaken(key, tables, crop, settings, has_front):
 
 
 def camera_path(key, settings: SamplerSettings):
-    """The movement of a hand-held camera in one exposure, as `srn.synthesis.blur.camera_path` draws it.
+    """Samples the motion of a hand-held camera, as `srn.synthesis.blur.camera_path` does.
 
     Returns float32 [poses, 4]: dx and dy in pixels, angle in radians, log zoom; zero in the middle pose.
     """
@@ -233,19 +202,19 @@ def camera_path(key, settings: SamplerSettings):
 
 
 def _draw_length(uniform, settings):
-    """The length of a stroke, from a number that is uniform in [0, 1)."""
+    """The length of a path in pixels, from a number uniform in [0, 1)."""
     if settings.lengths == "uniform":
-        return F32(settings.shortest) + F32(settings.longest - settings.shortest) * uniform
-    low, high = np.log(settings.shortest), np.log(settings.longest)
+        return F32(settings.min_length) + F32(settings.max_length - settings.min_length) * uniform
+    low, high = np.log(settings.min_length), np.log(settings.max_length)
     return jnp.exp(F32(low) + F32(high - low) * uniform)
 
 
 def warp(patch, pose, crop, depth=None):
-    """What is seen from `pose`: the central crop of `patch` [P, P, C], bilinear; edges go on outside.
+    """The view from `pose`: the central crop of `patch` [P, P, C], bilinear; edge pixels are repeated.
 
     Args:
       pose: [4], dx, dy, angle, log zoom.
-      depth: [crop, crop], what dx and dy are multiplied by; None for 1.
+      depth: [crop, crop], factor of dx and dy; None for 1.
     """
     size, channels = patch.shape[0], patch.shape[-1]
     dx, dy, angle, log_zoom = pose
@@ -255,18 +224,18 @@ def warp(patch, pose, crop, depth=None):
     middle = F32((size - 1) / 2)
     x = jnp.clip(cosine * axis[None, :] - sine * axis[:, None] + dx * near + middle, 0, size - 1)
     y = jnp.clip(sine * axis[None, :] + cosine * axis[:, None] + dy * near + middle, 0, size - 1)
-    left, top = (jnp.minimum(jnp.floor(place).astype(I32), size - 2) for place in (x, y))
-    right_share, bottom_share = (x - left.astype(F32))[..., None], (y - top.astype(F32))[..., None]
+    left, top = (jnp.minimum(jnp.floor(position).astype(I32), size - 2) for position in (x, y))
+    right_weight, bottom_weight = (x - left.astype(F32))[..., None], (y - top.astype(F32))[..., None]
     flat, first = patch.reshape(-1, channels), top * size + left
 
-    def row(place):
-        return flat[place] * (1 - right_share) + flat[place + 1] * right_share
+    def row(index):
+        return flat[index] * (1 - right_weight) + flat[index + 1] * right_weight
 
-    return row(first) * (1 - bottom_share) + row(first + size) * bottom_share
+    return row(first) * (1 - bottom_weight) + row(first + size) * bottom_weight
 
 
 def _photo_patch(key, tables, size, settings):
-    """A random square of a random photograph, made smaller in some: float32 [size, size, 3] in [0, 1]."""
+    """A random square of a random photograph, sometimes downscaled: float32 [size, size, 3] in [0, 1]."""
     of_photo, of_corner, of_shrink, of_chance = jax.random.split(key, 4)
     image = tables["photos"][_choose(of_photo, len(tables["photos"]))]
     wide = int(np.ceil(size * settings.shrink))
@@ -281,7 +250,7 @@ def _photo_patch(key, tables, size, settings):
 
 
 def _softened(patch, sigma, settings):
-    """A square [P, P, 3] seen through a Gaussian of standard deviation `sigma` <= settings.soften pixels."""
+    """Blurs [P, P, 3] by a Gaussian of standard deviation `sigma` <= settings.soften, in pixels."""
     if not settings.soften:
         return patch
     radius = int(np.ceil(4 * settings.soften))
@@ -300,7 +269,7 @@ def _softened(patch, sigma, settings):
 
 
 def _stretched(picture, size, scale, method):
-    """The top left square of a stretched or shrunk picture [P, P, ...]: float32 [size, size, ...]."""
+    """The top left square of a resized image [P, P, ...]: float32 [size, size, ...]."""
     shape, scales = (size, size, *picture.shape[2:]), jnp.full(2, scale, F32)
     exactly = jax.lax.Precision.HIGHEST
     return jax.image.scale_and_translate(
@@ -309,7 +278,7 @@ def _stretched(picture, size, scale, method):
 
 
 def _choose(key, number):
-    """A whole number below `number`, int32."""
+    """A random integer below `number`, int32."""
     return jax.random.randint(key, (), 0, number, I32)
 
 
@@ -324,15 +293,15 @@ def _cut(pixels, image, top, left, size):
     first, height, width = image
 
     def mirrored(start, side):
-        place = (start + jnp.arange(size, dtype=I32)) % (2 * side)
-        return jnp.where(place < side, place, 2 * side - 1 - place)
+        index = (start + jnp.arange(size, dtype=I32)) % (2 * side)
+        return jnp.where(index < side, index, 2 * side - 1 - index)
 
     rows, columns = mirrored(top, height.astype(I32)), mirrored(left, width.astype(I32))
     return pixels[first + (rows[:, None] * width.astype(I32) + columns[None, :])]
 
 
-def _lay(key, both):
-    """One of the eight ways to lay squares [B, 2, N, N, 3], the same for a pair: blurry, sharp."""
+def _flip_and_rotate(key, both):
+    """Random flips and rotations of pairs [B, 2, N, N, 3], the same for both images: (blurry, sharp)."""
     choices = jax.random.bernoulli(key, F32(0.5), (3, both.shape[0], 1, 1, 1, 1))
     both = jnp.where(choices[0], both.swapaxes(2, 3), both)
     both = jnp.where(choices[1], both[:, :, ::-1], both)
@@ -364,7 +333,7 @@ def _stored(light, gamma):
 
 
 def _raised_light(picture, gamma, gain):
-    """The light that a picture stands for; what is nearly white is raised, up to `gain` times."""
+    """Linear light of an image; nearly white pixels are brightened, up to `gain` times."""
     whiteness = jnp.clip((jnp.mean(picture, axis=-1, keepdims=True) - WHITE) / F32(1 - WHITE), 0, 1)
     return _light(picture * (1 + (gain - 1) * whiteness**2), gamma)
 
@@ -376,7 +345,7 @@ def _smooth_field(key, cells, size):
 
 
 def _record(key, picture, settings):
-    """What sensor and file leave of a picture: noise, then 8 bits."""
+    """Adds sensor noise and rounds to 8 bits."""
     of_size, of_noise = jax.random.split(key)
     deviation = F32(settings.noise) * jax.random.uniform(of_size, dtype=F32)
     is_noisy = jax.random.bernoulli(jax.random.fold_in(key, 2), F32(settings.noise_probability))

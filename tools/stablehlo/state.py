@@ -1,4 +1,4 @@
-"""The state of a training run, and the small files in which it travels. NumPy alone.
+"""The state of a training run, and the small files in which it is transferred. NumPy only.
 
 In memory a state is a flat dict of arrays:
 
@@ -6,9 +6,9 @@ In memory a state is a flat dict of arrays:
     average/NAME               their exponential moving average
     adam_m/NAME, adam_v/NAME   Adam's slots
     steps                      updates so far, int64
-    setting/...                what a run may set: learning_rate, decay_steps, ema_decay, ...
+    setting/...                settings of the step: learning_rate, decay_steps, ema_decay, ...
 
-On the road it is a folder with parts of limited size:
+For transfer, it is a folder with parts of limited size:
 
     weights_0.npz, weights_1.npz, ...   the averaged weights, float32: --ckpt=FOLDER/weights_0.npz takes them
     slots/slots_0.npz, ...              on request: Adam's slots, rounded to bfloat16
@@ -20,13 +20,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from .commands import UserError
+from srn.errors import InputError
+from srn.files import write_atomically
 
 AVERAGE, FIRST_MOMENT, SECOND_MOMENT = "average/", "adam_m/", "adam_v/"
 _SLOTS = (FIRST_MOMENT, SECOND_MOMENT)
@@ -42,7 +42,7 @@ def weight_names(state: dict) -> list[str]:
 
 
 def start_state(weights: dict, slots: dict | None = None, steps: int = 0) -> dict:
-    """The state in which training begins, or goes on.
+    """The state from which training begins or resumes.
 
     Args:
       weights: {NAME: array}.
@@ -61,7 +61,7 @@ def start_state(weights: dict, slots: dict | None = None, steps: int = 0) -> dic
 def parse_settings(assignments: list, known: dict) -> dict:
     """["NAME=VALUE"] -> {setting/NAME: float32}.
 
-    Raises `UserError` for what is no assignment of a number from 0 on, or not to one of the `known` settings.
+    Raises `InputError` for values that are not numbers of at least 0, and for settings that are not `known`.
     """
     settings = {}
     for assignment in assignments:
@@ -71,10 +71,10 @@ def parse_settings(assignments: list, known: dict) -> dict:
         except ValueError:
             number = np.float32(np.nan)
         if not 0 <= number < np.inf:
-            raise UserError(f"{assignment!r} is not NAME=VALUE with a number from 0 on")
+            raise InputError(f"{assignment!r} is not NAME=VALUE with a number from 0 on")
         if SETTING + name not in known:
             names = ", ".join(key.removeprefix(SETTING) for key in known)
-            raise UserError(f"there is no setting {name!r}; there are: {names}")
+            raise InputError(f"there is no setting {name!r}; there are: {names}")
         settings[SETTING + name] = number
     return settings
 
@@ -82,14 +82,14 @@ def parse_settings(assignments: list, known: dict) -> dict:
 def write_folder(
     state: dict, facts: dict, folder, with_slots: bool = False, part_mib: float = PART_MIB
 ) -> list:
-    """Writes what travels of a state; returns the files.
+    """Writes a state for transfer; returns the files.
 
     Args:
       state: its averaged weights are written, not the latest ones.
       facts: what `run.json` says beside the steps; `model` and `config` are needed.
-      folder: made if need be.
-      with_slots: whether Adam's slots go along.
-      part_mib: largest size of a part.
+      folder: created if needed.
+      with_slots: whether to include Adam's slots.
+      part_mib: maximum size of a part, in MiB.
     """
     folder = Path(folder)
     weights = {name: np.asarray(state[AVERAGE + name], np.float32) for name in weight_names(state)}
@@ -101,22 +101,22 @@ def write_folder(
         files += _write_parts(folder / "slots" / "slots", slots, part_mib)
     checksums = {str(file.relative_to(folder)): _checksum(file) for file in files}
     described = {**facts, "steps": int(state[STEPS]), "has_slots": with_slots, "parts": checksums}
-    write_file(folder / RUN_FILE, (json.dumps(described, indent=2) + "\n").encode())
+    write_atomically(folder / RUN_FILE, (json.dumps(described, indent=2) + "\n").encode())
     return [*files, folder / RUN_FILE]
 
 
 def read_folder(folder) -> tuple[dict, dict]:
-    """Reads what `write_folder` wrote: (state, facts). Raises `UserError` naming what cannot be read."""
+    """Reads what `write_folder` wrote: (state, facts). Raises `InputError` naming what cannot be read."""
     folder = Path(folder)
     try:
         facts = json.loads((folder / RUN_FILE).read_text())
         for part, checksum in facts["parts"].items():
             if _checksum(folder / part) != checksum:
-                raise UserError(f"{folder / part}: is damaged, or is a part of another state")
+                raise InputError(f"{folder / part}: is damaged, or is a part of another state")
         arrays = [load(folder / part) for part in facts["parts"] if "/" not in part]
         slots = [load(folder / part) for part in facts["parts"] if "/" in part]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder}: not a state that can be read ({error})") from error
+        raise InputError(f"{folder}: not a state that can be read ({error})") from error
     weights = {name: array for part in arrays for name, array in part.items()}
     for name in ("model", "config", "resize"):
         weights.pop(name)
@@ -125,27 +125,27 @@ def read_folder(folder) -> tuple[dict, dict]:
 
 
 def read_facts(bundle) -> dict:
-    """`bundle.json` of a bundle (export.py). Raises `UserError` if it cannot be read."""
+    """`bundle.json` of a bundle (export.py). Raises `InputError` if it cannot be read."""
     try:
         return json.loads((Path(bundle) / BUNDLE_FILE).read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{bundle}: not a bundle of export.py ({error})") from error
+        raise InputError(f"{bundle}: not a bundle of export.py ({error})") from error
 
 
 def save(path, state: dict, **more) -> None:
     """Writes a whole state, with further arrays `more`, as one file, atomically."""
     buffer = io.BytesIO()
     np.savez(buffer, **state, **more)
-    write_file(path, buffer.getvalue())
+    write_atomically(path, buffer.getvalue())
 
 
 def load(path) -> dict:
-    """Reads what `save` wrote. Raises `UserError` if it cannot."""
+    """Reads what `save` wrote. Raises `InputError` if it cannot."""
     try:
         with np.load(path) as file:
             return dict(file.items())
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: not a state that can be read ({error})") from error
+        raise InputError(f"{path}: not a state that can be read ({error})") from error
 
 
 def to_bfloat16(array) -> np.ndarray:
@@ -157,18 +157,6 @@ def to_bfloat16(array) -> np.ndarray:
 def from_bfloat16(bits) -> np.ndarray:
     """The inverse: uint16 bits -> float32."""
     return (np.asarray(bits).astype(np.uint32) << 16).view(np.float32)
-
-
-def write_file(path, data: bytes) -> None:
-    """Writes a file that is either whole or not there; its folder is made if need be."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def _write_parts(stem, arrays, part_mib, about=None) -> list:

@@ -3,8 +3,8 @@ r"""Times the training step of one engine on random crops, and how much of the d
     python -m tools.stablehlo.time_step BUNDLE STATE --engine=jax|twin|tensorflow \
         [--archive=ARCHIVE] [--ceiling]
 
-Prints a line of JSON: seconds a step (median, least, most), crops a second, TFLOP/s; with --archive also the
-seconds that a step with its crops made on the device takes; with --ceiling the share of what a matrix
+Prints a line of JSON: seconds per step (median, min, max), crops a second, TFLOP/s; with --archive also the
+seconds that a step with its crops made on the device takes; with --ceiling the fraction of what a matrix
 product of 8192 x 8192 reaches in the same precision. `tensorflow` needs the project's own environment, the
 others that of train.py.
 """
@@ -20,9 +20,10 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import numpy as np
 
+from srn.errors import InputError
+
 from . import commands
 from . import state as travelling
-from .commands import UserError
 from .state import read_facts
 
 FORWARD_AND_BACKWARD = 3  # times the multiply-accumulates of the network
@@ -41,7 +42,7 @@ def main() -> int:
     parser.add_argument("--ceiling", action="store_true")
     args = parser.parse_args()
     if args.steps < 1 or (args.ceiling and args.engine == "tensorflow"):
-        raise UserError("--steps must be at least 1, and --ceiling is for jax and twin")
+        raise InputError("--steps must be at least 1, and --ceiling is for jax and twin")
     facts = read_facts(args.bundle)
     start, _ = travelling.read_folder(args.state)
     archive = None
@@ -52,7 +53,7 @@ def main() -> int:
     engine = make_engine(args, facts, start, archive)
     size = facts["crop_size"]
     shape = (facts["batch_size"], size, size, facts["config"]["channels"])
-    crops = [engine.place(np.random.default_rng(seed).random(shape, np.float32)) for seed in range(2)]
+    crops = [engine.to_device(np.random.default_rng(seed).random(shape, np.float32)) for seed in range(2)]
     seconds = timed(lambda: engine.step(*crops), args.steps)
     cost = facts["multiply_accumulates"] or np.nan
     flop = 2.0 * FORWARD_AND_BACKWARD * cost * facts["batch_size"]
@@ -74,7 +75,7 @@ def main() -> int:
     if args.ceiling:
         ceiling = matrix_product_rate(facts["precision"])
         row["ceiling_tflop_per_s"] = round(ceiling / 1e12, 3)
-        row["share_of_ceiling"] = round(flop / statistics.median(seconds) / ceiling, 3)
+        row["fraction_of_ceiling"] = round(flop / statistics.median(seconds) / ceiling, 3)
     print(json.dumps(row))
     return 0
 
@@ -105,7 +106,7 @@ class TensorFlowEngine:
         self._training = BridgedTraining(model, facts["clip_norm"] or None, jit_compile=False)
         self._training.assign({**start, **facts["settings"]})
 
-    def place(self, crops):
+    def to_device(self, crops):
         """Crops as the step takes them."""
         import tensorflow as tf
 
@@ -134,8 +135,8 @@ def timed(call, times: int) -> list:
 
 
 def summary(seconds) -> dict:
-    """Median, least and most."""
-    names = {"seconds": statistics.median, "least": min, "most": max}
+    """Median, minimum and maximum."""
+    names = {"seconds": statistics.median, "min": min, "max": max}
     return {name: round(of(seconds), 4) for name, of in names.items()}
 
 

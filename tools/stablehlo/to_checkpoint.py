@@ -1,9 +1,8 @@
-"""Turns a state that came back into a checkpoint of the project.
+"""Converts a state that was copied back to a checkpoint of the project.
 
     python -m tools.stablehlo.to_checkpoint --state=STATE --model_dir=runs/srn
 
-A state without slots becomes a checkpoint at step 0, since Adam begins anew; one with slots goes on where it
-was.
+A state without Adam's slots becomes a checkpoint at step 0; one with slots resumes at its step.
 """
 
 from absl import flags
@@ -13,7 +12,6 @@ from srn.config import ModelConfig
 from srn.errors import InputError
 
 from . import state as travelling
-from .commands import told_by_the_project
 
 _STATE = flags.DEFINE_string("state", None, "Folder that return_state.py wrote.", required=True)
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Folder for the run.", required=True)
@@ -38,4 +36,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(told_by_the_project(main))
+    command.run(main)

@@ -1,15 +1,15 @@
-r"""Trains with JAX alone, for a given time, with bundles that export.py made.
+r"""Trains with JAX for a given time, with bundles made by export.py.
 
     python -m tools.stablehlo.train --bundles=B128:0.3,B256:0.7 --archive=ARCHIVE --start=STATE \
         --out=RUN --minutes=25
 
-The bundles are of one model; each gets its share of the time. The learning rate falls over the time there is
-(--minutes, all runs together, without compilation), whatever the machine's speed. RUN/state.npz is written
-anew every --save_every seconds, at the end, and on SIGTERM or Ctrl-C; the same command goes on from it.
-RUN/log.jsonl gets a line for each report. return_state.py turns RUN into what travels back.
+All bundles are of one model; each is trained for its fraction of the time. The learning rate decays over the
+time budget (--minutes, of all runs together, without compilation), whatever the machine's speed.
+RUN/state.npz is saved every --save_every seconds, at the end, and on SIGTERM or Ctrl-C; the same command
+resumes from it. RUN/log.jsonl gets a line for each report. return_state.py converts RUN to the files to be
+copied back.
 
---engine=twin takes the same steps by PyTorch (twin/), for a machine where XLA is slow with the bundles or
-fails.
+--engine=twin takes the same steps in PyTorch (twin/), for machines where XLA is slow or fails.
 """
 
 import argparse
@@ -28,10 +28,12 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import jax
 import numpy as np
 
+from srn.errors import InputError, WorkError
+from srn.files import write_atomically
+
 from . import commands
 from . import state as travelling
 from .archive import open_archive
-from .commands import UserError, WorkError
 from .sampler import KINDS, SYNTHESES
 
 STATE_FILE, LOG_FILE = "state.npz", "log.jsonl"
@@ -43,40 +45,46 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--bundles", required=True, help="FOLDER:SHARE,...: which train, in this order")
+    parser.add_argument(
+        "--bundles",
+        required=True,
+        help="FOLDER:FRACTION,...: bundles in training order, with their fractions of the time",
+    )
     parser.add_argument("--archive", required=True, help="folder with photos/, frames/, pairs/, held_out/")
     parser.add_argument(
         "--start", required=True, help="folder of a state (from_checkpoint.py, return_state.py)"
     )
     parser.add_argument("--out", required=True, help="folder of the run")
-    parser.add_argument("--minutes", type=float, required=True, help="of training, all runs together")
+    parser.add_argument(
+        "--minutes", type=float, required=True, help="time budget of the training, of all runs together"
+    )
     parser.add_argument("--engine", choices=("jax", "twin"), default="jax")
     parser.add_argument(
-        "--steps", type=int, help="end this run after so many steps in all, or up to --inner more"
+        "--steps", type=int, help="stop after this total number of steps, or up to --inner more"
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the step"
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting of the step"
     )
-    parser.add_argument("--shares", default=None, help="of photos,frames,pairs in a batch")
+    parser.add_argument("--kind_weights", help="relative numbers of photos,frames,pairs in a batch")
     parser.add_argument(
         "--synthesis",
         choices=tuple(SYNTHESES),
         default="gopro",
-        help="what blur is made (docs/making_blur.md)",
+        help="preset of the camera shake (docs/making_blur.md)",
     )
     parser.add_argument(
         "--soften",
         type=float,
         default=0.0,
-        help="largest Gaussian that photographs are seen through, in pixels",
+        help="maximum standard deviation of a Gaussian blur applied to photographs first, in pixels",
     )
-    parser.add_argument("--longest", type=float, help="stroke of the camera, in pixels")
+    parser.add_argument("--max_length", type=float, help="maximum length of the camera path, in pixels")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--inner", type=positive, default=20, help="steps between two looks at the clock")
+    parser.add_argument("--inner", type=positive, default=20, help="steps between two checks of the time")
     parser.add_argument("--save_every", type=float, default=90, help="seconds")
     parser.add_argument("--validate_every", type=float, default=120, help="seconds")
     parser.add_argument("--report_every", type=float, default=15, help="seconds")
-    parser.add_argument("--compilation_cache", help="folder where JAX keeps what it has compiled")
+    parser.add_argument("--compilation_cache", help="folder of JAX's compilation cache")
     return parser.parse_args()
 
 
@@ -112,7 +120,7 @@ def train(args) -> int:
     steps, budget = int(state[travelling.STEPS]), 60 * args.minutes
     log = Log(out / LOG_FILE)
     about = {name: facts[name] for name in ("model", "config", "precision")}
-    travelling.write_file(out / travelling.RUN_FILE, json.dumps(about).encode())
+    write_atomically(out / travelling.RUN_FILE, json.dumps(about).encode())
     log.say(
         pid=os.getpid(),
         engine=engine.describe(),
@@ -128,17 +136,17 @@ def train(args) -> int:
         arrays = engine.state()
         # The loss of a step is taken before its update: the last one may have spoilt the weights.
         if not all(np.all(np.isfinite(array)) for array in arrays.values()):
-            raise WorkError(f"a weight is no number at step {steps}; {path} is from before")
+            raise WorkError(f"a weight is not finite at step {steps}; {path} is from before")
         travelling.save(path, arrays, **{SPENT: np.float64(spent)})
 
     def validate():
         log.say(step=steps, minutes=round(spent / 60, 2), **validation_psnr(engine, archive.held_out))
 
     # All at once: what fails to compile should do so before anything is trained.
-    for place, (folder, _) in enumerate(phases):
+    for index, (folder, _) in enumerate(phases):
         now = time.monotonic()
         with told_as_work(path):
-            engine.prepare(place)
+            engine.prepare(index)
         log.say(prepared=folder, seconds=round(time.monotonic() - now, 1))
     clock = {name: time.monotonic() for name in ("save", "validate", "report")}
     phase, recent = None, []
@@ -153,7 +161,7 @@ def train(args) -> int:
             results = engine.run(phase, steps)
         now = time.monotonic()
         if not np.all(np.isfinite(results["loss"])):
-            raise WorkError(f"the loss is no number near step {steps}; {path} is from before")
+            raise WorkError(f"the loss is not finite near step {steps}; {path} is from before")
         spent, steps = spent + now - started, steps + len(results["loss"])
         recent.append({**results, "seconds": now - started})
         if now - clock["report"] >= args.report_every:
@@ -177,15 +185,17 @@ def train(args) -> int:
 def make_engine(args, bundles, state, tables):
     """The engine that --engine names."""
     settings = dataclasses.replace(SYNTHESES[args.synthesis], soften=args.soften)
-    if args.shares:
-        shares = tuple(number(share, "--shares") for share in args.shares.split(","))
-        if len(shares) != len(KINDS):
-            raise UserError(f"--shares={args.shares}: give {len(KINDS)}, for {', '.join(KINDS)}")
-        settings = dataclasses.replace(settings, shares=shares)
-    if args.longest is not None:
-        if not args.longest > settings.shortest:
-            raise UserError(f"--longest={args.longest:g}: must be above {settings.shortest:g} pixels")
-        settings = dataclasses.replace(settings, longest=args.longest)
+    if args.kind_weights:
+        weights = tuple(number(weight, "--kind_weights") for weight in args.kind_weights.split(","))
+        if len(weights) != len(KINDS):
+            raise InputError(f"--kind_weights={args.kind_weights}: give {len(KINDS)}, for {', '.join(KINDS)}")
+        settings = dataclasses.replace(settings, kind_weights=weights)
+    if args.max_length is not None:
+        if not args.max_length > settings.min_length:
+            raise InputError(
+                f"--max_length={args.max_length:g}: must be above {settings.min_length:g} pixels"
+            )
+        settings = dataclasses.replace(settings, max_length=args.max_length)
     return engine_class(args.engine)(bundles, state, tables, settings, args.seed, args.inner)
 
 
@@ -210,28 +220,30 @@ def told_as_work(path):
 
 
 def require_gpu_if_there_is_one() -> None:
-    """A run that would quietly go on the processor beside a GPU is refused."""
+    """Raises `InputError` if there is a GPU that JAX does not use."""
     if Path("/dev/nvidia0").exists() and jax.default_backend() == "cpu" and "JAX_PLATFORMS" not in os.environ:
-        raise UserError("there is a GPU that JAX does not see; install jax[cuda13], or set JAX_PLATFORMS=cpu")
+        raise InputError(
+            "there is a GPU that JAX does not see; install jax[cuda13], or set JAX_PLATFORMS=cpu"
+        )
 
 
 def require_validation(held_out: list, size: list) -> None:
     """Held-out images that are all too small for the bundle's validation are refused."""
     if held_out and not any(_fits(blurry, size) for blurry, _ in held_out):
-        raise UserError(
+        raise InputError(
             f"all held-out images are smaller than the {size[0]}x{size[1]} of the bundle's validation"
         )
 
 
 def common_facts(folders: list) -> dict:
-    """The facts of the first bundle. Raises `UserError` where others are of another model."""
+    """The facts of the first bundle. Raises `InputError` where others are of another model."""
     all_facts = [travelling.read_facts(folder) for folder in folders]
     for folder, facts in zip(folders, all_facts):
         for name in ("config", "precision", "clip_norm"):
             if facts[name] != all_facts[0][name]:
-                raise UserError(f"--bundles: {name} of {folder} is not that of {folders[0]}")
+                raise InputError(f"--bundles: {name} of {folder} is not that of {folders[0]}")
     if all_facts[0]["config"]["channels"] != 3:
-        raise UserError("--bundles: the crops are made in colour, and the model has one channel")
+        raise InputError("--bundles: the crops are made in colour, and the model has one channel")
     return all_facts[0]
 
 
@@ -239,35 +251,35 @@ def parse_phases(text: str) -> list:
     """`B128:0.3,B256:0.7` -> [("B128", 0.3), ("B256", 0.7)], of sum 1."""
     phases = []
     for part in text.split(","):
-        folder, _, share = part.rpartition(":")
+        folder, _, fraction = part.rpartition(":")
         if not folder or not (Path(folder) / "bundle.json").exists():
-            raise UserError(f"--bundles: {part!r} is not FOLDER:SHARE with a bundle in the folder")
-        phases.append((folder, number(share, "--bundles")))
-    total = sum(share for _, share in phases)
+            raise InputError(f"--bundles: {part!r} is not FOLDER:FRACTION with a bundle in the folder")
+        phases.append((folder, number(fraction, "--bundles")))
+    total = sum(fraction for _, fraction in phases)
     if not total:
-        raise UserError("--bundles: no share is above 0")
-    return [(folder, share / total) for folder, share in phases]
+        raise InputError("--bundles: no fraction is above 0")
+    return [(folder, fraction / total) for folder, fraction in phases]
 
 
 def number(text: str, flag: str) -> float:
-    """A number above or at 0, of a flag."""
+    """Parses a number of at least 0."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise UserError(f"{flag}: {text!r} is not a number that can be a share")
+        raise InputError(f"{flag}: {text!r} is not a number of at least 0")
     return value
 
 
 def phase_at(phases: list, progress: float) -> int:
-    """The place in `phases` at `progress` in [0, 1) of the time."""
-    reached = np.cumsum([share for _, share in phases])
+    """The index of the phase at `progress` in [0, 1) of the time."""
+    reached = np.cumsum([fraction for _, fraction in phases])
     return int(np.sum(progress >= reached[:-1]))
 
 
 def report(engine, phase, steps, spent, results) -> dict:
-    """What a line of the log says of the steps since the last."""
+    """A line of the log about the steps since the last report."""
     bundle = engine.bundles[phase]
     mean = {name: float(np.mean([r[name] for r in results])) for name in ("loss", "psnr")}
     taken, seconds = sum(len(r["loss"]) for r in results), sum(r["seconds"] for r in results)
@@ -282,7 +294,7 @@ def report(engine, phase, steps, spent, results) -> dict:
 
 
 def validation_psnr(engine, held_out) -> dict:
-    """Mean PSNR of the held-out images, as they are and restored, in dB."""
+    """Mean PSNR in dB of the held-out images, blurry and restored."""
     size = engine.bundles[0].facts["validation_size"]
     errors = [
         engine.validate(*(_middle(image, size) for image in pair))

@@ -1,4 +1,4 @@
-"""TIFF's directories, of which EXIF is made too: read, patched in place, written anew.
+"""TIFF directories, which EXIF also consists of: reading, patching in place, writing.
 
 A block begins with `II` or `MM` (the byte order), the number 42, and the offset of its first directory (TIFF
 6.0, section 2; EXIF 2.32, 4.5.2). Cameras write all kinds of damaged ones: what cannot be followed is passed
@@ -74,7 +74,7 @@ def orientation_of(block: bytes) -> int | None:
 
 
 def set_upright(block: bytes) -> bytes:
-    """The same block, with its orientation set to 1 in place: nothing else moves, maker notes stay whole."""
+    """The block with its orientation set to 1 in place; nothing is moved, so that maker notes stay valid."""
     patched = bytearray(block)
     for raw in _orientations(block):
         if 1 <= _integer(block, raw) <= 8:

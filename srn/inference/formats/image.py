@@ -18,7 +18,7 @@ class FormatError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Coding:
-    """How the pixels of a file were encoded; what its format does not know is left at the default.
+    """Encoding of the pixels of a file; fields that the format does not have keep their defaults.
 
     Attributes:
       lossless: whether without loss; None where that cannot be told.
@@ -94,7 +94,7 @@ class Format:
       keeps: names of the attributes of `Metadata` that it has room for.
       deep: whether 16 bits can be written.
       alpha: whether transparency can be.
-      longest_side: in pixels.
+      max_side: in pixels.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Format:
     keeps: frozenset[str] = frozenset()
     deep: bool = False
     alpha: bool = True
-    longest_side: int = 2**31
+    max_side: int = 2**31
 
 
 def to_pil(channels: np.ndarray) -> Image.Image:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from srn.inference.formats.ifd import set_upright
-from srn.inference.formats.image import Coding, Format, Parts, to_pil
+from srn.inference.formats.image import Coding, Format, FormatError, Parts, to_pil
 from srn.inference.formats.metadata import (
     EXIF_PREFIX,
     Metadata,
@@ -22,18 +22,20 @@ QUALITY = 95  # at least; finer where the original was
 _SOI, _EOI, _SOS, _COMMENT = b"\xff\xd8", b"\xff\xd9", 0xDA, 0xFE
 _APP0, _APP1, _APP2, _APP13, _APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 _APPLICATION = range(0xE0, 0xF0)
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # all SOFn: the frame's header
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 _JFIF, _ADOBE, _MULTIPLE = b"JFIF\0", b"Adobe", b"MPF\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
-_LONGEST = 65533  # bytes in a segment
+_MAX_SEGMENT = 65533  # bytes in a segment
 _INCH = 2.54  # centimetres
 
 
 def take_apart(data: bytes) -> Parts:
     """See `Format`."""
     segments, scan = _split(data)
+    _refuse_depth(segments)
     beside = [segment for segment in segments if _is_beside_pixels(segment)]
     decoding = [segment for segment in segments if not _is_beside_pixels(segment)]
     pixels_only = _SOI + b"".join(_join(*segment) for segment in decoding) + data[scan:]
@@ -82,6 +84,12 @@ def encode(
     return _SOI + b"".join(_join(*segment) for segment in segments) + encoded[scan:]
 
 
+def _refuse_depth(segments):
+    for marker, payload in segments:
+        if marker in _FRAMES and payload[:1] != b"\x08":
+            raise FormatError(f"is a JPEG of {payload[0]} bits a channel, which no decoder here takes")
+
+
 def _split(data: bytes) -> tuple[list, int]:
     """[(marker, payload)] of all segments before the first scan, and where that begins."""
     if not data.startswith(_SOI):
@@ -125,8 +133,8 @@ def _first(parts, marker, start):
 
 
 def _profile(parts):
-    pieces = sorted(payload[len(_ICC) :] for payload in _all(parts, _APP2, _ICC))
-    return b"".join(piece[2:] for piece in pieces)  # after number and count
+    chunks = sorted(payload[len(_ICC) :] for payload in _all(parts, _APP2, _ICC))
+    return b"".join(chunk[2:] for chunk in chunks)  # after number and count
 
 
 def _density(jfif):
@@ -184,27 +192,27 @@ def _parts_of(metadata):
     if metadata.xmp:
         parts.append((_APP1, _XMP + metadata.xmp))
     parts += _icc_segments(metadata.icc)
-    size = _LONGEST - len(_PHOTOSHOP)
+    size = _MAX_SEGMENT - len(_PHOTOSHOP)
     for start in range(0, len(metadata.photoshop), size):
         parts.append((_APP13, _PHOTOSHOP + metadata.photoshop[start : start + size]))
     parts += [(_COMMENT, comment) for comment in metadata.comments]
-    return [part for part in parts if len(part[1]) <= _LONGEST]
+    return [part for part in parts if len(part[1]) <= _MAX_SEGMENT]
 
 
 def _icc_segments(icc):
-    size = _LONGEST - len(_ICC) - 2
-    pieces = [icc[start : start + size] for start in range(0, len(icc), size)]
-    if len(pieces) > 255:
+    size = _MAX_SEGMENT - len(_ICC) - 2
+    chunks = [icc[start : start + size] for start in range(0, len(icc), size)]
+    if len(chunks) > 255:
         return []
-    return [(_APP2, _ICC + bytes([number, len(pieces)]) + piece) for number, piece in enumerate(pieces, 1)]
+    return [(_APP2, _ICC + bytes([number, len(chunks)]) + chunk) for number, chunk in enumerate(chunks, 1)]
 
 
 def too_long(metadata: Metadata) -> set[str]:
     """Names of the attributes that have no room in a JPEG file: its segments hold 64 KB."""
     room = {
-        "exif": _LONGEST - len(EXIF_PREFIX),
-        "xmp": _LONGEST - len(_XMP),
-        "icc": 255 * (_LONGEST - len(_ICC) - 2),
+        "exif": _MAX_SEGMENT - len(EXIF_PREFIX),
+        "xmp": _MAX_SEGMENT - len(_XMP),
+        "icc": 255 * (_MAX_SEGMENT - len(_ICC) - 2),
     }
     return {name for name, size in room.items() if len(getattr(metadata, name)) > size}
 
@@ -216,5 +224,5 @@ JPEG = Format(
     encode=encode,
     keeps=frozenset({"exif", "xmp", "icc", "photoshop", "comments"}),
     alpha=False,
-    longest_side=65500,
+    max_side=65500,
 )

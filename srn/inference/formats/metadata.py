@@ -1,4 +1,4 @@
-"""What an image file carries beside its pixels, whatever its format."""
+"""Metadata of an image file, independent of its format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>)\s*)([1-8])
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """What is beside the pixels, upright as they are.
+    """Metadata of an image file whose pixels are upright.
 
     Attributes:
       exif: a TIFF block (`srn.inference.formats.ifd`), without the word Exif before it; bytes as they came.
@@ -43,7 +43,7 @@ class Metadata:
 
     @property
     def orientation(self) -> int:
-        """How the pixels are to be turned, 1 to 8; of EXIF, else of XMP."""
+        """The orientation, 1 to 8, from EXIF or else from XMP."""
         found = ifd.orientation_of(self.exif)
         if found is None:
             match = _XMP_ORIENTATION.search(self.xmp)

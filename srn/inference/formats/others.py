@@ -17,6 +17,13 @@ from srn.inference.formats.metadata import Metadata, set_xmp_upright, without_ex
 QUALITY = 95
 _HEIF_HINT = "HEIC needs the package pillow-heif: pip install 'srn-deblurnet[heif]'"
 _DENSITY = slice(38, 46)  # in the header of a BMP: pixels a metre, across and down
+_FILE_HEADER, _OLD_HEADER, _PRESENT_HEADER = (
+    14,
+    40,
+    124,
+)  # bytes: of the file; BITMAPINFOHEADER; BITMAPV5HEADER
+_EMBEDDED = b"DEBM"  # a colour profile is in the file
+_COLOUR_SPACE, _PROFILE = 70, 126  # positions in a file with the present header
 _TEN_BITS = "its 10 or 12 bits a channel become 8"
 
 
@@ -156,8 +163,13 @@ def _encode_heif(channels, metadata, coding, quality, native):
 
 def _take_bmp_apart(data):
     parts = take_apart_by_pillow(data)
-    density = data[_DENSITY] if struct.unpack_from("<I", data, 14)[0] >= 40 else b""
-    metadata = Metadata(icc=parts.metadata.icc, dpi=parts.metadata.dpi, parts=(density,))
+    header = struct.unpack_from("<I", data, _FILE_HEADER)[0]
+    density = data[_DENSITY] if header >= _OLD_HEADER else b""
+    icc = b""
+    if header >= _PRESENT_HEADER and data[_COLOUR_SPACE : _COLOUR_SPACE + 4] == _EMBEDDED:
+        start, size = struct.unpack_from("<II", data, _PROFILE)  # from the header on
+        icc = data[_FILE_HEADER + start :][:size]
+    metadata = Metadata(icc=icc, dpi=parts.metadata.dpi, parts=(density,))
     return Parts(metadata, data, Coding(lossless=True))
 
 
@@ -165,7 +177,20 @@ def _encode_bmp(channels, metadata, coding, quality, native):
     encoded = bytearray(_save(to_pil(channels), "BMP", dpi=metadata.dpi))
     if native and metadata.parts and len(metadata.parts[0]) == 8:
         encoded[_DENSITY] = metadata.parts[0]
-    return bytes(encoded)
+    return _with_profile(bytes(encoded), metadata.icc) if metadata.icc else bytes(encoded)
+
+
+def _with_profile(encoded, icc):
+    """A BMP file of Pillow with the present header in place of the old one, which has no colour profile."""
+    more = _PRESENT_HEADER - _OLD_HEADER
+    size, reserved, pixels = struct.unpack_from("<III", encoded, 2)
+    position = size - _FILE_HEADER + more  # of the profile: behind the pixels
+    header = bytearray(_FILE_HEADER + _PRESENT_HEADER)
+    header[: _FILE_HEADER + _OLD_HEADER] = encoded[: _FILE_HEADER + _OLD_HEADER]
+    struct.pack_into("<IIII", header, 2, size + more + len(icc), reserved, pixels + more, _PRESENT_HEADER)
+    header[_COLOUR_SPACE : _COLOUR_SPACE + 4] = _EMBEDDED
+    struct.pack_into("<II", header, _PROFILE, position, len(icc))
+    return bytes(header) + encoded[_FILE_HEADER + _OLD_HEADER : size] + icc
 
 
 # PNM: http://netpbm.sourceforge.net/doc/ppm.html
@@ -217,7 +242,18 @@ def _pnm_header(data):
 def _take_pnm_apart(data):
     header = data[: (_pnm_header(data) or (0, 0, 0, 0, 0))[-1]]
     comments = [line.partition(b"#")[2].strip() for line in header.split(b"\n") if b"#" in line]
-    return Parts(Metadata(comments=tuple(comments)), data, Coding(lossless=True))
+    behind = data[_end_of_pnm(data) :]
+    notes = (f"what lies behind the picture ({len(behind)} bytes) is left out",) if behind.strip() else ()
+    return Parts(Metadata(comments=tuple(comments)), data, Coding(lossless=True), notes)
+
+
+def _end_of_pnm(data):
+    """Where the pixels of a file with binary numbers end; of others where the file ends."""
+    header = _pnm_header(data)
+    if header is None or data[:2] not in (b"P5", b"P6"):
+        return len(data)
+    channels, width, height, maximum, start = header
+    return start + width * height * channels * (1 if maximum <= 255 else 2)
 
 
 def _encode_pnm(channels, metadata, coding, quality, native):
@@ -338,7 +374,7 @@ OTHERS = (
         take_apart=_take_webp_apart,
         encode=_encode_webp,
         keeps=frozenset({"exif", "xmp", "icc"}),
-        longest_side=16383,
+        max_side=16383,
     ),
     Format(
         name="AVIF",
@@ -346,7 +382,7 @@ OTHERS = (
         take_apart=_take_avif_apart,
         encode=_encode_avif,
         keeps=frozenset({"exif", "xmp", "icc"}),
-        longest_side=65536,
+        max_side=65536,
     ),
     Format(
         name="HEIF",
@@ -354,13 +390,14 @@ OTHERS = (
         take_apart=_take_heif_apart,
         encode=_encode_heif,
         keeps=frozenset({"exif", "xmp", "icc"}),
-        longest_side=16384,
+        max_side=16384,
     ),
     Format(
         name="BMP",
         suffixes=(".bmp", ".dib"),
         take_apart=_take_bmp_apart,
         encode=_encode_bmp,
+        keeps=frozenset({"icc"}),
         alpha=False,  # few programs see the one that Pillow writes
     ),
     Format(

@@ -30,6 +30,10 @@ def take_apart(data: bytes) -> Parts:
     beside = [chunk for chunk in chunks if chunk[0] not in (*_PIXELS, *_ANIMATION, *_OF_PALETTES)]
     kept = tuple(chunk for chunk in beside if chunk[0] in _KEPT or chr(chunk[0][3]).islower())
     lost = sorted({chunk[0].decode("latin-1") for chunk in beside} - {c[0].decode("latin-1") for c in kept})
+    notes = [f"its chunks {', '.join(lost)} are left out"] if lost else []
+    behind = data[len(_SIGNATURE) + sum(12 + len(content) for _, content in chunks) :]
+    if behind.strip(b"\0\r\n "):
+        notes.append(f"what lies behind the picture ({len(behind)} bytes) is left out")
     frames = [struct.unpack(">I", chunk[1][:4])[0] for chunk in chunks if chunk[0] == b"acTL"]
     pixels = [chunk for chunk in chunks if chunk[0] in _PIXELS]
     texts = dict(_text(*chunk) for chunk in kept if chunk[0] in (b"tEXt", b"zTXt", b"iTXt"))
@@ -49,7 +53,7 @@ def take_apart(data: bytes) -> Parts:
         ),
         pixels_only=_SIGNATURE + b"".join(_join(*chunk) for chunk in pixels),
         coding=Coding(lossless=True),
-        notes=(f"its chunks {', '.join(lost)} are left out",) if lost else (),
+        notes=tuple(notes),
         pictures=frames[0] if frames else 1,
     )
 
@@ -146,7 +150,7 @@ def _inflate(data):
 
 
 def _raw_profile(texts, kind):
-    """What ImageMagick and others wrote as hexadecimal text before PNG had a chunk for it."""
+    """EXIF as hexadecimal text, as written by ImageMagick and others before PNG had a chunk for it."""
     lines = texts.get(_RAW_PROFILE + kind, "").split("\n")
     try:
         return bytes.fromhex("".join(lines[3:]))

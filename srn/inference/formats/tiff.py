@@ -15,7 +15,10 @@ from srn.inference.formats.metadata import Metadata
 _SUBFILE_TYPE, _COMPRESSION, _STRIP_OFFSETS, _STRIP_SIZES = 254, 259, 273, 279
 _SUB_DIRECTORIES, _DNG_VERSION = 330, 50706
 _PHOTOMETRIC, _PLANAR, _SEPARATE = 262, 284, 2
-_BITS, _SAMPLE_FORMAT, _FLOATING = 258, 339, 3
+_BITS, _SAMPLE_FORMAT, _UNSIGNED, _FLOATING, _VOID = 258, 339, 1, 3, 4
+_CHANNELS, _EXTRA_CHANNELS = 277, 338
+_UNSPECIFIED, _PREMULTIPLIED, _ALPHA = 0, 1, 2  # kinds of extra channels
+_OF_COLOURS = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3}  # channels by photometric interpretation; of others 1
 _CANON = b"CR"  # behind the header of a CR2
 _RAW = "is a raw file, with a preview in front; develop it to TIFF or JPEG first"
 _REDUCED = 1  # bit of the subfile type: a smaller version of another picture
@@ -36,7 +39,7 @@ _NAMES = {
     34925: "lzma",
     50000: "zstd",
 }
-_LZW, _DEFLATE = 5, 8
+_LZW, _DEFLATE, _OLD_DEFLATE = 5, 8, 32946
 _OF_OPENCV = (1, 5, 8, 32773)  # for 16 bits
 _PREDICTED = (5, 8, 32946)
 _HORIZONTAL = 2  # predictor: differences of neighbours
@@ -55,6 +58,8 @@ def take_apart(data: bytes) -> Parts:
     notes = []
     if len(pages) - len(others) > 1 or _SUB_DIRECTORIES in first:
         notes.append("its smaller versions (a preview, say) are left out")
+    if _count_further_channels(first):
+        notes.append("its channels that are neither colour nor alpha are left out")
     described = {tag: entry for tag, entry in first.items() if tag not in _OF_PIXELS}
     separate = {tag: described.pop(tag).data for tag in (_XMP, _IPTC, _PHOTOSHOP, _ICC) if tag in described}
     compression = (_values(first, _COMPRESSION) or [1])[0]
@@ -95,6 +100,8 @@ def encode(
             described[tag] = ifd.Entry(kind, len(content), content)
     if metadata.dpi and 282 not in described:
         described |= _resolution(metadata.dpi)
+    if channels.ndim == 3 and channels.shape[2] in (2, 4):
+        directory[_EXTRA_CHANNELS] = ifd.short(_ALPHA)  # OpenCV writes it not
     return ifd.write({**described, **directory}, strips)
 
 
@@ -105,7 +112,8 @@ def _refuse_raw(first):
 
 
 def _refuse_numbers(first):
-    if _FLOATING in _values(first, _SAMPLE_FORMAT):
+    kinds = set(_values(first, _SAMPLE_FORMAT)) - {_UNSIGNED, _VOID}
+    if _FLOATING in kinds:
         raise FormatError("is stored as floating-point numbers; convert it to 16 bits a channel first")
     deepest = max(_values(first, _BITS), default=1)
     if deepest > 8 and _values(first, _PLANAR) == [_SEPARATE] and len(_values(first, _BITS)) > 1:
@@ -116,11 +124,23 @@ def _refuse_numbers(first):
         raise FormatError(f"has {deepest} bits a channel; convert it to 16 first")
     if deepest > 16:
         raise FormatError("has more than 16 bits a channel; convert it to 16 first")
+    if kinds:
+        raise FormatError("is stored as signed numbers; convert it to unsigned ones first")
 
 
 def is_inverted(data: bytes) -> bool:
     """Whether 0 is white."""
     return _values(ifd.read(data), _PHOTOMETRIC) == [0]
+
+
+def has_alpha(data: bytes) -> bool:
+    """Whether a channel behind the colours is alpha, as it is taken for where nothing is said of it."""
+    return _values(ifd.read(data), _EXTRA_CHANNELS)[:1] != [_UNSPECIFIED]
+
+
+def is_premultiplied(data: bytes) -> bool:
+    """Whether the colours are multiplied with alpha."""
+    return _values(ifd.read(data), _EXTRA_CHANNELS)[:1] == [_PREMULTIPLIED]
 
 
 def is_deep(data: bytes) -> bool:
@@ -130,6 +150,14 @@ def is_deep(data: bytes) -> bool:
 
 def _values(directory, tag):
     return ifd.integers(directory[tag]) if tag in directory else []
+
+
+def _count_further_channels(directory):
+    """Channels that are neither colour nor alpha."""
+    photometric = sum(_values(directory, _PHOTOMETRIC)[:1])
+    extra = sum(_values(directory, _CHANNELS)[:1]) - _OF_COLOURS.get(photometric, 1)
+    has_alpha = _values(directory, _EXTRA_CHANNELS)[:1] != [_UNSPECIFIED]
+    return max(extra - has_alpha, 0)
 
 
 def _is_reduced(directory):
@@ -150,6 +178,7 @@ def _encode_8_bits(channels, compression, quality):
 
 def _encode_16_bits(channels, compression, quality):
     channels = to_opencv(channels)
+    compression = _DEFLATE if compression == _OLD_DEFLATE else compression
     compression = compression if compression in _OF_OPENCV else _LZW
     done, encoded = cv2.imencode(".tiff", channels, [cv2.IMWRITE_TIFF_COMPRESSION, compression])
     if not done:

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
+from srn.errors import InputError
+
 from .. import sampler
 from .. import state as travelling
-from ..commands import UserError
 from .network import CELL, Network
 
 jax.config.update("jax_enable_x64", True)
@@ -85,12 +86,12 @@ class TwinEngine:
         if self._device == "cuda":
             torch.cuda.synchronize()
 
-    def place(self, crops: np.ndarray):
+    def to_device(self, crops: np.ndarray):
         """Crops of the caller's, [B, crop, crop, C], on the device, for `step`."""
         return torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
 
     def step(self, blurry, sharp) -> dict:
-        """A step on crops that `place` has given; its results."""
+        """A step on crops that `to_device` has copied; its results."""
         return {name: float(value) for name, value in self._take_step(blurry, sharp).items()}
 
     def _take_step(self, blurry, sharp):
@@ -172,7 +173,7 @@ class TwinEngine:
         return {**arrays, **settings, travelling.STEPS: np.int64(self._steps)}
 
     def memory_gib(self) -> float | None:
-        """The most that PyTorch has held so far; without what JAX holds."""
+        """Peak memory of PyTorch so far; without that of JAX."""
         return torch.cuda.max_memory_allocated() / 2**30 if self._device == "cuda" else None
 
     def describe(self) -> str:
@@ -190,7 +191,7 @@ def _to_torch(state, key, shape):
     tensor = torch.from_numpy(np.array(state.get(key, []), np.float32))
     tensor = tensor.permute(LAYOUT) if tensor.ndim == 4 else tensor
     if tensor.shape != shape:
-        raise UserError(f"{key}: the state is of another model than the bundle")
+        raise InputError(f"{key}: the state is of another model than the bundle")
     return tensor
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..commands import UserError
+from srn.errors import InputError
 
 CELL = "convLSTM/LSTM_conv"
 SCALES = (4, 2, 1)  # coarse to fine
@@ -59,14 +59,14 @@ class Network(nn.Module):
     `official_lstm_color`, ...
 
     Args:
-      config: `ModelConfig.to_dict()`. Raises `UserError` for what the twin cannot be.
+      config: `ModelConfig.to_dict()`. Raises `InputError` for what the twin cannot be.
     """
 
     def __init__(self, config: dict):
         super().__init__()
         other = [f"{name}={config[name]}" for name, value in FIXED.items() if config[name] != value]
         if other:
-            raise UserError(f"the twin has no network with {', '.join(other)}")
+            raise InputError(f"the twin has no network with {', '.join(other)}")
         self.is_legacy = config["resize_grid"] == "legacy"
         self.blocks, kernel_size = config["res_blocks"], config["kernel_size"]
         widths = [config["width"] * factor for factor in (1, 2, 4)]
@@ -149,7 +149,7 @@ class Network(nn.Module):
         if x.shape[2] > size[0]:
             step = x.shape[2] // size[0]
             return x[:, :, ::step, ::step]
-        for axis in (2, 3):  # times two: each place, and the mean with the next
+        for axis in (2, 3):  # twice the size: each pixel, and the mean with the next
             following = torch.cat(
                 [x.narrow(axis, 1, x.shape[axis] - 1), x.narrow(axis, x.shape[axis] - 1, 1)], axis
             )
