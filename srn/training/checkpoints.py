@@ -154,7 +154,8 @@ class Checkpoints:
             return prefix
         self._require_finite()
         try:
-            self._checkpoint.save_counter.assign_add(1)  # which `tf.train.Checkpoint.restore` looks for
+            # `tf.train.Checkpoint.restore` looks for it; of the step, so that the files depend on it alone
+            self._checkpoint.save_counter.assign(self.step)
             self._checkpoint.write(prefix)
             _write_through(run_files.files_of(self.model_dir, self.step))
             self._saved = self.step
