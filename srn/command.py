@@ -16,6 +16,7 @@ Where a command has a flag of that name, its line names the flag: `--crop_size=2
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -69,7 +70,8 @@ def exit_code_of(call: Callable[[], int], name: str, known_flags: Container[str]
     _replace_closed_streams()
     try:
         code = call()
-        sys.stdout.flush()  # here, where a reader that has gone is no error
+        if sys.stdout is not None:  # as of `>&-`
+            sys.stdout.flush()  # here, where a reader that has gone is no error
         return code
     except (flags.Error, InputError) as error:
         print_error(name, name_flags(str(error), known_flags))
@@ -135,6 +137,17 @@ def expand_flagfiles(words: list[str], outer: tuple[str, ...] = ()) -> list[str]
     return expanded
 
 
+def values_given(name: str, argv: list[str] | None = None) -> list[str]:
+    """The values of a flag on the command line itself, not in a flagfile."""
+    words = (sys.argv if argv is None else argv)[1:]
+    values = []
+    for word, following in zip(words, [*words[1:], ""]):
+        flag, sign, value = word.partition("=")
+        if flag in (f"--{name}", f"-{name}"):
+            values.append(value if sign else following)
+    return values
+
+
 def read_flagfile(path: str | os.PathLike[str]) -> list[str]:
     """Reads the flags of a flagfile, one per line: `--name=value` or `--name value`.
 
@@ -168,8 +181,9 @@ def _word_of(line: str, path: str | os.PathLike[str]) -> str:
 
 def print_error(name: str, error: object) -> None:
     """Prints each line of `error` on stderr, after the name of the command."""
-    for line in str(error).splitlines():
-        print(f"{name}: {line}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody reads it
+        for line in str(error).splitlines():
+            print(f"{name}: {line}", file=sys.stderr)
 
 
 def exit_code_of_signal(name: str) -> int:

@@ -7,6 +7,7 @@ Checkpoints are found by their files, `step-N.index` and `step-N.data-...`, not 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from srn.errors import first_line
 from srn.files import write_atomically
 
 BEST_FILE = "best.json"  # {"step": of the best validation, "psnr": its score, "validated": the latest one}
-_FILE = re.compile(r"^step-(\d+)\.(?:index|data-\d{5}-of-\d{5})$")
+_FILE = re.compile(r"^step-(0|[1-9]\d*)\.(?:index|data-\d{5}-of-\d{5})$")
 
 
 def steps_in(model_dir: str | os.PathLike[str]) -> list[int]:
@@ -74,8 +75,9 @@ def read_best(model_dir: str | os.PathLike[str]) -> dict[str, Any]:
     """Reads the file of `write_best`; an empty dict before the first validation, or for a damaged file."""
     try:
         best = json.loads((Path(model_dir) / BEST_FILE).read_text())
-        return best if {"step", "psnr", "validated"} <= set(best) else {}
-    except (OSError, ValueError, TypeError):
+        is_sound = int(best["step"]) >= 0 <= int(best["validated"]) and not math.isnan(best["psnr"])
+        return best if is_sound else {}
+    except (OSError, ValueError, TypeError, KeyError):
         return {}
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import math
 import numbers
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -80,6 +81,7 @@ def _is_allowed(field, value) -> bool:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral if kind == "int" else numbers.Real):
         return False
     minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
+    maximum = sys.maxsize if kind == "int" and maximum is None else maximum
     return (
         math.isfinite(value)
         and (minimum is None or value >= minimum)

@@ -241,7 +241,10 @@ def _choose(model_dir: Path, which: str) -> str:
         return prefix
     step = run_files.read_best(model_dir).get("step")
     if step is None:
-        raise InputError(f"which=best: {model_dir} was never validated; train with `val_data_dir`")
+        raise InputError(
+            f"which=best: {model_dir} was never validated, or its {run_files.BEST_FILE} is damaged; "
+            "train with `val_data_dir`"
+        )
     reason = run_files.damage_of(run_files.prefix_of(model_dir, step))
     if reason is not None:
         raise InputError(f"which=best: {run_files.prefix_of(model_dir, step)} is damaged ({reason})")

@@ -138,3 +138,23 @@ def test_a_reader_that_has_gone_ends_the_command_without_a_word():
 
     assert process.wait() == 128 + 13
     assert errors == b""
+
+
+@pytest.mark.parametrize(
+    "words, values",
+    [
+        (["--flagfile=a.cfg", "--size=3", "--flagfile", "b.cfg"], ["a.cfg", "b.cfg"]),
+        (["-flagfile=a.cfg"], ["a.cfg"]),
+        (["--other=flagfile", "flagfile"], []),
+    ],
+)
+def test_the_values_of_a_flag_on_the_command_line(words, values):
+    assert command.values_given("flagfile", ["train.py", *words]) == values
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_a_stream_that_is_closed_is_no_error(monkeypatch, name):
+    monkeypatch.setattr(sys, name, None)
+
+    assert command.exit_code_of(lambda: 0, "tool") == 0
+    assert command.exit_code_of(fail_with(WorkError("1 of 2 failed")), "tool") == 1

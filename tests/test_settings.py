@@ -62,6 +62,7 @@ def test_a_flagfile_gives_back_what_it_was_written_from(tmp_path, drawing):
         ({"size": 1.5}, "size=1.5"),
         ({"size": True}, "size=True"),
         ({"limit": 0}, "limit=0 is not possible; give a whole number of at least 1 or None"),
+        ({"limit": 10**20}, "limit=100000000000000000000"),
         ({"width": float("nan")}, "width=nan is not possible; give a number of at least 0.0"),
         ({"width": "1"}, "width='1'"),
         ({"kind": "chalk"}, "kind='chalk' is not possible; give one of ink, oil"),

@@ -51,7 +51,7 @@ class Checkpoints:
         is_chief: bool = True,
     ):
         self.model, self.optimizer, self.average, self.adversary = model, optimizer, average, adversary
-        self.is_chief = is_chief
+        self.is_chief, self._saved = is_chief, -1  # the step that this object has saved last
         self.model_dir, self._keep, self._keep_every, self._say = Path(model_dir), keep, keep_every, say
         others = {**_tracked(average), **_tracked_adversary(adversary)}
         self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **others)
@@ -80,8 +80,14 @@ class Checkpoints:
 
         Raises `InputError` if all checkpoints are damaged, or there is none of `step`.
         """
-        if self.is_chief and step is not None and not (self.model_dir / f"after-step-{step}").exists():
-            self._go_back(step)
+        aside = self.model_dir / f"after-step-{step}"
+        if self.is_chief and step is not None and aside.exists():
+            self._say(
+                f"resume_from={step}: this run has gone back there before, and resumes from its newest "
+                f"checkpoint; to go back once more rename {aside}"
+            )
+        elif self.is_chief and step is not None:
+            self._go_back(step, aside)
         found, damaged = run_files.newest_whole(self.model_dir)
         if found is None and damaged:
             lines = [f"{self.prefix(number)}: damaged ({reason})" for number, reason in damaged.items()]
@@ -98,10 +104,12 @@ class Checkpoints:
         """Restores the checkpoint of a step, or nothing for None; returns its step."""
         if step is not None:
             self._restore(self.prefix(step))
+            if self.step != step:
+                raise InputError(f"{self.prefix(step)}: is the checkpoint of step {self.step}; name it so")
         return self.step
 
-    def _go_back(self, step: int) -> None:
-        """Moves all checkpoints after `step` away."""
+    def _go_back(self, step: int, aside: Path) -> None:
+        """Moves all that came after `step` into `aside`, a folder that is there when all has been moved."""
         steps = run_files.steps_in(self.model_dir)
         if step and step not in steps:
             there = ", ".join(map(str, steps)) or "none"
@@ -111,12 +119,13 @@ class Checkpoints:
         reason = run_files.damage_of(self.prefix(step)) if step else None
         if reason is not None:
             raise InputError(f"resume_from={step}: {self.prefix(step)} is damaged ({reason})")
-        aside = self.model_dir / f"after-step-{step}"
+        unfinished = aside.with_name(f"{aside.name}-unfinished")
+        unfinished.mkdir(exist_ok=True)
         for later in (number for number in steps if number > step):
-            folder.move_files(run_files.files_of(self.model_dir, later), aside)
+            folder.move_files(run_files.files_of(self.model_dir, later), unfinished)
         if run_files.read_best(self.model_dir).get("validated", 0) > step:
-            folder.move_files([self.model_dir / run_files.BEST_FILE], aside)
-        aside.mkdir(exist_ok=True)
+            folder.move_files([self.model_dir / run_files.BEST_FILE], unfinished)
+        unfinished.rename(aside)
 
     def _restore(self, prefix):
         model = self.model
@@ -141,13 +150,15 @@ class Checkpoints:
         checkpoints are kept.
         """
         prefix = self.prefix(self.step)
-        if not self.is_chief:
+        if not self.is_chief or self._saved == self.step:
             return prefix
         self._require_finite()
         try:
-            self._checkpoint.save_counter.assign_add(1)  # which `tf.train.Checkpoint.restore` looks for
+            # `tf.train.Checkpoint.restore` looks for it; of the step, so that the files depend on it alone
+            self._checkpoint.save_counter.assign(self.step)
             self._checkpoint.write(prefix)
             _write_through(run_files.files_of(self.model_dir, self.step))
+            self._saved = self.step
             self._remove_old()
         except (tf.errors.OpError, OSError) as error:
             raise WorkError(
@@ -196,11 +207,11 @@ class Checkpoints:
         return run_files.prefix_of(self.model_dir, step)
 
     @contextlib.contextmanager
-    def save_on(self, error: type[Exception]) -> Iterator[None]:
-        """Saves before an `error`, such as that of an image that cannot be read, is raised to the caller."""
+    def save_on(self, *errors: type[Exception]) -> Iterator[None]:
+        """Saves before one of `errors`, such as that of an image that cannot be read, goes to the caller."""
         try:
             yield
-        except error:
+        except errors:
             self.save()
             raise
 

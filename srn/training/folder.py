@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from srn.errors import InputError
+from srn import run_files
+from srn.errors import InputError, first_line
 from srn.files import write_atomically
 from srn.training.config import MODEL_DIR, TrainingConfig
 
@@ -36,7 +37,7 @@ def locked(model_dir: Path) -> Iterator[None]:
     """
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
-        file = (model_dir / LOCK).open("a+", encoding="utf-8")
+        file = (model_dir / LOCK).open("ab+", buffering=0)
     except OSError as error:
         raise InputError(f"{model_dir}: cannot be written ({error.strerror})") from error
     with file:
@@ -44,13 +45,13 @@ def locked(model_dir: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read().strip() or "another process"
+            holder = file.read().decode(errors="replace").strip() or "another process"
             raise InputError(f"{model_dir}: {holder} trains there; choose another `model_dir`") from None
         except OSError:
             pass  # a file system without locks
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without its text
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield
 
 
@@ -76,12 +77,28 @@ def write_settings(
     A `flags.cfg` of other settings is kept as `flags-until-step-N.cfg`, with N = `first_step`.
     """
     path, config = model_dir / FLAGFILE, config.replace(**_OF_A_CALL)
-    text = config.to_flagfile(**{MODEL_DIR: str(model_dir)})
-    if first_step and path.exists() and path.read_text() != text:
-        os.replace(path, model_dir / f"flags-until-step-{first_step}.cfg")
-    write_atomically(path, text.encode())
+    text = config.to_flagfile(**{MODEL_DIR: str(model_dir)}).encode()
+    kept = model_dir / f"flags-until-step-{first_step}.cfg"
+    # Settings with which no step was done are not kept over those that led to this step.
+    if first_step and path.exists() and path.read_bytes() != text and not kept.exists():
+        os.replace(path, kept)
+    write_atomically(path, text)
     for line in _differences(config, _first_flagfile(model_dir)) if first_step else []:
         say(line)
+
+
+def require_own(flagfile: str, model_dir: str) -> None:
+    """Raises `InputError` where the flagfile of a run names another folder than it lies in.
+
+    So it is in a run that was moved or copied: the call would begin anew in the old folder, or resume there.
+    """
+    lies_in = Path(flagfile).parent
+    is_of_run = Path(flagfile).name == FLAGFILE and run_files.steps_in(lies_in)
+    if is_of_run and lies_in.resolve() != Path(model_dir).resolve():
+        raise InputError(
+            f"{flagfile}: names model_dir={model_dir}, but lies in the folder of a run that was moved or "
+            f"copied; give `model_dir`={lies_in} to resume it there"
+        )
 
 
 def _first_flagfile(model_dir: Path) -> Path:
@@ -91,13 +108,21 @@ def _first_flagfile(model_dir: Path) -> Path:
 
 
 def _differences(config: TrainingConfig, path: Path) -> list[str]:
-    """A line for each setting that differs from those in a flagfile; none for one that cannot be read."""
+    """A line for each setting that differs from those in a flagfile; one for a flagfile that is damaged."""
     try:
         first = TrainingConfig.from_flagfile(path)
-    except InputError:
-        return [f"{path.name}: cannot be compared with the present settings"]
+    except InputError as error:
+        return [f"{path.name}: cannot be compared with the present settings ({first_line(error)})"]
+    if _only_prolongs(config, first):
+        config = config.replace(max_steps=first.max_steps)
     pairs = (
         (field.name, getattr(config, field.name), getattr(first, field.name))
         for field in dataclasses.fields(config)
     )
     return [f"{name} is {now!r}; the run began with {then!r}" for name, now, then in pairs if now != then]
+
+
+def _only_prolongs(config: TrainingConfig, first: TrainingConfig) -> bool:
+    """Whether a later end of the run leaves all its steps as they were."""
+    is_later = config.max_steps is None or (first.max_steps or config.max_steps) < config.max_steps
+    return is_later and not config.phases and not config.fall_steps

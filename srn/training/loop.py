@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
 import tensorflow as tf
 from tqdm import tqdm
@@ -69,15 +69,17 @@ def run_steps(
     checkpoints are kept. If a batch cannot be read, the state is saved and TensorFlow's error is raised.
     """
     results: dict[str, float] = {}
+    stream = sys.stderr  # None where it was closed (`2>&-`)
     bar = tqdm(
         total=max_steps,
         initial=checkpoints.step,
         unit="step",
+        file=None if stream is None else _OptionalStream(stream),
         dynamic_ncols=True,
-        mininterval=0.5 if sys.stderr.isatty() else 30,
-        disable=not checkpoints.is_chief,
+        mininterval=0.5 if stream is not None and stream.isatty() else 30,
+        disable=stream is None or not checkpoints.is_chief,
     )
-    with watch.board, bar, catch_signals() as caught, checkpoints.save_on(tf.errors.OpError):
+    with watch.board, bar, catch_signals() as caught, checkpoints.save_on(tf.errors.OpError, OSError):
         watch.catch_up(intervals.validate_every)
         # The range comes first in zip, so that no batch is made after the last step.
         for number, (blurry, sharp) in zip(range(checkpoints.step + 1, max_steps + 1), batches):
@@ -102,7 +104,25 @@ def run_steps(
                 watch.board.write_pictures(first_part(blurry), first_part(sharp), number)
             if is_last:
                 break
-    return (caught[0] if caught else FINISHED), results
+    return (caught[0] if caught and checkpoints.step < max_steps else FINISHED), results
+
+
+class _OptionalStream:
+    """Where the bar is written: a terminal or a reader that has gone, or a full disk, does not end a run."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: of a stream that was closed
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _is_due(step: int, interval: int | None) -> bool:

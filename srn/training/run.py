@@ -8,6 +8,7 @@ import functools
 import itertools
 import math
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from srn.data.mixture import UNITS, open_sources
 from srn.data.pairs import Pair, find_pairs
-from srn.errors import WorkError, first_line
+from srn.errors import InputError, WorkError, first_line
 from srn.synthesis.settings import SYNTHESES
 from srn.training import folder
 from srn.training.config import FINISHED, TrainingConfig
@@ -74,7 +75,8 @@ def train(
         if distribution.is_chief:
             folder.write_settings(config, path, first_step, say)
             facts = f"{run.model.count_params():,} parameters; {_describe(config.parts, sources)}"
-            say(f"{config.model_name}: {facts}; step {first_step} to {run.max_steps} in {path}")
+            last_step = max(first_step, run.max_steps)
+            say(f"{config.model_name}: {facts}; step {first_step} to {last_step} in {path}")
         ended_by: str = FINISHED
         metrics: dict[str, float] = {}
         if first_step < run.max_steps:
@@ -118,9 +120,12 @@ def _find_validation_pairs(config: TrainingConfig) -> list[Pair]:
     """The checked pairs for validation; an empty list without validation data."""
     if config.val_data_dir is None:
         return []
-    pairs = find_pairs(
-        config.val_data_dir, config.val_dataset, "test", config.blur_folder, 11, config.sharp_folder
-    )
+    try:
+        pairs = find_pairs(
+            config.val_data_dir, config.val_dataset, "test", config.blur_folder, 11, config.sharp_folder
+        )
+    except InputError as error:  # of the same functions as for training, which name its arguments
+        raise InputError(re.sub(r"`(data_dir|dataset)`", r"`val_\1`", str(error))) from error
     number = config.val_images
     if not number or number >= len(pairs):
         return pairs
@@ -137,7 +142,7 @@ class _Run:
         from srn.training.checkpoints import Checkpoints
 
         self._config, self._sources, self._validation_pairs = config, sources, validation_pairs
-        self._distribution = distribution
+        self._distribution, self._say = distribution, say
         decay_steps = config.decay_steps_for(sum(map(len, sources)))
         self.max_steps = config.max_steps or decay_steps
         self._phases = config.phases_until(self.max_steps)
@@ -281,7 +286,10 @@ class _Run:
         if not distribution.is_chief:
             return Watch(checkpoints, Board(None, self.model, checkpoints.optimizer), None, validate)
         board = Board(checkpoints.model_dir / "logs", self.model, checkpoints.optimizer)
-        return Watch(checkpoints, board, Log(checkpoints.model_dir, checkpoints.step), validate)
+        log = Log(checkpoints.model_dir, checkpoints.step, self._say)
+        watch = Watch(checkpoints, board, log, validate)
+        watch.recover_best()
+        return watch
 
     def _about_batch(self, tell, step: int) -> list[str]:
         """Calls a function of `srn.data.pipeline` for the batch of a step, counted from 1."""

@@ -8,7 +8,8 @@ from typing import Any
 from srn import run_files
 from srn.training.board import Board
 from srn.training.checkpoints import Checkpoints
-from srn.training.log import Log
+from srn.training.log import FILE, Log, read_log
+from srn.training.validation import SCORES
 
 
 class Watch:
@@ -47,11 +48,24 @@ class Watch:
             return {}
         scores, model_dir = self._validate(), self._checkpoints.model_dir
         best = run_files.read_best(model_dir)
-        is_best = not best or scores["psnr"] > best["psnr"]
+        is_lost = best.get("step") not in run_files.steps_in(model_dir)
+        is_best = is_lost or scores["psnr"] > best["psnr"]
         new = {"step": step, **scores} if is_best else best
         if self._log is not None:
             run_files.write_best(model_dir, {**new, "validated": step})
         return {f"validation_{name}": score for name, score in scores.items()}
+
+    def recover_best(self) -> None:
+        """Notes the best validation by `log.csv`, where the note is lost, damaged or moved away."""
+        model_dir = self._checkpoints.model_dir
+        rows = [row for row in read_log(model_dir / FILE) if row["validation_psnr"]]
+        steps = run_files.steps_in(model_dir)
+        there = [row for row in rows if int(row["step"]) in steps]
+        if there and not run_files.read_best(model_dir):
+            best = max(there, key=lambda row: float(row["validation_psnr"]))
+            scores = {name: float(best[f"validation_{name}"] or "nan") for name in SCORES}
+            validated = int(rows[-1]["step"])
+            run_files.write_best(model_dir, {"step": int(best["step"]), **scores, "validated": validated})
 
     def catch_up(self, every: int | None) -> None:
         """Validates the current checkpoint if the run was killed during its validation."""

@@ -11,6 +11,7 @@ import srn
 from srn import run_files, weights
 from srn.config import ModelConfig
 from srn.errors import InputError, WorkError
+from srn.training import folder
 from srn.training.checkpoints import Checkpoints
 from srn.training.optimizers import adam
 
@@ -239,3 +240,57 @@ def test_which_weights_of_a_run(run):
     with pytest.raises(InputError, match="not the folder of a training run"):
         (run / "empty").mkdir()
         weights.load_model(run / "empty", which="best")
+
+
+def test_going_back_once_more_says_that_it_resumes(run):
+    open_run(run)[0].resume(5)
+    checkpoints, lines = open_run(run)
+
+    assert checkpoints.resume(5) == 5
+    (line,) = lines
+    assert line.startswith("resume_from=5: this run has gone back there before")
+    assert line.endswith(f"rename {run}/after-step-5")
+
+
+def test_going_back_that_was_killed_is_finished_by_the_next_call(run, monkeypatch):
+    save_at(open_run(run)[0], 15)
+    move = folder.move_files
+
+    def move_and_die(files, into):
+        move(files, into)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folder, "move_files", move_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        open_run(run)[0].resume(5)
+    assert steps_of(run) == [5, 15]
+    monkeypatch.setattr(folder, "move_files", move)
+
+    assert open_run(run)[0].resume(5) == 5
+    assert steps_of(run / "after-step-5") == [10, 15]
+
+
+def test_a_checkpoint_under_the_name_of_another_step_is_named(run):
+    for path in run_files.files_of(run, 10):
+        path.rename(run / path.name.replace("10.", "20."))
+
+    with pytest.raises(InputError, match="step-20: is the checkpoint of step 10; name it so"):
+        open_run(run)[0].resume()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"[1]",
+        b'{"step": 5}',
+        b'{"step": "x", "psnr": 1, "validated": 5}',
+        b'{"step": null, "psnr": null, "validated": null}',
+        b'{"step": 5, "psnr": NaN, "validated": 5}',
+    ],
+)
+def test_a_note_of_the_best_that_is_damaged_is_none(tmp_path, content):
+    (tmp_path / "best.json").write_bytes(content)
+
+    assert run_files.read_best(tmp_path) == {}

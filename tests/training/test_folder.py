@@ -1,5 +1,7 @@
 """One run in a folder, no leftovers, settings that are compared."""
 
+import os
+
 import pytest
 
 from srn.errors import InputError
@@ -71,3 +73,59 @@ def test_settings_of_another_version_are_no_obstacle(tmp_path):
     (line,) = say_at(tmp_path, CONFIG, 3)
 
     assert "cannot be compared" in line
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"--batch_size=many\n", b"--save_every=-1\n"])
+def test_a_flagfile_that_is_damaged_is_kept_and_named(tmp_path, content):
+    (tmp_path / "flags.cfg").write_bytes(content)
+
+    (line,) = say_at(tmp_path, CONFIG, 3)
+
+    assert line.startswith("flags-until-step-3.cfg: cannot be compared with the present settings (")
+    assert (tmp_path / "flags-until-step-3.cfg").read_bytes() == content
+    assert TrainingConfig.from_flagfile(tmp_path / "flags.cfg") == CONFIG
+
+
+def test_a_run_that_is_only_prolonged_says_nothing(tmp_path):
+    say_at(tmp_path, CONFIG, 0)
+    assert say_at(tmp_path, CONFIG.replace(max_steps=20), 10) == []
+    assert say_at(tmp_path, CONFIG.replace(max_steps=None), 10) == []
+    assert say_at(tmp_path, CONFIG.replace(max_steps=7), 10) == ["max_steps is 7; the run began with 10"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"phases": "16x2:1.0"}, {"schedule": "trapezoid", "fall_steps": 3}], ids=str
+)
+def test_a_later_end_that_moves_the_steps_before_it_is_said(tmp_path, changes):
+    config = TrainingConfig(data_dir="pairs", max_steps=10, **changes)
+    say_at(tmp_path, config, 0)
+
+    assert say_at(tmp_path, config.replace(max_steps=20), 10) == ["max_steps is 20; the run began with 10"]
+
+
+def test_a_lock_with_noise_in_it_is_a_lock(tmp_path):
+    with folder.locked(tmp_path):
+        (tmp_path / "lock").write_bytes(b"\xff\xfe")
+        with pytest.raises(InputError, match="trains there"), folder.locked(tmp_path):
+            raise AssertionError("two runs in one folder")
+
+
+def test_the_lock_of_another_process_that_has_died_is_none(tmp_path):
+    (tmp_path / "lock").write_text("process 1 on another host\n")
+
+    with folder.locked(tmp_path):
+        assert f"process {os.getpid()} on" in (tmp_path / "lock").read_text()
+
+
+def test_the_flagfile_of_a_run_that_was_moved_names_another_folder(tmp_path):
+    run = tmp_path / "moved"
+    run.mkdir()
+    for name in ("flags.cfg", "other.cfg", "step-3.index"):
+        (run / name).write_text("")
+
+    folder.require_own(str(run / "flags.cfg"), str(run))
+    folder.require_own(str(run / "other.cfg"), str(tmp_path / "run"))
+    with pytest.raises(InputError, match=r"names model_dir=.*/run, .*; give `model_dir`=.*/moved to resume"):
+        folder.require_own(str(run / "flags.cfg"), str(tmp_path / "run"))
+    (run / "step-3.index").unlink()
+    folder.require_own(str(run / "flags.cfg"), str(tmp_path / "run"))

@@ -1,8 +1,11 @@
 import concurrent.futures
+import io
 import itertools
 import os
 import signal
+import sys
 import time
+import unittest.mock
 
 import numpy as np
 import pytest
@@ -248,3 +251,64 @@ def test_scalars_and_pictures_are_written(tmp_path):
         for value in tf.compat.v1.Event.FromString(record.numpy()).summary.value
     }
     assert {"train/loss", "train/psnr", "train/learning_rate", "blurry_restored_sharp"} <= tags
+
+
+def test_a_signal_in_the_last_step_does_not_make_it_unfinished(tmp_path):
+    def interrupted():
+        for step, batch in enumerate(batches()):
+            if step == 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e-3), tmp_path)
+
+    assert train(checkpoints, interrupted(), 2)[0] == "max_steps"
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError, OSError(5, "Input/output error"), ValueError("closed")])
+def test_a_bar_that_nobody_takes_does_not_end_the_run(tmp_path, monkeypatch, error):
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "write", unittest.mock.Mock(side_effect=error))
+    monkeypatch.setattr(sys, "stderr", stream)
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e-3), tmp_path)
+
+    assert train(checkpoints, batches(), 2)[0] == "max_steps"
+    assert stream.write.called
+
+
+def test_no_stream_for_the_bar(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e-3), tmp_path)
+
+    assert train(checkpoints, batches(), 2)[0] == "max_steps"
+
+
+def test_a_log_that_cannot_be_written_any_more_saves_first(tmp_path):
+    def break_log():
+        for step, batch in enumerate(batches()):
+            if step == 2:
+                (tmp_path / "log.csv").unlink()
+                (tmp_path / "log.csv").symlink_to("/dev/full")
+            yield batch
+
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(1e-3), tmp_path)
+
+    with pytest.raises(OSError, match="No space left on device"):
+        train(checkpoints, break_log(), 9, log=Log(tmp_path, 0))
+
+    assert run_files.steps_in(tmp_path) == [3]
+
+
+@pytest.mark.parametrize("note", ["{", '{"step": 3, "psnr": 99.0, "validated": 4}'])
+def test_the_best_is_found_again_where_its_note_or_its_checkpoint_is_lost(tmp_path, note):
+    scores = iter([22.0, 20.0, 21.0, 19.0])
+    options = {"validate": lambda: {"psnr": next(scores)}, "validate_every": 2}
+    run(tmp_path, 4, log=Log(tmp_path, 0), **options)
+    (tmp_path / "best.json").write_text(note)
+    checkpoints = Checkpoints(srn.build_model(SMALL), adam(polynomial_decay(1e-3, 6)), tmp_path)
+    checkpoints.resume()
+
+    Watch(checkpoints, Board(None, checkpoints.model, checkpoints.optimizer)).recover_best()
+    train(checkpoints, batches(4), 6, log=Log(tmp_path, 4), **options)
+
+    assert run_files.read_best(tmp_path)["step"] == (2 if note == "{" else 6)

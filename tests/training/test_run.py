@@ -272,8 +272,10 @@ def test_validation_has_its_images_and_its_interval(begun, pairs_dir):
     assert [pair.name for pair in handed["watch"]._validate._pairs] == ["0000", "0002"]
     assert handed["validate_every"] == 7
     assert begun(val_data_dir=pairs_dir, val_every=3)["validate_every"] == 3
-    with pytest.raises(InputError, match="no pairs there"):
+    with pytest.raises(InputError, match=r"no pairs there.* 4 pairs are found by `val_dataset`=pairs"):
         begun(val_data_dir=pairs_dir, val_dataset="reds")
+    with pytest.raises(InputError, match="`val_data_dir` takes the folder"):
+        begun(val_data_dir=pairs_dir / "nothing")
 
 
 def test_going_back_by_the_settings(config, tmp_path):
