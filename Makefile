@@ -50,10 +50,10 @@ bench-data: install
 # The score of the released weights: make results PAIRS=FOLDER (with blur/ and sharp/)
 results: install
 	@test -n "$(PAIRS)" || { echo "make: results needs a folder with blur/ and sharp/: make results PAIRS=FOLDER"; exit 2; }
-	$(BIN)/python evaluate.py --ckpt=srn --data_dir=$(PAIRS) --dataset=pairs --out_dir=results/srn
+	$(BIN)/python evaluate.py --ckpt=sr_edrb1 --data_dir=$(PAIRS) --dataset=pairs --out_dir=results/sr_edrb1
 
 # The pictures of the documentation; each of those whose sources are given, such as
-#   make demo pictures DEMO=demo PAIRS=FOLDER PHOTOGRAPHS=FOLDER FRAMES=FOLDER SHARP=FOLDER ABLATION=FOLDER REPORT=results/srn
+#   make demo pictures DEMO=demo PAIRS=FOLDER PHOTOGRAPHS=FOLDER FRAMES=FOLDER SHARP=FOLDER ABLATION=FOLDER REPORT=results/sr_edrb1
 pictures: install
 	$(BIN)/python docs/draw/pictures.py $(if $(DEMO),--demo=$(DEMO)) $(if $(PAIRS),--pairs=$(PAIRS)) $(if $(PHOTOGRAPHS),--photographs=$(PHOTOGRAPHS)) $(if $(FRAMES),--frames=$(FRAMES)) $(if $(SHARP),--sharp=$(SHARP)) $(if $(ABLATION),--ablation=$(ABLATION)) $(if $(REPORT),--report=$(REPORT))
 

@@ -47,14 +47,14 @@ def main() -> None:
 def load_set(folder: str, factor: str = "1") -> list:
     """Blurry and sharp, uint8 [H, W, 3] each, of every image of a set."""
     from srn.data import pool
-    from srn.data.sources import reduce_picture
+    from srn.data.sources import downscale_image
 
     if (Path(folder) / pool.INDEX).exists():
         crops = pool.PoolSource(folder, 1)
         images = [crops.read_crop(index) for index in range(min(len(crops), POOL_CROPS))]
     else:
         images = [(read_rgb(pair.blurry), read_rgb(pair.sharp)) for pair in find_pairs(folder)]
-    return [[reduce_picture(side, int(factor)) for side in pair] for pair in images]
+    return [[downscale_image(side, int(factor)) for side in pair] for pair in images]
 
 
 def measure(checkpoint: str, sets: dict):

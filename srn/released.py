@@ -15,7 +15,7 @@ from typing import Any
 
 from srn.errors import InputError
 
-DEFAULT = "srn"
+DEFAULT = "sr_edrb1"
 WHICH = ("best", "latest", "average")  # weights of a training run; see `srn.weights.load_model`
 FOLDER = Path(__file__).parent / "released_weights"
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import architecture
 import numpy as np
 import progress
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 import srn
 from srn.command import quiet_tensorflow
@@ -29,9 +29,13 @@ from srn.images import read_rgb
 DOCS = Path(__file__).resolve().parents[1]
 JPEG_QUALITY = 90
 GAP = 6  # white, between the parts of a picture
-# (file, left, top) of details of equal size.
-GALLERY = (("srn_07.png", 300, 150), ("srn_01.png", 380, 200), ("idr_taman.jpg", 500, 300))
-GALLERY_SIZE = (460, 300)
+# (file, (left, top) of details of equal size); all photographs are of 1280x720.
+GALLERY = (
+    ("srn_01.png", ((400, 100), (700, 330))),
+    ("idr_taman.jpg", ((650, 360), (240, 330))),
+)
+GALLERY_WIDTH, GALLERY_DETAIL = 466, (230, 170)
+TITLE_HEIGHT = 30
 RESULTS = (
     ("GOPR0384_11_00_000013", 500, 300),
     ("GOPR0385_11_01_003100", 500, 300),
@@ -60,11 +64,15 @@ def draw_demo(path: Path, demo: Path) -> None:
 
 
 def draw_gallery(path: Path, photographs: Path) -> None:
-    """Photographs without a ground truth: blurry, restored."""
-    restore, rows = srn.Deblurrer(), []
-    for name, left, top in GALLERY:
+    """Photographs without a ground truth, blurry and restored: as a whole, and details at full size."""
+    restore = srn.Deblurrer()
+    rows = [[_title(text, GALLERY_WIDTH) for text in ("blurry", "restored")]]
+    for name, details in GALLERY:
         blurry = read_rgb(photographs / name)
-        rows.append([_cut(image, left, top, *GALLERY_SIZE) for image in (blurry, restore(blurry))])
+        images = (blurry, restore(blurry))
+        rows.append([_reduce(image, GALLERY_WIDTH) for image in images])
+        cut = [[_cut(image, *detail, *GALLERY_DETAIL) for detail in details] for image in images]
+        rows.append([_join(parts, axis=1) for parts in cut])
     _save(path, _grid(rows))
 
 
@@ -185,6 +193,18 @@ def _window(frames, count, step):
     """`count` frames, every `step`-th, around the middle one: uint8 [count, H, W, 3]."""
     first = int(MIDDLE_FRAME) - count // 2 * step
     return np.stack([read_rgb(frames / f"{first + step * index:04d}.jpg") for index in range(count)])
+
+
+def _title(text, width):
+    image = Image.new("RGB", (width, TITLE_HEIGHT), "white")
+    middle = (width // 2, TITLE_HEIGHT // 2)
+    ImageDraw.Draw(image).text(middle, text, "black", ImageFont.load_default(20), anchor="mm")
+    return np.asarray(image)
+
+
+def _reduce(image, width):
+    size = (width, round(image.shape[0] * width / image.shape[1]))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
 
 
 def _cut(image, left, top, width, height):

@@ -1,4 +1,4 @@
-"""The plot of docs/training_log.md: gains over the crops seen, as benchmarks/progress.py measures them."""
+"""The plot of docs/training_log.md: gains over the steps, as benchmarks/progress.py measures them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 from pathlib import Path
 
 CSV = Path(__file__).resolve().parents[1] / "training_progress.csv"
-BATCH_SIZE = 16  # crops in a step, of all runs in the file
 # Set -> (title, column, what that is).
 PANELS = {
     "held_out_half": ("12 held-out real pairs, half size", "gain", "mean of the gains in PSNR (dB)"),
@@ -28,16 +27,16 @@ def draw(path: Path) -> None:
         for row in of_set:
             if not row["step"]:
                 axes.axhline(float(row[column]), color="gray", linestyle=":", label=row["checkpoint"])
-        axes.set(title=title, xlabel="crops seen (thousands)", ylabel=what, ylim=(0, None))
+        axes.set(title=title, xlabel="steps (thousands)", ylabel=what, ylim=(0, None))
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, dpi=100)
 
 
 def _runs(rows, column):
-    """{name of the run: [(thousands of crops, gain), ...] in the order of the steps}."""
+    """{name of the run: [(thousands of steps, gain), ...] in the order of the steps}."""
     runs = {}
     for row in sorted((row for row in rows if row["step"]), key=lambda row: int(row["step"])):
         label = Path(row["checkpoint"]).parent.name
-        runs.setdefault(label, []).append((int(row["step"]) * BATCH_SIZE / 1000, float(row[column])))
+        runs.setdefault(label, []).append((int(row["step"]) / 1000, float(row[column])))
     return runs
