@@ -53,9 +53,9 @@ results: install
 	$(BIN)/python evaluate.py --ckpt=sr_edrb1 --data_dir=$(PAIRS) --dataset=pairs --out_dir=results/sr_edrb1
 
 # The pictures of the documentation; each of those whose sources are given, such as
-#   make demo pictures DEMO=demo PAIRS=FOLDER PHOTOGRAPHS=FOLDER FRAMES=FOLDER SHARP=FOLDER ABLATION=FOLDER REPORT=results/sr_edrb1
+#   make demo pictures DEMO=demo PAIRS=FOLDER PHOTOGRAPHS=FOLDER FRAMES=FOLDER SHARP=FOLDER ABLATION=FOLDER RUN=runs/first REPORT=results/sr_edrb1
 pictures: install
-	$(BIN)/python docs/draw/pictures.py $(if $(DEMO),--demo=$(DEMO)) $(if $(PAIRS),--pairs=$(PAIRS)) $(if $(PHOTOGRAPHS),--photographs=$(PHOTOGRAPHS)) $(if $(FRAMES),--frames=$(FRAMES)) $(if $(SHARP),--sharp=$(SHARP)) $(if $(ABLATION),--ablation=$(ABLATION)) $(if $(REPORT),--report=$(REPORT))
+	$(BIN)/python docs/draw/pictures.py $(if $(DEMO),--demo=$(DEMO)) $(if $(PAIRS),--pairs=$(PAIRS)) $(if $(PHOTOGRAPHS),--photographs=$(PHOTOGRAPHS)) $(if $(FRAMES),--frames=$(FRAMES)) $(if $(SHARP),--sharp=$(SHARP)) $(if $(ABLATION),--ablation=$(ABLATION)) $(if $(RUN),--run=$(RUN)) $(if $(REPORT),--report=$(REPORT))
 
 # A training run on a machine without TensorFlow, end to end on this one; see tools/stablehlo.
 VENV_JAX = .venv-jax

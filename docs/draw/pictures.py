@@ -1,7 +1,7 @@
 """Makes the pictures of the documentation; `make pictures` runs it.
 
     python docs/draw/pictures.py [--demo=demo] [--pairs=FOLDER] [--photographs=FOLDER] [--frames=FOLDER]
-                                 [--sharp=FOLDER] [--ablation=FOLDER] [--report=FOLDER]
+                                 [--sharp=FOLDER] [--ablation=FOLDER] [--report=FOLDER] [--run=FOLDER]
 
 A picture is made anew where all that it needs is given; of the others a line says what is missing. What the
 architecture needs is in the repository. Details are cut where they show something; their places stand below.
@@ -14,6 +14,7 @@ import dataclasses
 import io
 import shutil
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from PIL import Image, ImageDraw, ImageFont
 import srn
 from srn.command import quiet_tensorflow
 from srn.images import read_rgb
+from srn.training.log import FILE, read_log
 
 DOCS = Path(__file__).resolve().parents[1]
 JPEG_QUALITY = 90
@@ -137,6 +139,21 @@ def draw_ablation_pictures(path: Path, ablation: Path, pairs: Path) -> None:
     _save(path, _grid([[_cut(image, *ABLATION_DETAIL) for image in images]]))
 
 
+def draw_validation(path: Path, run: Path) -> None:
+    """The `log.csv` of a training run: the loss of its batches, and the PSNR of its validations."""
+    from matplotlib.figure import Figure
+
+    rows = read_log(run / FILE)
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    columns = {"loss": "loss of the batch", "validation_psnr": "PSNR on the validation pairs, dB"}
+    for axes, (column, what) in zip(figure.subplots(1, 2), columns.items()):
+        points = [(int(row["step"]), float(row[column])) for row in rows if row[column]]
+        axes.plot(*zip(*points), marker=".")
+        axes.set(xlabel="step", ylabel=what)
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=80)
+
+
 def draw_report(path: Path, report: Path) -> None:
     """An evaluation's report.html as Chromium shows it: its top, and the slider over its best image."""
     browser = _open_browser()
@@ -148,6 +165,30 @@ def draw_report(path: Path, report: Path) -> None:
     finally:
         browser.quit()
     _save(path, _grid([[np.asarray(Image.open(io.BytesIO(view)).convert("RGB")) for view in views]]))
+
+
+def draw_web(path: Path, photographs: Path) -> None:
+    """The page of `srn-web` in Chromium, after a photograph was restored."""
+    from selenium.webdriver.support.ui import WebDriverWait
+    from werkzeug.serving import make_server
+
+    from srn.inference.web import Page
+
+    server = make_server("127.0.0.1", 0, Page(srn.Deblurrer()), threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    browser = _open_browser()
+    try:
+        browser.get(f"http://127.0.0.1:{server.port}/")
+        browser.find_element("id", "file").send_keys(str((photographs / GALLERY[0][0]).resolve()))
+        WebDriverWait(browser, 120).until(lambda page: page.find_element("id", "result").is_displayed())
+        WebDriverWait(browser, 30).until(
+            lambda page: page.execute_script("return [...document.images].every(image => image.complete)")
+        )
+        view = browser.get_screenshot_as_png()
+    finally:
+        browser.quit()
+        server.shutdown()
+    _save(path, np.asarray(Image.open(io.BytesIO(view)).convert("RGB")))
 
 
 def _open_browser():
@@ -171,6 +212,8 @@ PICTURES = {
     "gallery.jpg": Picture(draw_gallery, ("photographs",)),
     "results.jpg": Picture(draw_results, ("pairs",)),
     "report.jpg": Picture(draw_report, ("report",)),
+    "web.jpg": Picture(draw_web, ("photographs",)),
+    "validation.png": Picture(draw_validation, ("run",)),
     "ablation_validation.png": Picture(draw_ablation_curves, ("ablation",)),
     "ablation_pictures.jpg": Picture(draw_ablation_pictures, ("ablation", "pairs")),
     "making_blur_frames.jpg": Picture(draw_frames, ("frames",)),
@@ -181,10 +224,11 @@ PICTURES = {
 SOURCES = {
     "demo": "what `make demo` left",
     "pairs": "test pairs of GOPRO, with blur/ and sharp/",
-    "photographs": "blurry photographs",
+    "photographs": "blurry photographs; web.jpg needs Chromium",
     "frames": "frames of GOPRO's GOPR0477_11_00, 240 a second, 0208.jpg to 0299.jpg",
     "sharp": "sharp photographs",
     "ablation": "the folder of an ablation of Table 1 on the middles of these pairs",
+    "run": "the folder of a training run with validation",
     "report": "the folder of an evaluation, with report.html; needs Chromium",
 }
 

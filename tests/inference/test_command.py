@@ -14,6 +14,7 @@ import srn
 from srn import weights
 from srn.config import ModelConfig
 from srn.inference.command import main
+from srn.released import DEFAULT
 
 
 class Darker:
@@ -337,7 +338,7 @@ def test_the_precision_is_chosen_by_the_processor(run, photo, monkeypatch):
     for fast, precision in ((True, "bfloat16"), (False, "float32")):
         monkeypatch.setattr("srn.inference.command.has_fast_bfloat16", lambda fast=fast: fast)
         run(photo, "--overwrite", "--self_ensemble")
-        assert Darker.made == {"ckpt": "srn", "precision": precision, "self_ensemble": True}
+        assert Darker.made == {"ckpt": DEFAULT, "precision": precision, "self_ensemble": True}
     run(photo, "--overwrite", "--precision", "float32")
     assert Darker.made["precision"] == "float32"
 
