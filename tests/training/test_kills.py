@@ -37,7 +37,7 @@ WRITES = (
     "--pictures_every=5",
 )
 ENDLESS = 100_000
-NOT_MADE_UP_FOR = [
+NOT_REPEATED = [
     name for name in COLUMNS if name not in ("step", "learning_rate") and not name.startswith("validation_")
 ]
 
@@ -114,10 +114,9 @@ def test_a_run_that_was_killed_again_and_again_is_the_undisturbed_one(words, tmp
         for one, other in zip(*(run_files.files_of(folder, step) for folder in (straight, killed))):
             assert one.read_bytes() == other.read_bytes(), one.name
     for row, expected in zip(rows_of(killed), rows_of(straight)):
-        if not row[
-            "loss"
-        ]:  # killed between checkpoint and row: the validation is made up for, the loss is not
-            expected = {**expected, **{name: "" for name in NOT_MADE_UP_FOR}}
+        # Killed between checkpoint and row: the validation is repeated, the loss is lost.
+        if not row["loss"]:
+            expected = {**expected, **{name: "" for name in NOT_REPEATED}}
         assert row == expected
     assert len(rows_of(killed)) == len(rows_of(straight))
     assert run_files.read_best(killed) == run_files.read_best(straight)
