@@ -154,10 +154,7 @@ class Checkpoints:
             return prefix
         self._require_finite()
         try:
-            # `tf.train.Checkpoint.restore` looks for it; of the step, so that the files depend on it alone
-            self._checkpoint.save_counter.assign(self.step)
-            self._checkpoint.write(prefix)
-            _write_through(run_files.files_of(self.model_dir, self.step))
+            self._write(prefix)
             self._saved = self.step
             self._remove_old()
         except (tf.errors.OpError, OSError) as error:
@@ -165,6 +162,19 @@ class Checkpoints:
                 f"{self.model_dir}: step {self.step} cannot be saved ({first_line(error)})"
             ) from error
         return prefix
+
+    def _write(self, prefix):
+        """Writes all files of a checkpoint, or none: a full disk may leave a truncated index."""
+        # `tf.train.Checkpoint.restore` looks for it; of the step, so that the files depend on it alone.
+        self._checkpoint.save_counter.assign(self.step)
+        try:
+            self._checkpoint.write(prefix)
+            _write_through(run_files.files_of(self.model_dir, self.step))
+        except (tf.errors.OpError, OSError):
+            if run_files.damage_of(prefix):  # an earlier one of this step is still whole otherwise
+                for file in run_files.files_of(self.model_dir, self.step):
+                    file.unlink()
+            raise
 
     def _require_finite(self):
         values = [*self.model.trainable_variables, *self.optimizer.variables]

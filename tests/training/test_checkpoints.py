@@ -1,7 +1,9 @@
 """Nothing is lost: checkpoints are found by their files, damaged ones named, ways back kept."""
 
+import errno
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -220,6 +222,23 @@ def test_a_full_disk_is_said_with_the_folder(run, monkeypatch):
     assert str(error.value).startswith(f"{run}: step 10 cannot be saved (")
     assert str(error.value).endswith("No space left on device)")
     assert "{{" not in str(error.value) and "Op:" not in str(error.value)
+    assert steps_of(run) == [5, 10]
+
+
+def test_a_failed_save_leaves_no_damaged_checkpoint(run, monkeypatch):
+    def truncate_and_fail(prefix):
+        Path(f"{prefix}.index").write_bytes(b"")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    checkpoints, _ = open_run(run)
+    checkpoints.resume()
+    checkpoints.optimizer.iterations.assign(11)
+    monkeypatch.setattr(checkpoints._checkpoint, "write", truncate_and_fail)
+
+    with pytest.raises(WorkError, match="step 11 cannot be saved"):
+        checkpoints.save()
+
+    assert steps_of(run) == [5, 10]
 
 
 def test_which_weights_of_a_run(run):
