@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -23,7 +25,7 @@ from srn.ablation.candidates import Candidate
 from srn.data.pairs import find_pairs
 from srn.errors import InputError, WorkError
 from srn.files import write_atomically
-from srn.metrics import WINDOW_SIZE
+from srn.metrics import WINDOW_SIZE, psnr
 from srn.training.config import TrainingConfig
 
 RECORD = "run.json"
@@ -70,7 +72,7 @@ class Outcome:
 
     Attributes:
       validation: step -> PSNR in dB on the validation pairs.
-      test: the summary of `srn.evaluate` on the test pairs.
+      test: the summary of `srn.evaluate` on the test pairs, and the mean `gain` over the blurry input, in dB.
     """
 
     validation: dict[int, float]
@@ -118,13 +120,22 @@ def outcome_of(run: Run) -> Outcome | None:
     record = _read(run)
     if record.get("test") is None:
         return None
-    validation = {int(step): psnr for step, psnr in record["validation"].items()}
+    validation = {int(step): value for step, value in record["validation"].items()}
     return Outcome(dict(sorted(validation.items())), record["test"])
 
 
 def require_pairs(data_dir: str, dataset: str = "auto") -> None:
     """Raises `InputError` for data that could not be scored: now, and not after the training."""
     find_pairs(data_dir, dataset, "test", min_size=WINDOW_SIZE)
+
+
+def score_blurry(training: TrainingConfig) -> float:
+    """The mean PSNR of the blurry images that a run with these settings is validated on, in dB."""
+    from srn.images import read_rgb
+    from srn.training.run import find_validation_pairs
+
+    pairs = find_validation_pairs(training)
+    return statistics.fmean(psnr(read_rgb(pair.blurry), read_rgb(pair.sharp)) for pair in pairs)
 
 
 def read_finished(runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
@@ -169,9 +180,9 @@ def _read_validation(run: Run, last_step: int) -> dict[str, float]:
         return {}
     rows = {int(row["step"]): row.get("validation_psnr") for row in read_log(run.folder / FILE)}
     return {
-        str(step): float(psnr)
-        for step, psnr in sorted(rows.items())
-        if psnr and (step % interval == 0 or step == last_step)
+        str(step): float(value)
+        for step, value in sorted(rows.items())
+        if value and (step % interval == 0 or step == last_step)
     }
 
 
@@ -186,7 +197,9 @@ def _evaluate(*what: Any, **how: Any) -> dict[str, Any] | None:
     if scores.failures:
         raise WorkError("\n".join(scores.failures))
     wanted = ("psnr", "ssim_channel", "ssim_matlab", "images", "seconds_per_image")
-    return {name: scores.summary[name] for name in wanted if name in scores.summary}
+    summary = {name: scores.summary[name] for name in wanted if name in scores.summary}
+    gains = [score.gain for score in scores.scores if score.gain is not None and math.isfinite(score.gain)]
+    return {**summary, "gain": statistics.fmean(gains)} if gains else summary
 
 
 def _read(run: Run) -> dict[str, Any]:
