@@ -113,7 +113,7 @@ def write_tables(rows: Sequence[Row], out_dir: Path, title: str, facts: Sequence
     Args:
       rows: at least one.
       out_dir: the folder.
-      title: above the tables for people.
+      title: of the table in Markdown and HTML.
       facts: sentences below it: on what, for how long, at which settings.
     """
     markdown = format_markdown(rows, title, facts)
@@ -153,7 +153,7 @@ def format_csv(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> dict[str, str]:
-    """{title: text} as people read it."""
+    """Title of the column -> formatted text."""
     paper = row.candidate.paper
     giga = [f"{cost / 1e9:,.1f}" for cost in row.costs]
     cells = {

@@ -139,13 +139,13 @@ def score_blurry(training: TrainingConfig) -> float:
 
 
 def read_finished(runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
-    """The finished ones among `runs`, with what came of them."""
+    """The finished ones among `runs`, with their outcomes."""
     outcomes = [(run, outcome_of(run)) for run in runs]
     return [(run, outcome) for run, outcome in outcomes if outcome is not None]
 
 
 def carry_out(run: Run) -> Outcome | None:
-    """Trains and scores, as far as it is not done; None where Ctrl-C or SIGTERM came.
+    """Trains and scores a run, as far as it is not done; None if Ctrl-C or SIGTERM interrupted it.
 
     Raises `InputError` and `WorkError` as `srn.train` and `srn.evaluate` do.
     """
@@ -172,7 +172,7 @@ def carry_out(run: Run) -> Outcome | None:
 
 
 def _read_validation(run: Run, last_step: int) -> dict[str, float]:
-    """Step -> PSNR, from the log of the run; what an interruption added is passed over."""
+    """Step -> PSNR, from the log of the run, without the additional validation at an interruption."""
     from srn.training.log import FILE, read_log
 
     interval = run.training.validation_interval
@@ -187,7 +187,7 @@ def _read_validation(run: Run, last_step: int) -> dict[str, float]:
 
 
 def _evaluate(*what: Any, **how: Any) -> dict[str, Any] | None:
-    """The summary of `srn.evaluate` of these arguments; None where Ctrl-C came."""
+    """The summary of `srn.evaluate` of these arguments, with `gain`; None if Ctrl-C interrupted it."""
     from srn.evaluation.run import evaluate
 
     results = evaluate(*what, **how)
@@ -231,7 +231,7 @@ def _write(run: Run, record: dict[str, Any]) -> None:
     write_atomically(run.folder / RECORD, (json.dumps(record, indent=2) + "\n").encode())
 
 
-# Runs beside each other: each is a process of its own, which also gives back its memory.
+# Several runs at a time: each is a process of its own, which also gives back its memory.
 
 
 def carry_out_all(runs: Sequence[Run], jobs: int = 1, say: Callable[[str], Any] = print) -> bool:
@@ -242,10 +242,10 @@ def carry_out_all(runs: Sequence[Run], jobs: int = 1, say: Callable[[str], Any] 
     Args:
       runs: of `plan`.
       jobs: how many at a time.
-      say: is given a line for each run that begins.
+      say: called with a line for each run that begins.
 
     Returns:
-      Whether all are finished; False where Ctrl-C or SIGTERM came. What is finished by then is kept.
+      Whether all are finished; False if Ctrl-C or SIGTERM interrupted them. Finished runs are kept.
 
     Raises `WorkError` with a line for each run that failed, after all others.
     """
@@ -288,7 +288,7 @@ def carry_out_all(runs: Sequence[Run], jobs: int = 1, say: Callable[[str], Any] 
 
 
 def _start(run: Run, environment: dict[str, str]) -> subprocess.Popen:
-    """A process that carries out one run. In a session of its own, so that Ctrl-C reaches it through us."""
+    """A process that carries out one run; in a session of its own, so that Ctrl-C reaches it only by `stop`."""
     words = [sys.executable, "-m", "srn.ablation.one_run", _to_json(run)]
     return subprocess.Popen(words, env=environment, start_new_session=True)
 
@@ -299,7 +299,7 @@ def _to_json(run: Run) -> str:
 
 
 def from_json(text: str) -> Run:
-    """The run that a process of its own was given."""
+    """The run that `_to_json` described."""
     values = json.loads(text)
     training = TrainingConfig(**values.pop("training"))
     folder, name = Path(values.pop("folder")), values.pop("name")
