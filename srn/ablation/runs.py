@@ -288,7 +288,7 @@ def carry_out_all(runs: Sequence[Run], jobs: int = 1, say: Callable[[str], Any] 
 
 
 def _start(run: Run, environment: dict[str, str]) -> subprocess.Popen:
-    """A process that carries out one run; in a session of its own, so that Ctrl-C reaches it only by `stop`."""
+    """A process for one run; in a session of its own, so that Ctrl-C reaches it by `stop` alone."""
     words = [sys.executable, "-m", "srn.ablation.one_run", _to_json(run)]
     return subprocess.Popen(words, env=environment, start_new_session=True)
 
