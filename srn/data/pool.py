@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from srn.data.sources import ALGORITHM, corner
 from srn.errors import InputError
-from srn.files import read_json, write_json
+from srn.files import read_json, write_atomically, write_json
 
 FORMAT = 1
 INDEX = "index.json"
@@ -142,12 +142,10 @@ def _known_checksums(pool_dir, crop_size, drawn_from) -> list:
 
 
 def _write_shard(file, crops) -> int:
-    """Writes a shard under a temporary name and renames it; returns its CRC-32."""
-    pixels = np.ascontiguousarray(crops, np.uint8)
-    temporary = file.with_suffix(".partial.pixels")
-    temporary.write_bytes(pixels)
-    os.replace(temporary, file)
-    return zlib.crc32(pixels.data)
+    """Writes a shard; returns its CRC-32."""
+    pixels = np.asarray(crops, np.uint8).tobytes()
+    write_atomically(file, pixels)
+    return zlib.crc32(pixels)
 
 
 def _name(shard) -> str:
