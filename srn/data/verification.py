@@ -19,7 +19,7 @@ from tqdm import tqdm
 from srn.data.kohler import check_kohler, find_kohler
 from srn.data.layouts import LayoutNotFoundError, list_data_set
 from srn.data.listing import DEFAULT_SIDES, Listing, Pair
-from srn.data.pairs import are_exchanged, problems_of
+from srn.data.pairs import are_swapped, problems_of
 from srn.errors import InputError, list_some
 from srn.images import require_whole, size_of
 
@@ -239,8 +239,8 @@ def check_pair(pair: Pair, size: tuple[int, int] | None = None) -> list[str]:
         return found
 
     problems = problems_of(pair, measure=measure) + wrong_sizes
-    if not problems and are_exchanged(pair):
-        problems.append(f"{pair.blurry}: sharper than {pair.sharp}; they seem exchanged")
+    if not problems and are_swapped(pair):
+        problems.append(f"{pair.blurry}: sharper than {pair.sharp}; they seem to be swapped")
     return problems
 
 
