@@ -17,6 +17,7 @@ from typing import Any
 from srn.data.mixture import UNITS, Part, open_sources
 from srn.data.pairs import Pair, find_pairs
 from srn.errors import InputError, WorkError, first_line
+from srn.metrics import WINDOW_SIZE
 from srn.synthesis.settings import SYNTHESES
 from srn.training import folder
 from srn.training.config import FINISHED, TrainingConfig
@@ -122,7 +123,12 @@ def _find_validation_pairs(config: TrainingConfig) -> list[Pair]:
         return []
     try:
         pairs = find_pairs(
-            config.val_data_dir, config.val_dataset, "test", config.blur_folder, 11, config.sharp_folder
+            config.val_data_dir,
+            config.val_dataset,
+            "test",
+            config.blur_folder,
+            WINDOW_SIZE,
+            config.sharp_folder,
         )
     except InputError as error:  # of the same functions as for training, which name its arguments
         raise InputError(re.sub(r"`(data_dir|dataset)`", r"`val_\1`", str(error))) from error
