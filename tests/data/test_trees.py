@@ -211,10 +211,10 @@ def test_images_of_other_kinds_and_in_folders(grow, caplog):
     assert caplog.messages == [f"{root}/blur: 1 file that are no images"]
 
 
-def test_sides_that_are_exchanged(grow):
+def test_sides_that_are_swapped(grow):
     (line,) = lines_of(grow(("sharp/1.png", "blur/1.png")))
 
-    assert line.endswith("they seem exchanged")
+    assert line.endswith("they seem to be swapped")
 
 
 def test_a_scene_of_realblur_with_one_side(grow):
