@@ -312,10 +312,22 @@ def restore(checkpoint: tf.train.Checkpoint, prefix: str, what: str) -> Any:
 def save_npz(model: DeblurringNetwork, path: str | os.PathLike[str]) -> None:
     """Writes the weights of `model` as one `.npz` that `load_model` takes; float32."""
     arrays = {name: variable.numpy() for name, variable in named_variables(model).items()}
-    facts = {"model": name_of(model.config) or "", "config": json.dumps(model.config.to_dict())}
+    write_atomically(Path(path), encode_npz(model.config, arrays))
+
+
+def encode_npz(config: ModelConfig, arrays: Mapping[str, np.ndarray], compress: bool = False) -> bytes:
+    """An `.npz` that `load_model` takes.
+
+    Args:
+      config: of the network.
+      arrays: its weights, with the names of `named_variables`; floating point.
+      compress: whether to compress them.
+    """
+    facts = {"model": name_of(config) or "", "config": json.dumps(config.to_dict())}
     buffer = io.BytesIO()
-    np.savez(buffer, resize=model.config.resize_grid, **facts, **arrays)
-    write_atomically(Path(path), buffer.getvalue())
+    save = np.savez_compressed if compress else np.savez
+    save(buffer, resize=config.resize_grid, **facts, **arrays)
+    return buffer.getvalue()
 
 
 def _parts(path: Path) -> tuple[Path, ...]:

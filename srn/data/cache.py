@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 import os
-import uuid
 import zlib
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from tqdm import tqdm
 
 from srn.data.pairs import find_damage
 from srn.errors import InputError, WorkError
-from srn.files import read_json, write_json
+from srn.files import read_json, write_atomically, write_json
 
 FORMAT = 2  # 1 held JPEG files as TensorFlow's fast transform decodes them
 INDEX = "index.json"
@@ -154,20 +153,19 @@ def _is_done(cache_dir, shard, pairs) -> bool:
 
 
 def _write_shard(cache_dir, shard, pairs, bar) -> None:
-    """Writes the pixels under a temporary name, renames them, then writes the description."""
+    """Writes the pixels, then the description."""
     (cache_dir / f"{shard}.json").unlink(missing_ok=True)
-    temporary = cache_dir / f".partial-{uuid.uuid4().hex}.pixels"
     entries, length, checksum = [], 0, 0
-    try:
-        with open(temporary, "wb") as file:
-            for pair, both in zip(pairs, _decode_all(pairs)):
-                entries.append(_describe(pair, both.shape, length))
-                file.write(both)
-                length, checksum = length + both.nbytes, zlib.crc32(both, checksum)
-                bar.update()
-        os.replace(temporary, cache_dir / f"{shard}.pixels")
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    def pixels():
+        nonlocal length, checksum
+        for pair, both in zip(pairs, _decode_all(pairs)):
+            yield both.tobytes()
+            entries.append(_describe(pair, both.shape, length))
+            length, checksum = length + both.nbytes, zlib.crc32(both, checksum)
+            bar.update()
+
+    write_atomically(cache_dir / f"{shard}.pixels", pixels())
     description = {"format": FORMAT, "bytes": length, "crc32": checksum, "pairs": entries}
     write_json(cache_dir / f"{shard}.json", description)
 

@@ -13,6 +13,7 @@ from srn.errors import InputError
 NETWORK = "alex"  # as its authors recommend for comparisons
 
 
+@functools.lru_cache(maxsize=1)  # all protocols share the network
 def open_lpips() -> Callable[[Any], float]:
     """A function from an `ImagePair` of RGB to the distance of its two images.
 
@@ -37,9 +38,3 @@ def open_lpips() -> Callable[[Any], float]:
             return float(network(to_tensor(pair.restored, pair.peak), to_tensor(pair.sharp, pair.peak)))
 
     return distance
-
-
-@functools.lru_cache(maxsize=1)
-def shared_lpips() -> Callable[[Any], float]:
-    """`open_lpips`, once per process."""
-    return open_lpips()

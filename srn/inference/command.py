@@ -153,25 +153,25 @@ def _parser() -> Parser:
         "--ckpt", default=DEFAULT, help=f"weights: a released name or a path (default: {DEFAULT})"
     )
     parser.add_argument(
-        "--which", choices=WHICH, help="weights of a training run in --ckpt; short for --ckpt RUN/best"
+        "--which", choices=WHICH, help="which weights of a training run; short for --ckpt RUN/best etc."
     )
     parser.add_argument(
         "--precision",
         choices=(AUTO, *PRECISIONS),
         default=AUTO,
-        help="of the convolutions; auto (default): bfloat16 where the processor is fast at it",
+        help="precision of the convolutions; auto (default): bfloat16 on processors with fast bfloat16",
     )
     parser.add_argument(
         "--tile",
         type=_tile,
         default=AUTO,
         metavar="SIDE",
-        help="restore in tiles of so many pixels; 0: whole; auto (default): where the memory asks for it",
+        help="side of tiles in pixels; 0: no tiles; auto (default): if memory requires it",
     )
     parser.add_argument(
         "--self_ensemble",
         action="store_true",
-        help="mean over all eight orientations: eight times slower",
+        help="mean over all eight orientations, which takes eight times as long",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {srn.__version__}")
     return parser

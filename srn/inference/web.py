@@ -224,10 +224,16 @@ def _parser() -> Parser:
     limits = Limits()
     parser.add_argument("--ckpt", default=DEFAULT, help="weights: a released name or a path (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
-    parser.add_argument("--port", type=int, default=7860, help="0: any that is free (default: %(default)s)")
-    parser.add_argument("--max_megabytes", type=float, default=limits.megabytes, help="(%(default)g)")
-    parser.add_argument("--max_megapixels", type=float, default=limits.megapixels, help="(%(default)g)")
-    parser.add_argument("--max_waiting", type=int, default=limits.waiting, help="photographs (%(default)s)")
+    parser.add_argument("--port", type=int, default=7860, help="port; 0: any free one (%(default)s)")
+    parser.add_argument(
+        "--max_megabytes", type=float, default=limits.megabytes, help="of a file (%(default)g)"
+    )
+    parser.add_argument(
+        "--max_megapixels", type=float, default=limits.megapixels, help="of a photograph (%(default)g)"
+    )
+    parser.add_argument(
+        "--max_waiting", type=int, default=limits.waiting, help="photographs in the queue (%(default)s)"
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {srn.__version__}")
     return parser
 

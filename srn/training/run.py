@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from srn.data.mixture import UNITS, open_sources
+from srn.data.mixture import UNITS, Part, open_sources
 from srn.data.pairs import Pair, find_pairs
 from srn.errors import InputError, WorkError, first_line
+from srn.metrics import WINDOW_SIZE
 from srn.synthesis.settings import SYNTHESES
 from srn.training import folder
 from srn.training.config import FINISHED, TrainingConfig
@@ -74,7 +75,7 @@ def train(
         first_step = run.resume()
         if distribution.is_chief:
             folder.write_settings(config, path, first_step, say)
-            facts = f"{run.model.count_params():,} parameters; {_describe(config.parts, sources)}"
+            facts = f"{run.model.count_params():,} parameters; {describe_data(config.parts, sources)}"
             last_step = max(first_step, run.max_steps)
             say(f"{config.model_name}: {facts}; step {first_step} to {last_step} in {path}")
         ended_by: str = FINISHED
@@ -110,7 +111,7 @@ def _distribute(config: TrainingConfig):
     return Distribution(config.distribute, math.gcd(*sizes))
 
 
-def _describe(parts, sources) -> str:
+def describe_data(parts: list[Part], sources: list) -> str:
     """`30 pairs`, or `30 pairs and 208 photos`."""
     units = [UNITS.get(part.kind, "pairs") for part in parts]
     return " and ".join(f"{len(source)} {unit}" for source, unit in zip(sources, units))
@@ -122,7 +123,12 @@ def find_validation_pairs(config: TrainingConfig) -> list[Pair]:
         return []
     try:
         pairs = find_pairs(
-            config.val_data_dir, config.val_dataset, "test", config.blur_folder, 11, config.sharp_folder
+            config.val_data_dir,
+            config.val_dataset,
+            "test",
+            config.blur_folder,
+            WINDOW_SIZE,
+            config.sharp_folder,
         )
     except InputError as error:  # of the same functions as for training, which name its arguments
         raise InputError(re.sub(r"`(data_dir|dataset)`", r"`val_\1`", str(error))) from error

@@ -113,9 +113,9 @@ def lpips(monkeypatch):
     monkeypatch.setitem(sys.modules, "lpips", types.SimpleNamespace(LPIPS=Network))
     torch = types.SimpleNamespace(from_numpy=lambda array: array, no_grad=NoGradient)
     monkeypatch.setitem(sys.modules, "torch", torch)
-    perceptual.shared_lpips.cache_clear()
+    perceptual.open_lpips.cache_clear()
     yield
-    perceptual.shared_lpips.cache_clear()
+    perceptual.open_lpips.cache_clear()
 
 
 def test_lpips_is_a_column_where_its_package_is(lpips):
@@ -132,7 +132,7 @@ def test_lpips_is_a_column_where_its_package_is(lpips):
 
 def test_without_its_package_lpips_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "lpips", None)
-    perceptual.shared_lpips.cache_clear()
+    perceptual.open_lpips.cache_clear()
 
     with pytest.raises(InputError, match="pip install lpips"):
         Protocol(lpips=True)
