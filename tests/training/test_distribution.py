@@ -109,7 +109,8 @@ def assert_same_weights(run, other):
     print(
         f"\nafter 10 steps: largest difference of a weight {differences.max():.1e}, {beyond:.1e} beyond 1e-5"
     )
-    # Adam divides gradients by their size: updates by gradients as small as rounding errors are random.
+    # Adam divides gradients by their size: updates by gradients as small as rounding errors are random
+    # (docs/scaling.md: one device with one thread differs as much from one device with two).
     assert beyond <= ADAM_NOISE
 
 
