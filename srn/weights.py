@@ -360,7 +360,7 @@ def _config_of(entries, model, source) -> ModelConfig:
     name, config = str(entries.pop("model", "")), str(entries.pop("config", ""))
     grid = str(entries.pop("resize", ""))
     if not (config or name or model):
-        raise InputError(f"{source}: says of no model; name it with --model")
+        raise InputError(f"{source}: does not name its model; give --model")
     try:
         known = ModelConfig.from_dict(json.loads(config)) if config else get_config(name or model)
         return known.replace(resize_grid=grid) if grid else known

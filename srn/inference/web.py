@@ -135,7 +135,7 @@ class Page:
         except (WorkError, FormatError) as error:
             return _json({"error": str(error)}, 422)
         except MemoryError:
-            return _json({"error": f"{name}: does not fit into the memory"}, 422)
+            return _json({"error": f"{name}: does not fit into memory"}, 422)
         suffix = path.suffix if path.suffix.lower() in form.suffixes else form.suffixes[0]
         result = _Result(
             name=f"{path.stem}{ENDING}{suffix}",

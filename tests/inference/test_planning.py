@@ -238,7 +238,7 @@ def test_links_in_circles_are_passed_over(tmp_path):
     assert [job.source.name for job in plan.jobs] == ["a.jpg"]
     assert dict(plan.passed_over) == {
         str(tmp_path / "loop.jpg"): "is no regular file",
-        str(tmp_path / "up"): "is a link to a folder, to be named itself",
+        str(tmp_path / "up"): "is a link to a folder; name it explicitly",
     }
     assert len(make_plan([str(tmp_path / "loop.jpg")]).jobs) == 1  # reading it will say why
 
@@ -256,7 +256,7 @@ def test_names_that_cannot_be_do_not_end_the_run(tmp_path, word, reason):
     "inputs, naming, line",
     [
         ([""], Naming(), "an input has no name"),
-        (["a.jpg"], Naming(output=""), "-o: a file or folder is wanted"),
+        (["a.jpg"], Naming(output=""), "-o: give a file or folder"),
         (["a.jpg"], Naming(output="b.png", format="JPEG"), "is PNG by its name, and --format says JPEG"),
         (["a.jpg"], Naming(ending="s" * 300), "choose a shorter --suffix"),
         (["a.jpg"], Naming(output="plain"), "is there already"),
