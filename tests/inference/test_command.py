@@ -74,7 +74,7 @@ def test_a_photograph_is_restored_and_not_again(run, photo):
 
 
 def test_no_file_ends_the_run(run, tmp_path):
-    """P1, P7, P14, P17: what is wrong with one is a line, and the next is restored."""
+    """A file that fails is one line, and the next one is restored."""
     folder = tmp_path / "in"
     folder.mkdir()
     picture().save(folder / "a.jpg", exif=exif((0x11A, 2, 4, b"72\0\0")))
