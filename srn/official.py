@@ -85,20 +85,20 @@ def read_checkpoint(prefix: str | os.PathLike[str]) -> tuple[str, dict[str, np.n
 def _open(prefix):
     """({variable: shape}, function that reads a variable) of a checkpoint; errors are `InputError`."""
 
-    def told(error):
+    def unreadable(error):
         return InputError(f"{prefix}: not a checkpoint that can be read ({first_line(error)})")
 
     try:
         reader = tf.train.load_checkpoint(prefix)
         shapes = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
     except UNREADABLE as error:
-        raise told(error) from error
+        raise unreadable(error) from error
 
     def read(name):
         try:
             return reader.get_tensor(name)
         except UNREADABLE as error:
-            raise told(error) from error
+            raise unreadable(error) from error
 
     return shapes, read
 
