@@ -107,7 +107,7 @@ def _kind_of(shapes, prefix):
     """Identifies the release by the input channels (2 per colour channel) and the presence of the cell."""
     first = f"{SCOPE}enc1_1/weights"
     if first not in shapes:
-        raise InputError(f"{prefix}: no checkpoint of the authors' SRN-DeblurNet: it has no {first}")
+        raise InputError(f"{prefix}: not a checkpoint of the authors' SRN-DeblurNet: it has no {first}")
     has_cell = any(name.startswith(f"{SCOPE}convLSTM/") for name in shapes)
     channels = shapes[first][2] // 2 if len(shapes[first]) == 4 else 0
     if (channels, has_cell) not in _KINDS:

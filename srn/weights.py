@@ -124,7 +124,7 @@ def _say_what_is_wrong(ckpt: str, path: Path) -> str:
         shard = _SHARD.match(path.name)
         if shard:
             return f"{ckpt}: is a part of a checkpoint; give its prefix, {path.with_name(shard['prefix'])}"
-        return f"{ckpt}: is no file of weights; give {KINDS}"
+        return f"{ckpt}: does not contain weights; give {KINDS}"
     there = ", ".join(released.list_released()) or "none yet"
     return (
         f"{ckpt}: there is no such file, and no released weights have this name (there are: {there}); "

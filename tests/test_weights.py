@@ -96,8 +96,8 @@ def test_what_is_not_there_says_what_can_be_given(tmp_path):
 @pytest.mark.parametrize(
     "name, match",
     [
-        ("picture.png", "is no file of weights; give a model directory"),
-        ("model.json", "is no file of weights"),
+        ("picture.png", "does not contain weights; give a model directory"),
+        ("model.json", "does not contain weights"),
         ("step-5.data-00000-of-00001", "a part of a checkpoint; give its prefix, .*step-5$"),
     ],
 )
