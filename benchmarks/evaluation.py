@@ -4,8 +4,8 @@
 
 Draws pairs of 1280x720 and results as of a network, unless they exist (4 GB for 1111 pairs). Both programs
 read the same PNG files. evaluate.py computes PSNR, two SSIMs, and PSNR of the blurry images, and writes its
-report; scikit-image computes the two PSNRs and one SSIM. Memory is the proportional set size of all processes,
-sampled every three seconds.
+report; scikit-image computes the two PSNRs and one SSIM. Memory is the proportional set size of all processes
+every three seconds.
 """
 
 from __future__ import annotations
