@@ -104,8 +104,8 @@ def encode_png(pixels: tf.Tensor, deep: tf.Tensor) -> tf.Tensor:
     """Encodes float32 [H, W, 1 to 4] in [0, 1] as PNG of 8, or if `deep` 16, bits; scalar string."""
     return tf.cond(
         deep,
-        lambda: tf.io.encode_png(tf.cast(tf.round(pixels * 65535.0), tf.uint16)),
-        lambda: tf.io.encode_png(tf.cast(tf.round(pixels * 255.0), tf.uint8)),
+        lambda: tf.io.encode_png(_from_unit_range(pixels, tf.uint16)),
+        lambda: tf.io.encode_png(_from_unit_range(pixels, tf.uint8)),
     )
 
 
@@ -201,8 +201,16 @@ def _whole_number(encoded, start):
     return tf.io.decode_raw(tf.strings.substr(encoded, start, 4), tf.int32)[0]
 
 
+# Both give the values of `srn.images` exactly. In float32 they would not: TensorFlow replaces a division by a
+# constant by a multiplication, and products round to the middle between two levels.
+
+
 def _to_unit_range(image):
-    return tf.cast(image, tf.float32) / float(image.dtype.max)
+    return tf.cast(tf.cast(image, tf.float64) / image.dtype.max, tf.float32)
+
+
+def _from_unit_range(pixels, dtype):
+    return tf.cast(tf.round(tf.cast(pixels, tf.float64) * dtype.max), dtype)
 
 
 def _bytes(encoded, start, count):
