@@ -37,6 +37,8 @@ def check(credentials: Credentials, address: Address) -> None:
     """Raises `InputError` for what would otherwise fail in the middle of a connection, or be passed over."""
     for name, value in credentials.headers.items():
         _check_header(name, value, address)
+    if address.user is not None and "authorization" in map(str.lower, credentials.headers):
+        raise InputError(f"server={address}: names a user, and there is a header `authorization`; give one")
     if (credentials.cert is None) != (credentials.key is None):
         raise InputError("`cert` and `key` belong together; give both")
     named = {name: getattr(credentials, name) for name in ("ca", "cert", "key")}

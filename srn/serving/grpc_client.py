@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
+from urllib.request import proxy_bypass_environment
 
 import grpc
 
@@ -14,6 +16,7 @@ from srn.serving.connection import Client, Model, Outputs, ServerError, Values, 
 from srn.serving.credentials import Credentials, reason_of_failure
 
 _MAX_MESSAGE = 2**31 - 1  # bytes: the server's own limit
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")  # as gRPC looks them up, in this order
 _OPTIONS = [
     ("grpc.max_send_message_length", _MAX_MESSAGE),
     ("grpc.max_receive_message_length", _MAX_MESSAGE),
@@ -89,6 +92,13 @@ class GrpcClient(Client):
         except ValueError as error:  # a channel that another thread has closed
             raise ServerError("CANCELLED", str(error)) from error
 
+    def _proxy(self) -> str:
+        """Names the variable of the environment that sends connections through a proxy, if one does."""
+        names = [name for name in _PROXIES if os.environ.get(name)]
+        if not names or self.address.is_socket or proxy_bypass_environment(self.address.host):
+            return ""
+        return f" (through the proxy that {names[0]} names)"
+
     def _failure(self, code: str, details: str) -> ServerError:
         if code == "INTERNAL" and "deserializing" in details.lower():
             return odd_answer("no message of TensorFlow Serving")
@@ -99,7 +109,7 @@ class GrpcClient(Client):
                 what = "what answers there does not speak gRPC"
                 return ServerError(code, f"{what}; for REST give http://HOST:PORT")
             reason = reason_of_failure(self.address, self._credentials)
-            return ServerError(code, reason or details, transient=reason is None)
+            return ServerError(code, reason or details + self._proxy(), transient=reason is None)
         # A connection that breaks in the middle of an answer is told in these words.
         broken = code in ("INTERNAL", "UNKNOWN") and re.search("stream removed|rst_stream", details, re.I)
         return ServerError(code, details, transient=code == "RESOURCE_EXHAUSTED" or bool(broken))

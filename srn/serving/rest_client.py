@@ -57,7 +57,7 @@ class RestClient(Client):
             which = f"/versions/{model.version}"
         self._url = f"{address}/v1/models/{quote(model.name, safe='')}{which}"
         self._session, self._credentials = requests.Session(), credentials
-        self._session.auth = address.user
+        self._session.auth = _auth_of(address)
         self._session.headers.update(credentials.headers)
         self._session.mount(f"{address.scheme}://", HTTPAdapter(pool_maxsize=64))
         # Given with each request: a session's own would give way to REQUESTS_CA_BUNDLE of the environment.
@@ -134,6 +134,14 @@ class RestClient(Client):
         reason = None if proxy else reason_of_failure(self.address, self._credentials)
         broken = isinstance(error, (errors.ConnectionError, errors.ChunkedEncodingError))
         return ServerError("UNAVAILABLE", reason or f"{proxy}{cause}", broken and reason is None)
+
+
+def _auth_of(address: Address) -> Any:
+    """For requests, which would otherwise replace a token in the headers by a password from ~/.netrc."""
+    if address.user is None:
+        return lambda request: request
+    name, password = address.user
+    return name.encode(), password.encode()  # UTF-8; letters beyond Latin-1 would be an error
 
 
 _BREAKS = (http.client.RemoteDisconnected, http.client.IncompleteRead)  # of a connection that was in order
