@@ -96,9 +96,7 @@ def export_savedmodel(
         raise InputError(f"`warm_up` names an image of more than the {max_pixels} pixels of a request")
     require_same_name(export_dir, name)
     require_writable(export_dir)
-    target = export_dir / str(version or _next_version(export_dir))
-    if target.exists():
-        raise InputError(f"{target}: is there already; choose another `version`")
+    target = export_dir / str(_choose_version(export_dir, version))
     # A server looks only at folders whose name is a number, so it never sees a half-written one.
     unfinished = export_dir / f".unfinished-{uuid.uuid4().hex}"
     module, signatures = make_servable(model, max_pixels)
@@ -147,6 +145,13 @@ def _describe(model, name, max_pixels) -> dict:
     }
 
 
-def _next_version(export_dir) -> int:
-    versions = [int(path.name) for path in export_dir.iterdir() if path.name.isdecimal()]
-    return max(versions, default=0) + 1
+def _choose_version(export_dir: Path, version: int | None) -> int:
+    """`version`, or the one after the highest that a server finds."""
+    # A server reads 007 as 7, and passes over what is no number for it.
+    there = {int(path.name): path for path in export_dir.iterdir() if re.fullmatch(r"[0-9]+", path.name)}
+    chosen = version or max((number for number in there if number <= MAX_VERSION), default=0) + 1
+    if chosen in there:
+        raise InputError(f"{there[chosen]}: is there already; choose another `version`")
+    if chosen > MAX_VERSION:
+        raise InputError(f"{there[MAX_VERSION]}: is the highest version that there can be; remove it")
+    return chosen

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import text_encoding
 
 from srn.errors import InputError, first_line
 from srn.files import write_atomically
@@ -63,7 +64,7 @@ def write_server_files(export_dir: str | os.PathLike[str], name: str) -> None:
       name: of the model on the server.
     """
     contents = {
-        "models.config": MODELS_CONFIG.format(name=name, folder=Path(export_dir).resolve().name),
+        "models.config": MODELS_CONFIG.format(name=name, folder=_quote(Path(export_dir).resolve().name)),
         "monitoring.config": MONITORING_CONFIG,
         "batching.txt": BATCHING,
     }
@@ -71,6 +72,11 @@ def write_server_files(export_dir: str | os.PathLike[str], name: str) -> None:
         path = Path(export_dir) / file
         if not path.exists():  # somebody may have changed it
             write_atomically(path, content.encode())
+
+
+def _quote(text: str) -> str:
+    """For a string of protobuf's text format."""
+    return text_encoding.CEscape(text, as_utf8=True)
 
 
 def write_warm_up(folder: str | os.PathLike[str], name: str, sizes: Iterable[tuple[int, int]]) -> Path:
