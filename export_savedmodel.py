@@ -28,18 +28,22 @@ _WEIGHTS = flags.DEFINE_enum(
 )
 _WHICH = flags.DEFINE_enum("which", None, WHICH, "Weights of a run in --ckpt; short for --ckpt=RUN/best.")
 _PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the convolutions.")
-_EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Folder of the model; gets one for the version.")
+_EXPORT_DIR = flags.DEFINE_string(
+    "export_dir", None, "Folder of the model; the version is written into a subfolder."
+)
 _NAME = flags.DEFINE_string("name", None, "Of the model on the server. Default: that of --export_dir.")
 _VERSION = flags.DEFINE_integer("version", None, "Default: one more than the highest there.")
 _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels",
     13.5,
-    "Larger images are refused, by their headers. Sides count as multiples of 16.",
+    "Larger images are refused. Sides are rounded up to multiples of 16.",
     lower_bound=0.01,
     upper_bound=1000.0,
 )
 _WARM_UP = flags.DEFINE_list(
-    "warm_up", ["256x256"], "WIDTHxHEIGHT,... of images that the server restores when it starts."
+    "warm_up",
+    ["256x256"],
+    "WIDTHxHEIGHT,...: sizes of images that the server restores when it loads the version.",
 )
 _CARD = flags.DEFINE_string(
     "card", None, "JSON file of facts for the model card: training data, scores. Default: the released one."

@@ -1,4 +1,4 @@
-"""The client by gRPC."""
+"""The client for gRPC."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")  # as gRPC looks them up,
 _OPTIONS = [
     ("grpc.max_send_message_length", _MAX_MESSAGE),
     ("grpc.max_receive_message_length", _MAX_MESSAGE),
-    ("grpc.enable_retries", 0),  # attempts are counted by `Client`, for both protocols alike
-    # A channel would let a server that is back wait for up to two minutes.
+    ("grpc.enable_retries", 0),  # `Client` retries, for both protocols
+    # By default, a channel reconnects after up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 250),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
@@ -89,7 +89,7 @@ class GrpcClient(Client):
             return method(request, timeout=self._timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._failure(error.code().name, error.details() or "") from error
-        except ValueError as error:  # a channel that another thread has closed
+        except ValueError as error:  # another thread has closed the channel
             raise ServerError("CANCELLED", str(error)) from error
 
     def _proxy(self) -> str:
@@ -110,6 +110,6 @@ class GrpcClient(Client):
                 return ServerError(code, f"{what}; for REST give http://HOST:PORT")
             reason = reason_of_failure(self.address, self._credentials)
             return ServerError(code, reason or details + self._proxy(), transient=reason is None)
-        # A connection that breaks in the middle of an answer is told in these words.
+        # gRPC's messages for a connection that breaks during a response.
         broken = code in ("INTERNAL", "UNKNOWN") and re.search("stream removed|rst_stream", details, re.I)
         return ServerError(code, details, transient=code == "RESOURCE_EXHAUSTED" or bool(broken))
