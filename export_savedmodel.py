@@ -3,7 +3,7 @@
     python export_savedmodel.py --ckpt=runs/gopro --export_dir=served/srn
 
 writes served/srn/1 (then 2, ...), with the signatures `serving_default` and `encoded`, warm-up requests and a
-model card, and beside it the server's configuration files. serving/README.md tells how to run the server.
+model card, and the configuration files of the server. serving/README.md describes how to run the server.
 """
 
 from __future__ import annotations
@@ -21,18 +21,29 @@ from srn.errors import InputError
 from srn.released import WHICH
 from srn.zoo import MODELS, PRECISIONS
 
-_CKPT = flags.DEFINE_string("ckpt", None, "Weights: model directory, checkpoint, .npz, released name.")
-_MODEL = flags.DEFINE_enum("model", None, list(MODELS), "The network, where the weights do not say.")
+_CKPT = flags.DEFINE_string(
+    "ckpt", None, "Weights: a model directory, checkpoint prefix, .npz, or released name."
+)
+_MODEL = flags.DEFINE_enum("model", None, list(MODELS), "The network, for weights that do not name it.")
 _WEIGHTS = flags.DEFINE_enum(
-    "weights", "average", ["average", "latest"], "Of checkpoints with both: averaged weights, or the latest."
+    "weights",
+    "average",
+    ["average", "latest"],
+    "For checkpoints with both: averaged weights, or the latest ones.",
 )
-_WHICH = flags.DEFINE_enum("which", None, WHICH, "Weights of a run in --ckpt; short for --ckpt=RUN/best.")
-_PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Of the convolutions.")
+_WHICH = flags.DEFINE_enum(
+    "which", None, WHICH, "Which weights of a training run; short for --ckpt=RUN/best etc."
+)
+_PRECISION = flags.DEFINE_enum("precision", "float32", list(PRECISIONS), "Precision of the convolutions.")
 _EXPORT_DIR = flags.DEFINE_string(
-    "export_dir", None, "Folder of the model; the version is written into a subfolder."
+    "export_dir", None, "Folder of the model, in which one is created for each version."
 )
-_NAME = flags.DEFINE_string("name", None, "Of the model on the server. Default: that of --export_dir.")
-_VERSION = flags.DEFINE_integer("version", None, "Default: one more than the highest there.")
+_NAME = flags.DEFINE_string(
+    "name", None, "Name of the model on the server. Default: that of the folder --export_dir."
+)
+_VERSION = flags.DEFINE_integer(
+    "version", None, "Version number. Default: one more than the highest in --export_dir."
+)
 _MAX_MEGAPIXELS = flags.DEFINE_float(
     "max_megapixels",
     13.5,
@@ -46,7 +57,9 @@ _WARM_UP = flags.DEFINE_list(
     "WIDTHxHEIGHT,...: sizes of images that the server restores when it loads the version.",
 )
 _CARD = flags.DEFINE_string(
-    "card", None, "JSON file of facts for the model card: training data, scores. Default: the released one."
+    "card",
+    None,
+    "JSON file with further entries of the model card, such as scores. Default: the released card.",
 )
 
 

@@ -2,8 +2,7 @@
 
     python train.py --flagfile=flags/gopro.cfg --data_dir=GOPRO_Large --model_dir=runs/gopro
 
-A run that was interrupted resumes when the same command is given again; Ctrl-C, SIGTERM, SIGHUP and SIGUSR1
-save first.
+An interrupted run is resumed by the same command. Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 save, then end it.
 """
 
 from absl import flags
@@ -16,7 +15,9 @@ from srn.training.summary import summarize
 
 settings.define_flags(TrainingConfig)
 _MODEL_DIR = flags.DEFINE_string(MODEL_DIR, None, "Folder of the run. Default: runs/MODEL.")
-_SUMMARY = flags.DEFINE_boolean("summary", False, "Say what the run would do, and do nothing.")
+_SUMMARY = flags.DEFINE_boolean(
+    "summary", False, "Print what the run would do, with its cost, without training."
+)
 
 
 def main() -> int:

@@ -30,7 +30,7 @@ from srn.inference.machine import has_fast_bfloat16
 from srn.provenance import processor
 
 SIZES = ((1280, 720), (640, 360))
-OF_FOLDER = (640, 360)
+OF_FOLDER = (1280, 720)
 # Each begins as the one before it and does one thing more.
 START = {
     "Python, NumPy, OpenCV, Pillow": "import cv2, numpy, PIL.Image",

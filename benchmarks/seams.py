@@ -1,6 +1,6 @@
 """Receptive field of the network and error of tiling: differences from whole images, in 1/255.
 
-    python benchmarks/seams.py --images ../shared/data/gopro_train/blur --tiles 256,512,1024
+    python benchmarks/seams.py --images GOPRO_Large/train/GOPR0372_07_00/blur --tiles 256,512,1024
 
 First cuts each image in two and compares the left half, restored alone, with the same columns of the whole:
 by distance from the cut, that is how much context a pixel needs. Then compares tiled with whole images.

@@ -3,7 +3,10 @@
 The commands print them without a traceback (`srn/command.py`); in Python they are ordinary exceptions.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
 
 MAX_LINE_LENGTH = 240
 # `{{function_node __wrapped__SaveV2_...}} ` before TensorFlow's reason, ` [Op:SaveV2]` after it.
@@ -21,6 +24,11 @@ class InputError(ValueError):
 
 class WorkError(RuntimeError):
     """Work that began and could not be finished, or failed in part. The commands exit with code 1."""
+
+
+def list_some(names: Sequence[str], limit: int = 10) -> str:
+    """The first `limit` of some names, for a message: `a, b, c, ...`."""
+    return ", ".join([*names[:limit], *(["..."] if len(names) > limit else [])])
 
 
 def first_line(error: object) -> str:

@@ -1,8 +1,8 @@
 """The blocks of Fig. 3: InBlock, EBlock, the ConvLSTM and its alternatives, DBlock, OutBlock.
 
-Tensors are [B, H, W, C]. Every convolution has a bias, keeps the size ("same" padding) and starts at
-Xavier uniform values. The paper says "ReLU for all layers"; as in the authors' code there is none after
-the second convolution of a ResBlock, none after its addition, none in the cells and none on the output.
+Tensors are [B, H, W, C]. All convolutions have a bias, "same" padding and Xavier uniform initialization.
+The paper says "ReLU for all layers"; as in the authors' code, there is none after the second convolution of a
+ResBlock, after its addition, in the cells, and on the output.
 
 Names of convolutions follow the authors' checkpoints: `enc2_1` is the strided convolution of stage 2,
 `enc2_3/conv1` the first one of its second ResBlock, `dec2_4` the deconvolution that leads to stage 2.
@@ -135,8 +135,8 @@ class DBlock(_Block):
       stage: 1 or 2, the stage that the deconvolution leads to.
       filters: channels of the output; the ResBlocks before it have twice as many.
       kernel_size, res_blocks, shortcut: see `srn.config.ModelConfig`.
-      strides: 2, or 1 in a network without strides, where a plain convolution of `kernel_size` stands
-        in for the deconvolution.
+      strides: 2, or 1 in a network without strides, where a convolution of `kernel_size` replaces the
+        deconvolution.
 
     Call: (inputs [B, H, W, 2 * filters], skip [B, strides * H, strides * W, filters] or None)
       -> [B, strides * H, strides * W, filters].
@@ -202,7 +202,7 @@ class _Bottleneck(tf.keras.layers.Layer):
     Args:
       filters: channels of input, output and of each state.
       kernel_size: of its convolutions.
-      kernel_initializer: start values of the kernel that sees the hidden state.
+      kernel_initializer: of the kernels that are applied to the hidden state.
 
     Call: inputs [B, H, W, filters], states: list of `num_states` tensors of that shape; the hidden state
     comes first.
@@ -222,7 +222,7 @@ class _Bottleneck(tf.keras.layers.Layer):
     def _convolution(self, name, filters, activation=None, sees_state=True):
         initializer = "glorot_uniform"
         if sees_state:
-            # A copy, since one initializer gives the same values each time it is used.
+            # A copy, since an initializer returns the same values each time it is used.
             initializer = type(self.kernel_initializer).from_config(self.kernel_initializer.get_config())
         return tf.keras.layers.Conv2D(
             filters,
@@ -253,8 +253,8 @@ class ConvLSTM2D(_Bottleneck):
         c' = c * sigmoid(f + 1) + sigmoid(i) * tanh(j)
         h' = tanh(c') * sigmoid(o)
 
-    without peepholes; h' is passed to the decoder. This is the authors' cell, not `keras.layers.ConvLSTM2D`,
-    which has other gates, two kernels and a hard sigmoid.
+    without peepholes; h' is passed to the decoder. This is the authors' cell; `keras.layers.ConvLSTM2D` has
+    another order of gates, two kernels and a hard sigmoid.
     """
 
     num_states = 2
@@ -276,10 +276,10 @@ class ConvLSTM2D(_Bottleneck):
 class ConvRNN2D(_Bottleneck):
     """The vanilla recurrence of the row "RNN" of Table 1; states [h].
 
-    h' = tanh(convolution([inputs, h])), then one more convolution with ReLU for the decoder. The paper gives
-    3.03M parameters and no wiring. Two readings have that many: one joint convolution and one more
-    (3,026,659), or one each for input, state and output (3,026,787). The first is kept, since it changes
-    least against the ConvLSTM, whose gates are one joint convolution too.
+    h' = tanh(convolution([inputs, h])), then another convolution with ReLU for the decoder. The paper only
+    gives the number of parameters, 3.03M. Two readings have that many: one joint convolution and one for the
+    output (3,026,659), or one each for input, state and output (3,026,787). The first is used, since it is
+    closest to the ConvLSTM, whose gates are a joint convolution as well.
     """
 
     num_states = 1
@@ -296,7 +296,7 @@ class ConvRNN2D(_Bottleneck):
 
 @register
 class ConvGRU2D(_Bottleneck):
-    """A convolutional GRU, which Sec. 3.1 names as a choice without trying it; states [h].
+    """A convolutional GRU, which Sec. 3.1 mentions as an alternative; states [h].
 
     z, r = sigmoid(convolution([inputs, h])); j = tanh(convolution([inputs, r * h])); h' = (1 - z) h + z j.
     """
@@ -330,7 +330,7 @@ class ConvolutionBottleneck(_Bottleneck):
 
 @register
 class DeconvolutionUpsampling(tf.keras.layers.Layer):
-    """Doubles height and width by a trained 4x4 deconvolution; channels stay."""
+    """Doubles height and width by a trained 4x4 deconvolution with the same number of channels."""
 
     def __init__(self, channels: int, **kwargs):
         super().__init__(**kwargs)
@@ -347,7 +347,7 @@ class DeconvolutionUpsampling(tf.keras.layers.Layer):
 
 @register
 class SubpixelUpsampling(tf.keras.layers.Layer):
-    """Doubles height and width by a convolution to four times the channels, put side by side."""
+    """Doubles height and width by a convolution to four times the channels, followed by depth to space."""
 
     def __init__(self, channels: int, kernel_size: int = 3, **kwargs):
         super().__init__(**kwargs)

@@ -11,9 +11,9 @@ Tao et al., "Scale-recurrent Network for Deep Image Deblurring", CVPR 2018. The 
 i = 1 is the finest scale; lists over the scales are finest first, so item 0 is the paper's scale 1.
 Images are float32 in [0, 1], gamma-encoded as stored in files, [B, H, W, C]; outputs are not clipped.
 
-What the paper leaves open is as in the authors' code: the first estimate at the coarsest scale is the
-blurry image itself; no gradient goes from a finer scale to a coarser one through the image, while through
-the state it does.
+Details that the paper leaves open are as in the authors' code: the estimate at the coarsest scale is the
+blurry image itself; gradients flow from a finer scale to a coarser one through the state, but not through the
+image.
 """
 
 from __future__ import annotations

@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from srn.errors import first_line
 from srn.files import write_atomically
 
@@ -48,6 +46,8 @@ def damage_of(prefix: str | os.PathLike[str]) -> str | None:
     """Reads a checkpoint completely and verifies checksums; returns the problem, or None."""
     if not Path(f"{prefix}.index").exists():
         return f"{Path(prefix).name}.index is missing"
+    import tensorflow as tf  # imported here, so that train.py can check its flags without it
+
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         for name in reader.get_variable_to_shape_map():

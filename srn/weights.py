@@ -124,7 +124,7 @@ def _say_what_is_wrong(ckpt: str, path: Path) -> str:
         shard = _SHARD.match(path.name)
         if shard:
             return f"{ckpt}: is a part of a checkpoint; give its prefix, {path.with_name(shard['prefix'])}"
-        return f"{ckpt}: is no file of weights; give {KINDS}"
+        return f"{ckpt}: does not contain weights; give {KINDS}"
     there = ", ".join(released.list_released()) or "none yet"
     return (
         f"{ckpt}: there is no such file, and no released weights have this name (there are: {there}); "
@@ -312,10 +312,22 @@ def restore(checkpoint: tf.train.Checkpoint, prefix: str, what: str) -> Any:
 def save_npz(model: DeblurringNetwork, path: str | os.PathLike[str]) -> None:
     """Writes the weights of `model` as one `.npz` that `load_model` takes; float32."""
     arrays = {name: variable.numpy() for name, variable in named_variables(model).items()}
-    facts = {"model": name_of(model.config) or "", "config": json.dumps(model.config.to_dict())}
+    write_atomically(Path(path), encode_npz(model.config, arrays))
+
+
+def encode_npz(config: ModelConfig, arrays: Mapping[str, np.ndarray], compress: bool = False) -> bytes:
+    """An `.npz` that `load_model` takes.
+
+    Args:
+      config: of the network.
+      arrays: its weights, with the names of `named_variables`; floating point.
+      compress: whether to compress them.
+    """
+    facts = {"model": name_of(config) or "", "config": json.dumps(config.to_dict())}
     buffer = io.BytesIO()
-    np.savez(buffer, resize=model.config.resize_grid, **facts, **arrays)
-    write_atomically(Path(path), buffer.getvalue())
+    save = np.savez_compressed if compress else np.savez
+    save(buffer, resize=config.resize_grid, **facts, **arrays)
+    return buffer.getvalue()
 
 
 def _parts(path: Path) -> tuple[Path, ...]:
@@ -348,7 +360,7 @@ def _config_of(entries, model, source) -> ModelConfig:
     name, config = str(entries.pop("model", "")), str(entries.pop("config", ""))
     grid = str(entries.pop("resize", ""))
     if not (config or name or model):
-        raise InputError(f"{source}: says of no model; name it with --model")
+        raise InputError(f"{source}: does not name its model; give --model")
     try:
         known = ModelConfig.from_dict(json.loads(config)) if config else get_config(name or model)
         return known.replace(resize_grid=grid) if grid else known

@@ -229,6 +229,16 @@ def test_a_flagfile_that_is_no_text_is_one_line(call, pairs_dir):
     assert "not a text file" in line
 
 
+@pytest.mark.parametrize(
+    "module", ["train", "evaluate", "export_savedmodel", "srn.inference.command", "srn.inference.web"]
+)
+def test_a_command_checks_its_flags_without_tensorflow(command, module):
+    """It takes seconds to load, and prints lines of its own unless the command has silenced it before."""
+    result = command("-c", f"import sys, {module}; print('tensorflow' in sys.modules)")
+
+    assert result.stdout == "False\n", result.stderr
+
+
 def test_nothing_but_blur_synthesis_imports_tensorflow_addons(command):
     code = (
         "import sys, srn.official, srn.weights\n"

@@ -1,14 +1,13 @@
-"""Makes trained weights part of the project, in half precision, with their model card.
+"""Adds trained weights to the project, in half precision, with a model card.
 
     python tools/release_weights.py --ckpt=runs/srn --name=srn --card=card.json
 
-card.json has what only the trainer knows: data, recipe, hours, hardware, scores, limits. Commit both files
-that are written to srn/released_weights.
+card.json contains training data, recipe, hours, hardware, scores and limitations. Both files are written to
+srn/released_weights, to be committed.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Mapping
@@ -25,9 +24,9 @@ from srn.files import write_atomically
 if TYPE_CHECKING:
     from srn.network import DeblurringNetwork
 
-_CKPT = flags.DEFINE_string("ckpt", None, "Weights, as of evaluate.py.", required=True)
-_NAME = flags.DEFINE_string("name", None, "What they will be found by.", required=True)
-_CARD = flags.DEFINE_string("card", None, "A JSON file.", required=True)
+_CKPT = flags.DEFINE_string("ckpt", None, "Weights, as --ckpt of evaluate.py.", required=True)
+_NAME = flags.DEFINE_string("name", None, "Name of the released weights.", required=True)
+_CARD = flags.DEFINE_string("card", None, "JSON file with the model card.", required=True)
 
 
 def main() -> int:
@@ -58,7 +57,7 @@ def release(model: DeblurringNetwork, name: str, card: Mapping[str, Any]) -> Pat
 
     Raises `InputError` for a name that could be a path, `WorkError` for a weight beyond half precision.
     """
-    from srn.weights import named_variables
+    from srn.weights import encode_npz, named_variables
     from srn.zoo import name_of
 
     if not re.fullmatch(r"\w+", name):
@@ -67,13 +66,11 @@ def release(model: DeblurringNetwork, name: str, card: Mapping[str, Any]) -> Pat
     if not all(np.all(np.abs(array) <= np.finfo(np.float16).max) for array in arrays.values()):
         raise WorkError(f"{name}: a weight is not finite, or too large for half precision")
     halves = {key: array.astype(np.float16) for key, array in arrays.items()}
-    buffer = io.BytesIO()
-    facts = {"model": name_of(model.config) or "", "config": json.dumps(model.config.to_dict())}
-    np.savez_compressed(buffer, resize=model.config.resize_grid, **facts, **halves)
-    about = {"name": name, "model": facts["model"], "parameters": model.count_params()}
-    described = {**card, **about, "sha256": released.checksum(buffer.getvalue())}
+    encoded = encode_npz(model.config, halves, compress=True)
+    about = {"name": name, "model": name_of(model.config) or "", "parameters": model.count_params()}
+    described = {**card, **about, "sha256": released.checksum(encoded)}
     path = released.FOLDER / f"{name}.npz"
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, encoded)
     write_atomically(released.FOLDER / f"{name}.json", (json.dumps(described, indent=2) + "\n").encode())
     return path
 

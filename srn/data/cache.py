@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 import os
-import uuid
 import zlib
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from tqdm import tqdm
 
 from srn.data.pairs import find_damage
 from srn.errors import InputError, WorkError
-from srn.files import read_json, write_json
+from srn.files import read_json, write_atomically, write_json
 
 FORMAT = 2  # 1 held JPEG files as TensorFlow's fast transform decodes them
 INDEX = "index.json"
@@ -66,7 +65,7 @@ class PreparedCache:
         """
         file, length = self._files[index]
         if os.path.getsize(file) < length:
-            raise WorkError(f"{file}: was cut short; prepare the cache again")
+            raise WorkError(f"{file}: is truncated; prepare the cache again")
         return np.ascontiguousarray(self._pairs[index][:, top : top + size, left : left + size])
 
 
@@ -154,20 +153,19 @@ def _is_done(cache_dir, shard, pairs) -> bool:
 
 
 def _write_shard(cache_dir, shard, pairs, bar) -> None:
-    """Writes the pixels under a temporary name, renames them, then writes the description."""
+    """Writes the pixels, then the description."""
     (cache_dir / f"{shard}.json").unlink(missing_ok=True)
-    temporary = cache_dir / f".partial-{uuid.uuid4().hex}.pixels"
     entries, length, checksum = [], 0, 0
-    try:
-        with open(temporary, "wb") as file:
-            for pair, both in zip(pairs, _decode_all(pairs)):
-                entries.append(_describe(pair, both.shape, length))
-                file.write(both)
-                length, checksum = length + both.nbytes, zlib.crc32(both, checksum)
-                bar.update()
-        os.replace(temporary, cache_dir / f"{shard}.pixels")
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    def pixels():
+        nonlocal length, checksum
+        for pair, both in zip(pairs, _decode_all(pairs)):
+            yield both.tobytes()
+            entries.append(_describe(pair, both.shape, length))
+            length, checksum = length + both.nbytes, zlib.crc32(both, checksum)
+            bar.update()
+
+    write_atomically(cache_dir / f"{shard}.pixels", pixels())
     description = {"format": FORMAT, "bytes": length, "crc32": checksum, "pairs": entries}
     write_json(cache_dir / f"{shard}.json", description)
 
@@ -221,19 +219,19 @@ def _check_entries(cache_dir, entries, pairs) -> None:
         raise InputError(f"{cache_dir}: not the cache of these {len(pairs)} pairs; {again}")
     for entry, pair in zip(entries, pairs):
         if entry["fingerprints"] != [_fingerprint(pair.blurry), _fingerprint(pair.sharp)]:
-            raise InputError(f"{cache_dir}: {pair.blurry} or its truth has changed since; {again}")
+            raise InputError(f"{cache_dir}: {pair.blurry} or its ground truth has changed; {again}")
 
 
 def _check_length(pixels, length) -> None:
     if not pixels.exists() or pixels.stat().st_size != length:
-        raise InputError(f"{pixels}: missing or cut short; run data/prepare.py again")
+        raise InputError(f"{pixels}: missing or truncated; run data/prepare.py again")
 
 
 def _refuse_other_files(cache_dir) -> None:
     known = (".pixels", ".json")
     others = [path.name for path in cache_dir.iterdir() if path.suffix not in known]
     if others:
-        raise InputError(f"{cache_dir}: holds other files ({sorted(others)[0]}); give a folder of its own")
+        raise InputError(f"{cache_dir}: holds other files ({sorted(others)[0]}); choose another folder")
 
 
 def _read_json(path) -> dict:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from srn.errors import InputError
+from srn.errors import InputError, list_some
 from srn.images import is_image, require_whole, size_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ _OTHER_FRAMES = {(2, 11): 200, **dict.fromkeys([(1, 10), (1, 12), (2, 10), (3, 7
 UNUSED_FRAMES = {(1, 3): {30}}
 _BLURRY = re.compile(r"Blurry([1-4])_([1-9]|1[0-2])\.png")
 _TRUTH = re.compile(r"GroundTruth([1-4])_([1-9]|1[0-2])(?:\.mat|_([0-9]{1,4})\.png)")
-_MAX_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +104,7 @@ def check_kohler(images: list[KohlerImage], progress: bool = False, official: bo
     found, lines = {(image.image, image.kernel) for image in images}, []
     missing = [f"{image}_{kernel}" for image in IMAGES for kernel in KERNELS if (image, kernel) not in found]
     if official and missing:
-        lines.append(f"{len(missing)} of 48 images are missing: {_some_of(missing)}")
+        lines.append(f"{len(missing)} of 48 images are missing: {list_some(missing)}")
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         checks = pool.map(lambda image: _check_image(image, official), images)
@@ -139,7 +138,7 @@ def _check_numbers(image: KohlerImage, official: bool) -> list[str]:
     if official and len(excused) < expected:
         lines.append(f"{image.name}: {len(image.truths)} frames; the official data set has {expected}")
     if gaps := [str(number) for number in range(1, max(numbers)) if number not in excused]:
-        lines.append(f"{image.name}: frames are missing between the others: {_some_of(gaps)}")
+        lines.append(f"{image.name}: frames are missing between the others: {list_some(gaps)}")
     return lines
 
 
@@ -153,9 +152,5 @@ def _check_frames(image: KohlerImage, size: tuple[int, int] | None) -> list[str]
             lines.append(str(error))
     if others:
         width, height = size or (0, 0)
-        lines.append(f"{image.blurry or image.name}: {width}x{height}, but {_some_of(others)}")
+        lines.append(f"{image.blurry or image.name}: {width}x{height}, but {list_some(others)}")
     return lines
-
-
-def _some_of(words: list[str]) -> str:
-    return ", ".join(words[:_MAX_SHOWN]) + (", ..." if len(words) > _MAX_SHOWN else "")

@@ -17,7 +17,6 @@ from srn.data import lmdb_images, records
 from srn.data.listing import (
     DEFAULT_SIDES,
     Listing,
-    Pair,
     Request,
     child,
     count_images,
@@ -26,8 +25,6 @@ from srn.data.listing import (
 )
 from srn.data.lists import list_datalist, read_columns
 from srn.errors import InputError
-
-__all__ = ["DATASETS", "LAYOUTS", "Listing", "Pair", "list_data_set"]
 
 _LOGGER = logging.getLogger(__name__)
 _SPLITS = ("train", "test", "val", "valid")  # names of folders that are splits, not sequences
@@ -300,11 +297,7 @@ LAYOUTS = {
     "datalist": Layout(list_datalist, "a text file of lines `SHARP BLURRY`"),
 }
 DATASETS = ("auto", *LAYOUTS)
-_NOT_TRIED = (
-    "tfrecord",
-    "lmdb",
-    "datalist",
-)  # not considered for suggestions: they write files, or take a file
+_NOT_SUGGESTED = ("tfrecord", "lmdb", "datalist")  # trying them writes files, or they take a file
 
 
 def list_data_set(
@@ -322,7 +315,7 @@ def list_data_set(
     """
     request = Request(Path(data_dir), split, blur_folder, sharp_folder)
     if dataset not in DATASETS:
-        raise InputError(f"dataset={dataset} is none of {', '.join(DATASETS)}")
+        raise InputError(f"dataset={dataset} is not one of {', '.join(DATASETS)}")
     try:
         if not request.data_dir.exists():
             raise InputError(
@@ -392,7 +385,7 @@ def _find_nearest(request: Request, dataset: str) -> str:
 def _find_call(request: Request, dataset: str, candidates: list[tuple[Path, str]]) -> str:
     for folder, split in candidates:
         for name, layout in LAYOUTS.items():
-            if name in _NOT_TRIED:
+            if name in _NOT_SUGGESTED:
                 continue
             try:
                 listing = layout.list_pairs(dataclasses.replace(request, data_dir=folder, split=split))

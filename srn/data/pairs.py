@@ -24,8 +24,8 @@ MAX_LINES = 50  # of problems in one message
 # A pair is considered swapped if the blurry image is sharper by this factor. Over 68 real pairs of GOPRO and
 # REDS, sharpness of blurry over sharp is 0.07 to 0.52, so 1.9 or more when swapped; it is at most 0.63 if the
 # blurry image is a JPEG of quality 25, and 1.21 if only it has noise of 5 grey levels.
-EXCHANGED = 1.5
-EXCHANGED_PAIRS = 8  # checked before work begins; data/verify.py checks all pairs
+SWAPPED_RATIO = 1.5
+SWAP_CHECKED_PAIRS = 8  # checked before work begins; data/verify.py checks all pairs
 
 
 def find_pairs(
@@ -81,25 +81,26 @@ def require_usable(
         for found in pool.map(lambda pair: problems_of(pair, min_size, measure), pairs):
             lines += found
     if not lines:
-        lines = _find_exchanged(pairs)
+        lines = _find_swapped(pairs)
     if lines:
         raise InputError(_together(lines))
 
 
-def _find_exchanged(pairs: Sequence[Pair]) -> list[str]:
+def _find_swapped(pairs: Sequence[Pair]) -> list[str]:
     """Returns one line if blurry and sharp images seem to be swapped in all of some sampled pairs."""
-    step = max(len(pairs) // EXCHANGED_PAIRS, 1)
-    some = pairs[::step][:EXCHANGED_PAIRS]
+    step = max(len(pairs) // SWAP_CHECKED_PAIRS, 1)
+    some = pairs[::step][:SWAP_CHECKED_PAIRS]
     try:
-        if not some or not all(map(are_exchanged, some)):
+        if not some or not all(map(are_swapped, some)):
             return []
     except WorkError:  # undecodable files are reported later
         return []
     first = some[0]
-    return [f"{first.blurry}: sharper than {first.sharp}, and so in all pairs looked at; they seem exchanged"]
+    others = f"as in all of {len(some)} pairs" if len(some) > 1 else "in the only pair"
+    return [f"{first.blurry}: sharper than {first.sharp}, {others}; they seem to be swapped"]
 
 
-def are_exchanged(pair: Pair) -> bool:
+def are_swapped(pair: Pair) -> bool:
     """Whether the blurry image is so much sharper than the sharp one that they seem to be swapped.
 
     Raises `WorkError` naming a file that cannot be decoded.
@@ -108,7 +109,7 @@ def are_exchanged(pair: Pair) -> bool:
         measure_sharpness(cv2.cvtColor(read_rgb(path, deep=True), cv2.COLOR_RGB2GRAY))
         for path in (pair.blurry, pair.sharp)
     )
-    return blurry > EXCHANGED * sharp
+    return blurry > SWAPPED_RATIO * sharp
 
 
 def measure_sharpness(image: np.ndarray) -> float:

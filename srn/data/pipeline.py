@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from srn.data.sources import ALGORITHM
+from srn.data.sources import ALGORITHM, Source
 
 # TensorFlow 1's `rgb_to_grayscale`, which the authors' one-channel models were trained with.
 LUMA = (0.2989, 0.5870, 0.1140)
@@ -19,7 +19,7 @@ PATTERN = 100
 
 
 def stream_crops(
-    sources: list,
+    sources: list[Source],
     batch_size: int,
     crop_size: int,
     seed: int = 0,
@@ -63,7 +63,7 @@ def stream_crops(
 
 
 def stream_bytes(
-    sources: list,
+    sources: list[Source],
     crop_size: int,
     seed: int = 0,
     first_sample: int = 0,
@@ -136,7 +136,7 @@ def sample_order(num_items: int, seed: int, first_sample: int = 0) -> tf.data.Da
 
 
 def samples_of_batch(
-    sources: list, batch_size: int, seed: int, first_sample: int, weights: list[float] | None = None
+    sources: list[Source], batch_size: int, seed: int, first_sample: int, weights: list[float] | None = None
 ) -> list[tuple[int, int, int]]:
     """Origin of the crops of a batch: a list of (index of the source, sample, index of the item)."""
     counts = pattern_counts(weights or [1.0] * len(sources))
@@ -155,7 +155,7 @@ def samples_of_batch(
 
 
 def describe_batch(
-    sources: list,
+    sources: list[Source],
     batch_size: int,
     crop_size: int,
     seed: int,
@@ -165,14 +165,12 @@ def describe_batch(
     """A line for each crop of a batch: its file and, for pairs, its position."""
     lines = []
     for source, sample, item in samples_of_batch(sources, batch_size, seed, first_sample, weights):
-        describe = getattr(sources[source], "describe", None)
-        text = f"item {item} of data set {source + 1}"
-        lines.append(describe(crop_size, _seed_of_source(seed, source), sample, item) if describe else text)
+        lines.append(sources[source].describe(crop_size, _seed_of_source(seed, source), sample, item))
     return lines
 
 
 def find_problems(
-    sources: list,
+    sources: list[Source],
     batch_size: int,
     crop_size: int,
     seed: int,
@@ -182,8 +180,7 @@ def find_problems(
     """Checks the files of a batch; returns a line for each that cannot be decoded or has a wrong size."""
     lines: list[str] = []
     for source, _, item in samples_of_batch(sources, batch_size, seed, first_sample, weights):
-        problems = getattr(sources[source], "problems", None)
-        lines += problems(item, crop_size) if problems else []
+        lines += sources[source].problems(item, crop_size)
     return list(dict.fromkeys(lines))
 
 

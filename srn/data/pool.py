@@ -21,9 +21,9 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from srn.data.sources import ALGORITHM, corner
+from srn.data.sources import ALGORITHM, Source, corner
 from srn.errors import InputError
-from srn.files import read_json, write_json
+from srn.files import read_json, write_atomically, write_json
 
 FORMAT = 1
 INDEX = "index.json"
@@ -68,8 +68,8 @@ def make_pool(
     return len(missing) * SHARD
 
 
-class PoolSource:
-    """A pool as a source of training crops (see `srn.data.sources`).
+class PoolSource(Source):
+    """A pool as a source of training crops.
 
     Args:
       pool_dir: the folder.
@@ -91,7 +91,7 @@ class PoolSource:
         return len(self._shards) * SHARD
 
     def reader(self, crop_size: int, seed: int) -> Callable:
-        """See `srn.data.sources`."""
+        """See `Source`."""
         size = tf.constant([self._side, self._side])
 
         def read(sample, index):
@@ -102,6 +102,11 @@ class PoolSource:
             )
 
         return read
+
+    def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:
+        """See `Source`."""
+        shard, crop = divmod(item, SHARD)
+        return f"{self._shards[shard].filename}: crop {crop}"
 
     def read_crop(self, index: int) -> np.ndarray:
         """A whole crop of the pool: uint8 [2, S, S, 3], blurry and sharp."""
@@ -114,7 +119,7 @@ class PoolSource:
     def _open_shard(self, file):
         shape = (SHARD, 2, self._side, self._side, 3)
         if not file.exists() or file.stat().st_size != np.prod(shape):
-            raise InputError(f"{file}: missing or cut short; run data/make_pool.py again")
+            raise InputError(f"{file}: missing or truncated; run data/make_pool.py again")
         return np.memmap(file, np.uint8, mode="r", shape=shape)
 
 
@@ -142,12 +147,10 @@ def _known_checksums(pool_dir, crop_size, drawn_from) -> list:
 
 
 def _write_shard(file, crops) -> int:
-    """Writes a shard under a temporary name and renames it; returns its CRC-32."""
-    pixels = np.ascontiguousarray(crops, np.uint8)
-    temporary = file.with_suffix(".partial.pixels")
-    temporary.write_bytes(pixels)
-    os.replace(temporary, file)
-    return zlib.crc32(pixels.data)
+    """Writes a shard; returns its CRC-32."""
+    pixels = np.asarray(crops, np.uint8).tobytes()
+    write_atomically(file, pixels)
+    return zlib.crc32(pixels)
 
 
 def _name(shard) -> str:

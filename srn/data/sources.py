@@ -1,11 +1,6 @@
 """Sources of training crops: image pairs, photographs with synthetic camera shake, averaged video frames.
 
-A source has a length, the number of its items (pairs, photographs, windows of frames), and a reader:
-
-    reader(crop_size, seed) -> function (sample, index) -> uint8 [2, crop_size, crop_size, 3]
-
-The function returns the blurry and the sharp crop of item `index`. All randomness is derived from
-(seed, sample).
+All randomness of a crop is derived from (seed, sample).
 """
 
 from __future__ import annotations
@@ -34,7 +29,31 @@ MEMORY = 256  # decoded images cached per source: 700 MiB for 1280x720, 250 MiB 
 FLOW_MARGIN = 32  # pixels around a crop that are included when estimating optical flow
 
 
-class PairSource:
+class Source:
+    """Base class of sources; `len` is the number of items: pairs, photographs, windows of frames or crops."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def reader(self, crop_size: int, seed: int) -> Callable:
+        """Returns a function (sample, item) -> uint8 [2, crop_size, crop_size, 3], blurry and sharp crop.
+
+        Args:
+          crop_size: side of the crops, in pixels.
+          seed: of all randomness, with `sample`, the number of the crop among those of this source.
+        """
+        raise NotImplementedError
+
+    def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:
+        """The crop of a sample in words, with the file that it is from."""
+        raise NotImplementedError
+
+    def problems(self, item: int, crop_size: int) -> list[str]:
+        """Checks the files of an item as they are now; returns a line for each problem."""
+        return []
+
+
+class PairSource(Source):
     """Pairs of blurry and sharp images of equal size.
 
     Args:
@@ -50,7 +69,7 @@ class PairSource:
         return len(self.pairs)
 
     def reader(self, crop_size: int, seed: int) -> Callable:
-        """See the module."""
+        """See `Source`."""
         read_window = self._window_of_files() if self.cache is None else self._window_of_cache()
 
         def read(sample, index):
@@ -95,7 +114,7 @@ class PairSource:
         return read_window
 
 
-class PhotoSource:
+class PhotoSource(Source):
     """Sharp photographs; every crop gets a new synthetic camera shake (`srn.synthesis.shake`).
 
     Args:
@@ -126,7 +145,7 @@ class PhotoSource:
         return len(self.files)
 
     def reader(self, crop_size: int, seed: int) -> Callable:
-        """See the module."""
+        """See `Source`."""
         return _numpy_reader(functools.partial(self._make, crop_size, seed))
 
     def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:
@@ -148,7 +167,7 @@ class PhotoSource:
         return np.stack([np.rint(side * 255).astype(np.uint8) for side in pair])
 
 
-class FrameSource:
+class FrameSource(Source):
     """Video frames; a few consecutive ones are averaged (`srn.synthesis.frames`).
 
     Args:
@@ -197,7 +216,7 @@ class FrameSource:
         return len(self._starts)
 
     def reader(self, crop_size: int, seed: int) -> Callable:
-        """See the module."""
+        """See `Source`."""
         return _numpy_reader(functools.partial(self._make, crop_size, seed))
 
     def describe(self, crop_size: int, seed: int, sample: int, item: int) -> str:

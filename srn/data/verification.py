@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from tqdm import tqdm
 from srn.data.kohler import check_kohler, find_kohler
 from srn.data.layouts import LayoutNotFoundError, list_data_set
 from srn.data.listing import DEFAULT_SIDES, Listing, Pair
-from srn.data.pairs import are_exchanged, problems_of
-from srn.errors import InputError
+from srn.data.pairs import are_swapped, problems_of
+from srn.errors import InputError, list_some
 from srn.images import require_whole, size_of
 
 SPLITS = ("train", "test")
@@ -73,7 +73,6 @@ OFFICIAL_COUNTS: dict[str, dict[str, tuple[int, int | None]]] = {
     "kohler": {"test": (48, 4)},
 }
 OFFICIAL_SIZES = {"gopro": (1280, 720), "reds": (1280, 720)}
-_NAMES_SHOWN = 10
 
 
 @dataclasses.dataclass
@@ -188,25 +187,20 @@ def _compare_with_gopro(split: str, pairs: Sequence[Pair]) -> list[str]:
     lines = []
     for sequence, (first, last) in GOPRO_FILES[split].items():
         expected = {f"{number:06d}" for number in range(first, last + 1)}
-        missing, surplus = expected - found[sequence], found[sequence] - expected
-        if missing == expected:
+        missing, surplus = sorted(expected - found[sequence]), sorted(found[sequence] - expected)
+        if len(missing) == len(expected):
             lines.append(f"{split}/{sequence}: missing, {len(missing)} pairs")
         elif missing:
             lines.append(
-                f"{split}/{sequence}: {len(missing)} of {len(expected)} missing: {_some_of(missing)}"
+                f"{split}/{sequence}: {len(missing)} of {len(expected)} missing: {list_some(missing)}"
             )
         if surplus:
-            lines.append(f"{split}/{sequence}: {len(surplus)} not of GOPRO_Large: {_some_of(surplus)}")
+            lines.append(f"{split}/{sequence}: {len(surplus)} not of GOPRO_Large: {list_some(surplus)}")
     other = "test" if split == "train" else "train"
     for sequence in sorted(found.keys() - GOPRO_FILES[split].keys()):
         what = f"belongs to {other}/" if sequence in GOPRO_FILES[other] else "is not of GOPRO_Large"
         lines.append(f"{split}/{sequence}: {what}")
     return lines
-
-
-def _some_of(names: Iterable[str]) -> str:
-    names = sorted(names)
-    return ", ".join(names[:_NAMES_SHOWN] + (["..."] if len(names) > _NAMES_SHOWN else []))
 
 
 def check_pairs(
@@ -245,8 +239,8 @@ def check_pair(pair: Pair, size: tuple[int, int] | None = None) -> list[str]:
         return found
 
     problems = problems_of(pair, measure=measure) + wrong_sizes
-    if not problems and are_exchanged(pair):
-        problems.append(f"{pair.blurry}: sharper than {pair.sharp}; they seem exchanged")
+    if not problems and are_swapped(pair):
+        problems.append(f"{pair.blurry}: sharper than {pair.sharp}; they seem to be swapped")
     return problems
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from srn.data.listing import BLURRY_SIDES, SHARP_SIDES
 from srn.data.pairs import difference_in_kind
-from srn.errors import InputError
+from srn.errors import InputError, list_some
 from srn.images import is_image, read_rgb, size_of
 
 IDENTITY = "identity"
@@ -124,9 +124,11 @@ def require_distinct(labels: Sequence[tuple[str, str]]) -> None:
     counts = Counter(label for label, _ in labels)
     for label, argument in labels:
         if counts[label] > 1:
-            raise InputError(f"{argument}: {label} is the name of two; give NAME=PATH")
+            raise InputError(f"{argument}: {label} is used twice; give NAME=PATH")
         if not re.fullmatch(r"\w[\w .-]*", label):
-            raise InputError(f"{argument}: {label!r} is no name; give letters, digits, _ . - as NAME=PATH")
+            raise InputError(
+                f"{argument}: {label!r} is not a valid name; give letters, digits, _ . - as NAME=PATH"
+            )
 
 
 def load_network(
@@ -190,11 +192,11 @@ def find_results(items: Sequence, results_dir: str | os.PathLike[str]) -> dict[s
         found = max(found, _find_by_names(items, in_words, by_words), key=len)
     missing = [item.name for item in items if item.name not in found]
     if missing:
-        some = _list(missing)
+        some = list_some(missing, _MAX_SHOWN)
         raise InputError(
             f"results_dir={results_dir}: no image for {len(missing)} of {len(items)}: {some}; "
             f"looked for {' or '.join(f'{name}.png' for name in names[missing[0]])}, or with a word more; "
-            f"it holds {_list([str(path) for path in paths.values()]) or 'no image'}"
+            f"it holds {list_some([str(path) for path in paths.values()], _MAX_SHOWN) or 'no image'}"
         )
     _require_same_kinds(items, found)
     return found
@@ -236,8 +238,9 @@ def _find_by_names(
     best = max(map(len, tries.values()))
     endings = [ending for ending, found in tries.items() if len(found) == best]
     if len(endings) > 1 and endings[0]:
+        some = list_some(endings, _MAX_SHOWN)
         raise InputError(
-            f"`results_dir` holds {best} images each with {_list(endings)} at the end of their names; "
+            f"`results_dir` holds {best} images each with {some} at the end of their names; "
             "give a folder with those to be scored"
         )
     return tries[endings[0]]
@@ -299,7 +302,3 @@ def _words(path: str | os.PathLike[str]) -> list[str]:
     """The words of a path without names of sides: `A_11/blur/01_out` -> `A`, `11`, `01`, `out`."""
     words = [word for word in re.split(r"[\W_]+", os.fspath(path)) if word]
     return [word for word in words if word.lower() not in (*BLURRY_SIDES, *SHARP_SIDES)] or words
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MAX_SHOWN]) + (", ..." if len(names) > _MAX_SHOWN else "")

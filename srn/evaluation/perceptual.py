@@ -10,9 +10,10 @@ import numpy as np
 
 from srn.errors import InputError
 
-NETWORK = "alex"  # as its authors recommend for comparisons
+NETWORK = "alex"  # recommended by its authors for comparisons
 
 
+@functools.lru_cache(maxsize=1)  # all protocols share the network
 def open_lpips() -> Callable[[Any], float]:
     """A function from an `ImagePair` of RGB to the distance of its two images.
 
@@ -37,9 +38,3 @@ def open_lpips() -> Callable[[Any], float]:
             return float(network(to_tensor(pair.restored, pair.peak), to_tensor(pair.sharp, pair.peak)))
 
     return distance
-
-
-@functools.lru_cache(maxsize=1)
-def shared_lpips() -> Callable[[Any], float]:
-    """`open_lpips`, once per process."""
-    return open_lpips()

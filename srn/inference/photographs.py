@@ -38,28 +38,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        help=f"file, folder, or - (standard output); default: NAME{ENDING}.EXT beside each input",
+        help=f"file, folder, or - (standard output); default: NAME{ENDING}.EXT next to each input",
     )
-    parser.add_argument("--overwrite", action="store_true", help="restore again what is there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing results")
 
 
 def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments for names and formats of results."""
-    parser.add_argument("-r", "--recursive", action="store_true", help="take sub-folders too")
+    parser.add_argument("-r", "--recursive", action="store_true", help="include sub-folders")
     parser.add_argument(
-        "--suffix", type=_suffix, help=f"goes behind each name (default: {ENDING} beside the original)"
+        "--suffix", type=_suffix, help=f"appended to each name (default: {ENDING} next to the original)"
     )
     parser.add_argument(
-        "--format", type=_format, metavar="EXT", help="of the results, png say (default: the original's)"
+        "--format",
+        type=_format,
+        metavar="EXT",
+        help="format of the results, such as png (default: that of the original)",
     )
     parser.add_argument(
         "--quality",
         type=number_between(int, 1, 100),
-        help="1 to 100, of formats with loss (default: as the original, at least 95)",
+        help="quality of lossy formats, 1 to 100 (default: as the original, at least 95)",
     )
-    parser.add_argument("--strip", action="store_true", help="leave out metadata (but the colour profile)")
+    parser.add_argument("--strip", action="store_true", help="remove metadata except the colour profile")
     parser.add_argument("--keep_dates", action="store_true", help="give results the dates of the originals")
-    parser.add_argument("--compare", action="store_true", help="write a picture of before and after, too")
+    parser.add_argument("--compare", action="store_true", help="also write a comparison of input and result")
     parser.add_argument(
         "--strength",
         type=number_between(float, 0, 1),
@@ -72,10 +75,10 @@ def add_naming_arguments(parser: argparse.ArgumentParser) -> None:
         default=Settings().max_megapixels,
         help="refuse larger photographs (default: %(default)g)",
     )
-    parser.add_argument("--dry_run", action="store_true", help="say what would be done, and do nothing")
-    parser.add_argument("--json", action="store_true", help="a line of JSON for each photograph")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say more")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say only what went wrong")
+    parser.add_argument("--dry_run", action="store_true", help="print what would be done, without doing it")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each photograph")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print more")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only errors")
 
 
 def naming_of(arguments: argparse.Namespace) -> Naming:
@@ -213,7 +216,7 @@ def open_jobs(plan: Plan, overwrite: bool, reporter: Reporter) -> list[Job]:
         folder = job.target.parent
         if str(job.target) == STANDARD:
             if sys.stdout.isatty():
-                raise InputError("a photograph is not for a terminal; say where it goes, by -o FILE")
+                raise InputError("photographs are not written to a terminal; give -o FILE")
         elif os.path.exists(job.target) and not os.path.isfile(job.target):
             reporter.fail(str(job.source), f"{job.source}: {job.target} is there already, and is no file")
             continue
@@ -260,7 +263,7 @@ def number_between(kind: type, low: float, high: float) -> Callable[[str], float
         except ValueError:
             value = None
         if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text}: a number from {low:g} to {high:g} is wanted")
+            raise argparse.ArgumentTypeError(f"{text}: give a number from {low:g} to {high:g}")
         return value
 
     return parse

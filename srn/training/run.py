@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from srn.data.mixture import UNITS, open_sources
+from srn.data.mixture import UNITS, Part, open_sources
 from srn.data.pairs import Pair, find_pairs
 from srn.errors import InputError, WorkError, first_line
+from srn.metrics import WINDOW_SIZE
 from srn.synthesis.settings import SYNTHESES
 from srn.training import folder
 from srn.training.config import FINISHED, TrainingConfig
@@ -65,7 +66,7 @@ def train(
     """
     begun, path = time.monotonic(), Path(model_dir)
     sources = open_training_data(config)
-    validation_pairs = _find_validation_pairs(config)
+    validation_pairs = find_validation_pairs(config)
     distribution = _distribute(config)
     with folder.locked(path) if distribution.is_chief else contextlib.nullcontext():
         if distribution.is_chief:
@@ -74,7 +75,7 @@ def train(
         first_step = run.resume()
         if distribution.is_chief:
             folder.write_settings(config, path, first_step, say)
-            facts = f"{run.model.count_params():,} parameters; {_describe(config.parts, sources)}"
+            facts = f"{run.model.count_params():,} parameters; {describe_data(config.parts, sources)}"
             last_step = max(first_step, run.max_steps)
             say(f"{config.model_name}: {facts}; step {first_step} to {last_step} in {path}")
         ended_by: str = FINISHED
@@ -110,19 +111,24 @@ def _distribute(config: TrainingConfig):
     return Distribution(config.distribute, math.gcd(*sizes))
 
 
-def _describe(parts, sources) -> str:
+def describe_data(parts: list[Part], sources: list) -> str:
     """`30 pairs`, or `30 pairs and 208 photos`."""
     units = [UNITS.get(part.kind, "pairs") for part in parts]
     return " and ".join(f"{len(source)} {unit}" for source, unit in zip(sources, units))
 
 
-def _find_validation_pairs(config: TrainingConfig) -> list[Pair]:
+def find_validation_pairs(config: TrainingConfig) -> list[Pair]:
     """The checked pairs for validation; an empty list without validation data."""
     if config.val_data_dir is None:
         return []
     try:
         pairs = find_pairs(
-            config.val_data_dir, config.val_dataset, "test", config.blur_folder, 11, config.sharp_folder
+            config.val_data_dir,
+            config.val_dataset,
+            "test",
+            config.blur_folder,
+            WINDOW_SIZE,
+            config.sharp_folder,
         )
     except InputError as error:  # of the same functions as for training, which name its arguments
         raise InputError(re.sub(r"`(data_dir|dataset)`", r"`val_\1`", str(error))) from error
@@ -210,9 +216,9 @@ class _Run:
         except errors.OpError as error:
             reasons = self._about_batch(pipeline.find_problems, checkpoints.step + 1) or [first_line(error)]
             advice = f"step {checkpoints.step} is saved in {checkpoints.model_dir}; " + (
-                "mend it and give the same command"
+                "fix it and run the same command again"
                 if distribution.num_workers == 1
-                else "give the same command to all workers"
+                else "run the same command on all workers again"
             )
             raise WorkError("\n".join([*reasons, advice])) from error
 

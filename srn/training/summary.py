@@ -6,11 +6,10 @@ import os
 import time
 from pathlib import Path
 
-from srn.data.mixture import UNITS
 from srn.training.config import TrainingConfig
 from srn.training.optimizers import OPTIMIZERS, make_schedule
 from srn.training.phases import Phase
-from srn.training.run import open_training_data
+from srn.training.run import describe_data, open_training_data
 
 MEASURED_STEPS = 3
 
@@ -22,7 +21,6 @@ def summarize(config: TrainingConfig, model_dir: str | os.PathLike[str]) -> list
 
     Raises `InputError` like `srn.train` for data and settings that cannot be used.
     """
-    parts = config.parts
     sources = open_training_data(config)
     from srn import zoo
     from srn.cost import count_multiply_accumulates
@@ -32,9 +30,6 @@ def summarize(config: TrainingConfig, model_dir: str | os.PathLike[str]) -> list
     max_steps = config.max_steps or decay_steps
     model = zoo.build_model(config.model_config, config.precision)
     phases = config.phases_until(max_steps)
-    kinds = " and ".join(
-        f"{len(source)} {UNITS.get(part.kind, 'pairs')}" for source, part in zip(sources, parts)
-    )
     lines = [f"network      {config.model_name}, {model.count_params():,} parameters, {config.precision}"]
     for phase in phases:
         cost = count_multiply_accumulates(model, phase.crop_size, phase.crop_size)
@@ -43,7 +38,9 @@ def summarize(config: TrainingConfig, model_dir: str | os.PathLike[str]) -> list
             f"{phase.crop_size}, {cost / 1e9:.1f} GMAC each forward, some three times as much in training"
         )
     crops = sum((phase.end - phase.begin) * phase.batch_size for phase in phases)
-    lines.append(f"data         {kinds}; {crops:,} crops are {crops / items:.1f} passes")
+    lines.append(
+        f"data         {describe_data(config.parts, sources)}; {crops:,} crops are {crops / items:.1f} passes"
+    )
     lines.append(_describe_checkpoints(config, model, max_steps))
     lines.append(_describe_time(config, model, Path(model_dir), phases, decay_steps, max_steps))
     return lines

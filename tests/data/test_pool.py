@@ -40,6 +40,14 @@ def test_crops_are_those_that_were_drawn(tmp_path):
     np.testing.assert_array_equal(read(np.int64(0), np.int64(4)), crops_of(1)[1])
 
 
+def test_a_crop_is_described_by_its_shard(tmp_path):
+    make(tmp_path, 2)
+
+    line = pool.PoolSource(tmp_path, SIDE).describe(SIDE, seed=0, sample=9, item=4)
+
+    assert line == f"{tmp_path / '00001.pixels'}: crop 1"
+
+
 def test_smaller_windows_lie_at_the_same_corner_in_both(tmp_path):
     same = np.repeat(crops_of(0)[:, :1], 2, axis=1)
     make(tmp_path, 1, batches=lambda first: iter([same]))
@@ -112,7 +120,7 @@ def test_damage_is_found(tmp_path):
     assert [line.split(":")[0] for line in pool.verify_pool(tmp_path)] == [str(file)]
 
     file.write_bytes(damaged[:-1])
-    with pytest.raises(InputError, match="cut short"):
+    with pytest.raises(InputError, match="truncated"):
         pool.PoolSource(tmp_path, SIDE)
 
 

@@ -211,10 +211,10 @@ def test_images_of_other_kinds_and_in_folders(grow, caplog):
     assert caplog.messages == [f"{root}/blur: 1 file that are no images"]
 
 
-def test_sides_that_are_exchanged(grow):
+def test_sides_that_are_swapped(grow):
     (line,) = lines_of(grow(("sharp/1.png", "blur/1.png")))
 
-    assert line.endswith("they seem exchanged")
+    assert line.endswith("they seem to be swapped")
 
 
 def test_a_scene_of_realblur_with_one_side(grow):
@@ -360,12 +360,30 @@ def test_each_tree_is_scored_and_read_for_training(grow, blurry, sharp):
     assert crop.shape == (2, 16, 16, 3)
 
 
+@pytest.fixture
+def train_for_two_steps(tmp_path):
+    """Trains `sr_edrb1` on a tree; returns the last step."""
+
+    def train(root):
+        config = srn.TrainingConfig(
+            model="sr_edrb1", data_dir=str(root), crop_size=16, batch_size=2, max_steps=2, decay_steps=2
+        )
+        return srn.train(config, tmp_path / "run").step
+
+    return train
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("blurry, sharp", TREES_TO_USE)
-def test_each_tree_is_trained_on_for_two_steps(grow, tmp_path, blurry, sharp):
-    root = plant(grow, blurry, sharp)
-    config = srn.TrainingConfig(
-        model="sr_edrb1", data_dir=str(root), crop_size=16, batch_size=2, max_steps=2, decay_steps=2
-    )
+def test_each_tree_is_trained_on_for_two_steps(grow, train_for_two_steps, blurry, sharp):
+    assert train_for_two_steps(plant(grow, blurry, sharp)) == 2
 
-    assert srn.train(config, tmp_path / "run").step == 2
+
+@pytest.mark.slow
+def test_an_lmdb_is_scored_and_trained_on_for_two_steps(tmp_path, images, train_for_two_steps):
+    root = tmp_path / "data"
+    write_lmdbs(root, ("test/input.lmdb", "test/target.lmdb"), images, ["1", "2", "3"])
+    write_lmdbs(root, ("train/input.lmdb", "train/target.lmdb"), images, ["1", "2"])
+
+    assert srn.evaluate(root, "identity").summary["images"] == 3
+    assert train_for_two_steps(root) == 2

@@ -112,7 +112,7 @@ def test_every_bad_file_is_named_at_once(pairs_dir):
 
     parts = (
         "sharp/extra.png: has no partner in blur/",
-        "blur/0000.png: the file ends too early",
+        "blur/0000.png: the file is truncated",
         "blur/0001.png: cannot be decoded",
         "blur/0002.png: 64x48, but",
         "sharp/0003.png: not an image",
@@ -133,17 +133,17 @@ def test_a_pair_the_wrong_way_round_is_found(pairs_dir):
     for pair in find_pairs(pairs_dir):
         assert check_pair(pair) == []
         (line,) = check_pair(exchange(pair))
-        assert line == f"{pair.sharp}: sharper than {pair.blurry}; they seem exchanged"
+        assert line == f"{pair.sharp}: sharper than {pair.blurry}; they seem to be swapped"
 
 
-def test_two_equal_images_are_not_called_exchanged(pairs_dir):
+def test_two_equal_images_are_not_called_swapped(pairs_dir):
     pair = find_pairs(pairs_dir)[0]
 
     assert check_pair(dataclasses.replace(pair, sharp=pair.blurry)) == []
 
 
 @pytest.mark.parametrize("folder", ["gopro_eval", "gopro_train", "reds_train", "gopro_avg_train"])
-def test_real_pairs_are_told_from_exchanged_ones(shared, folder):
+def test_real_pairs_are_told_from_swapped_ones(shared, folder):
     pairs = find_pairs(shared / "data" / folder)[:3]
 
     assert [check_pair(pair) for pair in pairs] == [[]] * 3
@@ -175,7 +175,7 @@ def test_the_command(call, pairs_dir):
     assert sound.stdout.splitlines()[0] == "all: 4 pairs"
     assert wrong.returncode == 1
     first, last = wrong.stderr.splitlines()
-    assert first.startswith("verify.py: ") and first.endswith("they seem exchanged")
+    assert first.startswith("verify.py: ") and first.endswith("they seem to be swapped")
     assert last == "verify.py: wrong in 1 point"
     assert missing.returncode == 2
     assert missing.stderr.startswith("verify.py: --data_dir is needed")

@@ -113,9 +113,9 @@ def lpips(monkeypatch):
     monkeypatch.setitem(sys.modules, "lpips", types.SimpleNamespace(LPIPS=Network))
     torch = types.SimpleNamespace(from_numpy=lambda array: array, no_grad=NoGradient)
     monkeypatch.setitem(sys.modules, "torch", torch)
-    perceptual.shared_lpips.cache_clear()
+    perceptual.open_lpips.cache_clear()
     yield
-    perceptual.shared_lpips.cache_clear()
+    perceptual.open_lpips.cache_clear()
 
 
 def test_lpips_is_a_column_where_its_package_is(lpips):
@@ -125,14 +125,14 @@ def test_lpips_is_a_column_where_its_package_is(lpips):
     value = protocol.score(restored, sharp)["lpips"]
 
     assert value == pytest.approx(2 * np.mean(np.abs(restored - sharp.astype(float))) / 255, abs=1e-5)
-    assert "less is better" in protocol.definitions["lpips"]
+    assert "lower is better" in protocol.definitions["lpips"]
     with pytest.raises(InputError, match="leave `luma` out"):
         Protocol(luma=True, lpips=True)
 
 
 def test_without_its_package_lpips_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "lpips", None)
-    perceptual.shared_lpips.cache_clear()
+    perceptual.open_lpips.cache_clear()
 
     with pytest.raises(InputError, match="pip install lpips"):
         Protocol(lpips=True)

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Training on several hosts of a SLURM cluster, one process a host:
+# Training on several hosts of a SLURM cluster, one process per host:
 #
 #   sbatch tools/cluster/slurm.sh --flagfile=flags/gopro.cfg --data_dir=/shared/GOPRO_Large --model_dir=/shared/runs/gopro
 #
-# All hosts see the same folders. USR1 comes ten minutes before the end of the job: the run saves, ends, and is queued
-# again; what is there is resumed.
+# All hosts need access to the same folders. Ten minutes before the end of the job, SLURM sends USR1: the run saves and
+# ends, the job is requeued, and the run is resumed.
 #SBATCH --job-name=srn
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
@@ -18,7 +18,7 @@ PORT=2222
 WORKERS=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed "s/.*/\"&:$PORT\"/" | paste -sd,)
 export WORKERS
 
-# Each task has its own index. 138 is USR1: saved, and to go on.
+# Each task has its own index. Exit code 138: ended by USR1, to be resumed.
 srun bash -c '
   export TF_CONFIG="{\"cluster\": {\"worker\": [$WORKERS]}, \"task\": {\"type\": \"worker\", \"index\": $SLURM_PROCID}}"
   exec python train.py --distribute=multi_worker "$@"
