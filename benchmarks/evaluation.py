@@ -1,11 +1,11 @@
-"""`evaluate.py --results_dir` over a test set, beside scikit-image in as many processes, in one run.
+"""Time and memory of `evaluate.py --results_dir` for a test set, compared with scikit-image.
 
     python benchmarks/evaluation.py --draw 1111 --folder /tmp/pairs
 
-Draws pairs of 1280x720 and results as of a network, unless they exist (4 GB for 1111 pairs). Both programs
-read the same PNG files. evaluate.py computes PSNR, two SSIMs, and PSNR of the blurry images, and writes its
-report; scikit-image computes the two PSNRs and one SSIM. Memory is the proportional set size of all processes,
-sampled every three seconds.
+Draws pairs of 1280x720 and simulated results, unless they exist (4 GB for 1111 pairs). Both programs read the
+same PNG files, in as many processes. evaluate.py computes PSNR, two SSIMs, and PSNR of the blurry images, and
+writes its report; scikit-image computes the two PSNRs and one SSIM. Memory is the proportional set size of
+all processes, every three seconds.
 """
 
 from __future__ import annotations

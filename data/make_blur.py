@@ -217,7 +217,7 @@ def _read_note(path) -> dict:
     if not isinstance(held, dict) or not all(
         isinstance(held.get(key), dict) for key in ("settings", "sources")
     ):
-        raise InputError(f"{path}: cannot be understood; {ELSEWHERE}")
+        raise InputError(f"{path}: is not valid; {ELSEWHERE}")
     return held
 
 

@@ -110,7 +110,7 @@ def name_flags(message: str, known_flags: Container[str]) -> str:
 def _parse(argv: list[str]) -> None:
     words = flags.FLAGS([argv[0], *expand_flagfiles(argv[1:])])[1:]
     if words:
-        what = "a flag begins with --; in a flagfile each stands on a line of its own"
+        what = "flags begin with --; in a flagfile, each is on its own line"
         raise InputError("\n".join(f"what is {word!r}? {what}" for word in words))
 
 

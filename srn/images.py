@@ -30,8 +30,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg")  # of data sets
 _END_MARKS = {"PNG": b"IEND", "JPEG": b"\xff\xd9", "MPO": b"\xff\xd9"}
 _MAGIC = {b"\x89PNG": "PNG", b"\xff\xd8": "JPEG"}
 _TAIL = 4096
-_IN_INKS = "is stored in colours of print (CMYK); convert it to RGB"
-_ENDS_EARLY = "the file ends too early; copy it anew"
+_IN_INKS = "is stored as CMYK; convert it to RGB"
+_ENDS_EARLY = "the file is truncated; copy it again"
 _FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # of JPEG: all SOFn
 _QUARTER_TURNS = (5, 6, 7, 8)  # values of the EXIF orientation that swap width and height
 

@@ -1,8 +1,8 @@
 """The blocks of Fig. 3: InBlock, EBlock, the ConvLSTM and its alternatives, DBlock, OutBlock.
 
-Tensors are [B, H, W, C]. Every convolution has a bias, keeps the size ("same" padding) and starts at
-Xavier uniform values. The paper says "ReLU for all layers"; as in the authors' code there is none after
-the second convolution of a ResBlock, none after its addition, none in the cells and none on the output.
+Tensors are [B, H, W, C]. All convolutions have a bias, "same" padding and Xavier uniform initialization.
+The paper says "ReLU for all layers"; as in the authors' code, there is none after the second convolution of a
+ResBlock, after its addition, in the cells, and on the output.
 
 Names of convolutions follow the authors' checkpoints: `enc2_1` is the strided convolution of stage 2,
 `enc2_3/conv1` the first one of its second ResBlock, `dec2_4` the deconvolution that leads to stage 2.
@@ -11,6 +11,7 @@ Names of convolutions follow the authors' checkpoints: `enc2_1` is the strided c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -33,7 +34,7 @@ class ResBlock(tf.keras.layers.Layer):
     Call: [B, H, W, filters] -> the same shape.
     """
 
-    def __init__(self, filters: int, kernel_size: int = 5, shortcut: bool = True, **kwargs):
+    def __init__(self, filters: int, kernel_size: int = 5, shortcut: bool = True, **kwargs: Any):
         super().__init__(**kwargs)
         self.filters, self.kernel_size, self.shortcut = filters, kernel_size, shortcut
         second = None if shortcut else "relu"
@@ -58,9 +59,23 @@ def convolutions_of_res_blocks(res_blocks: list[ResBlock]) -> Iterator[tuple[str
 
 
 class _Block(tf.keras.layers.Layer):
-    """Base class of the four blocks: ResBlocks of one width, and one more convolution."""
+    """Base class of the four blocks: ResBlocks of one width, and one more convolution.
 
-    def __init__(self, stage, filters, kernel_size=5, res_blocks=3, shortcut=True, **kwargs):
+    Args:
+      stage: 1 to 3, for the names of the convolutions.
+      filters: channels.
+      kernel_size, res_blocks, shortcut: see `srn.config.ModelConfig`.
+    """
+
+    def __init__(
+        self,
+        stage: int,
+        filters: int,
+        kernel_size: int = 5,
+        res_blocks: int = 3,
+        shortcut: bool = True,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.stage, self.filters, self.kernel_size = stage, filters, kernel_size
         self.num_res_blocks, self.shortcut = res_blocks, shortcut
@@ -102,10 +117,10 @@ class EBlock(_Block):
     Call: [B, H, W, C] -> [B, ceil(H / strides), ceil(W / strides), filters].
     """
 
-    def __init__(self, stage, filters, kernel_size=5, res_blocks=3, shortcut=True, strides=2, **kwargs):
-        super().__init__(stage, filters, kernel_size, res_blocks, shortcut, **kwargs)
+    def __init__(self, stage: int, filters: int, *, strides: int = 2, **kwargs: Any):
+        super().__init__(stage, filters, **kwargs)
         self.strides = strides
-        self.convolution = _convolution(self, f"enc{stage}_1", filters, kernel_size, "relu", strides)
+        self.convolution = _convolution(self, f"enc{stage}_1", filters, self.kernel_size, "relu", strides)
         self.res_blocks = self._make_res_blocks(filters, self._encoder_names())
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -123,8 +138,8 @@ class EBlock(_Block):
 class InBlock(EBlock):
     """An EBlock of stride 1 applied to the two images: [B, H, W, 2 * channels] -> [B, H, W, filters]."""
 
-    def __init__(self, stage=1, filters=32, kernel_size=5, res_blocks=3, shortcut=True, strides=1, **kwargs):
-        super().__init__(stage, filters, kernel_size, res_blocks, shortcut, strides, **kwargs)
+    def __init__(self, stage: int = 1, filters: int = 32, *, strides: int = 1, **kwargs: Any):
+        super().__init__(stage, filters, strides=strides, **kwargs)
 
 
 @register
@@ -135,19 +150,19 @@ class DBlock(_Block):
       stage: 1 or 2, the stage that the deconvolution leads to.
       filters: channels of the output; the ResBlocks before it have twice as many.
       kernel_size, res_blocks, shortcut: see `srn.config.ModelConfig`.
-      strides: 2, or 1 in a network without strides, where a plain convolution of `kernel_size` stands
-        in for the deconvolution.
+      strides: 2, or 1 in a network without strides, where a convolution of `kernel_size` replaces the
+        deconvolution.
 
     Call: (inputs [B, H, W, 2 * filters], skip [B, strides * H, strides * W, filters] or None)
       -> [B, strides * H, strides * W, filters].
     """
 
-    def __init__(self, stage, filters, kernel_size=5, res_blocks=3, shortcut=True, strides=2, **kwargs):
-        super().__init__(stage, filters, kernel_size, res_blocks, shortcut, **kwargs)
+    def __init__(self, stage: int, filters: int, *, strides: int = 2, **kwargs: Any):
+        super().__init__(stage, filters, **kwargs)
         self.strides = strides
         self.res_blocks = self._make_res_blocks(2 * filters, self._decoder_names(stage + 1))
         if strides == 1:
-            self.convolution = _convolution(self, f"dec{stage}_4", filters, kernel_size, "relu")
+            self.convolution = _convolution(self, f"dec{stage}_4", filters, self.kernel_size, "relu")
         else:
             self.convolution = _deconvolution(self, f"dec{stage}_4", filters, "relu")
 
@@ -176,13 +191,13 @@ class OutBlock(_Block):
     Call: [B, H, W, filters] -> [B, H, W, channels], neither clipped nor squashed.
     """
 
-    def __init__(self, stage=1, filters=32, kernel_size=5, res_blocks=3, shortcut=True, channels=3, **kwargs):
-        super().__init__(stage, filters, kernel_size, res_blocks, shortcut, **kwargs)
+    def __init__(self, stage: int = 1, filters: int = 32, *, channels: int = 3, **kwargs: Any):
+        super().__init__(stage, filters, **kwargs)
         self.channels = channels
         self.res_blocks = self._make_res_blocks(filters, self._decoder_names(stage))
         # float32 under every policy: bfloat16 has only the 256 levels of an 8-bit image in [0.5, 1].
         self.convolution = tf.keras.layers.Conv2D(
-            channels, kernel_size, padding="same", name=f"dec{stage}_0", dtype="float32"
+            channels, self.kernel_size, padding="same", name=f"dec{stage}_0", dtype="float32"
         )
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -202,7 +217,7 @@ class _Bottleneck(tf.keras.layers.Layer):
     Args:
       filters: channels of input, output and of each state.
       kernel_size: of its convolutions.
-      kernel_initializer: start values of the kernel that sees the hidden state.
+      kernel_initializer: of the kernels that are applied to the hidden state.
 
     Call: inputs [B, H, W, filters], states: list of `num_states` tensors of that shape; the hidden state
     comes first.
@@ -210,7 +225,13 @@ class _Bottleneck(tf.keras.layers.Layer):
 
     num_states = 0
 
-    def __init__(self, filters, kernel_size=CELL_KERNEL_SIZE, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int = CELL_KERNEL_SIZE,
+        kernel_initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, kernel_size
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
@@ -222,7 +243,7 @@ class _Bottleneck(tf.keras.layers.Layer):
     def _convolution(self, name, filters, activation=None, sees_state=True):
         initializer = "glorot_uniform"
         if sees_state:
-            # A copy, since one initializer gives the same values each time it is used.
+            # A copy, since an initializer returns the same values each time it is used.
             initializer = type(self.kernel_initializer).from_config(self.kernel_initializer.get_config())
         return tf.keras.layers.Conv2D(
             filters,
@@ -253,13 +274,13 @@ class ConvLSTM2D(_Bottleneck):
         c' = c * sigmoid(f + 1) + sigmoid(i) * tanh(j)
         h' = tanh(c') * sigmoid(o)
 
-    without peepholes; h' is passed to the decoder. This is the authors' cell, not `keras.layers.ConvLSTM2D`,
-    which has other gates, two kernels and a hard sigmoid.
+    without peepholes; h' is passed to the decoder. This is the authors' cell; `keras.layers.ConvLSTM2D` has
+    another order of gates, two kernels and a hard sigmoid.
     """
 
     num_states = 2
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any):
         super().__init__(filters, **kwargs)
         self.convolution = self._convolution("LSTM_conv", 4 * filters)
 
@@ -276,15 +297,15 @@ class ConvLSTM2D(_Bottleneck):
 class ConvRNN2D(_Bottleneck):
     """The vanilla recurrence of the row "RNN" of Table 1; states [h].
 
-    h' = tanh(convolution([inputs, h])), then one more convolution with ReLU for the decoder. The paper gives
-    3.03M parameters and no wiring. Two readings have that many: one joint convolution and one more
-    (3,026,659), or one each for input, state and output (3,026,787). The first is kept, since it changes
-    least against the ConvLSTM, whose gates are one joint convolution too.
+    h' = tanh(convolution([inputs, h])), then another convolution with ReLU for the decoder. The paper only
+    gives the number of parameters, 3.03M. Two readings have that many: one joint convolution and one for the
+    output (3,026,659), or one each for input, state and output (3,026,787). The first is used, since it is
+    closest to the ConvLSTM, whose gates are a joint convolution as well.
     """
 
     num_states = 1
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any):
         super().__init__(filters, **kwargs)
         self.convolution = self._convolution("RNN_conv", filters, "tanh")
         self.output_convolution = self._convolution("RNN_out", filters, "relu", sees_state=False)
@@ -296,14 +317,14 @@ class ConvRNN2D(_Bottleneck):
 
 @register
 class ConvGRU2D(_Bottleneck):
-    """A convolutional GRU, which Sec. 3.1 names as a choice without trying it; states [h].
+    """A convolutional GRU, which Sec. 3.1 mentions as an alternative; states [h].
 
     z, r = sigmoid(convolution([inputs, h])); j = tanh(convolution([inputs, r * h])); h' = (1 - z) h + z j.
     """
 
     num_states = 1
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any):
         super().__init__(filters, **kwargs)
         self.convolution = self._convolution("GRU_gates", 2 * filters, "sigmoid")
         self.candidate_convolution = self._convolution("GRU_candidate", filters, "tanh")
@@ -320,7 +341,7 @@ class ConvGRU2D(_Bottleneck):
 class ConvolutionBottleneck(_Bottleneck):
     """One convolution with ReLU instead of the cell (SS, SC, w/oR of Table 1); no states."""
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any):
         super().__init__(filters, **kwargs)
         self.convolution = self._convolution("conv", filters, "relu", sees_state=False)
 
@@ -330,9 +351,9 @@ class ConvolutionBottleneck(_Bottleneck):
 
 @register
 class DeconvolutionUpsampling(tf.keras.layers.Layer):
-    """Doubles height and width by a trained 4x4 deconvolution; channels stay."""
+    """Doubles height and width by a trained 4x4 deconvolution with the same number of channels."""
 
-    def __init__(self, channels: int, **kwargs):
+    def __init__(self, channels: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.channels = channels
         self.convolution = _deconvolution(self, "conv", channels)
@@ -347,9 +368,9 @@ class DeconvolutionUpsampling(tf.keras.layers.Layer):
 
 @register
 class SubpixelUpsampling(tf.keras.layers.Layer):
-    """Doubles height and width by a convolution to four times the channels, put side by side."""
+    """Doubles height and width by a convolution to four times the channels, followed by depth to space."""
 
-    def __init__(self, channels: int, kernel_size: int = 3, **kwargs):
+    def __init__(self, channels: int, kernel_size: int = 3, **kwargs: Any):
         super().__init__(**kwargs)
         self.channels, self.kernel_size = channels, kernel_size
         self.convolution = _convolution(self, "conv", 4 * channels, kernel_size, None)

@@ -1,29 +1,30 @@
-"""DeepDeblur, the network that the paper measures itself against (its Table 2).
+"""DeepDeblur, the network that the paper compares with in Table 2.
 
 Nah et al., "Deep Multi-scale Convolutional Neural Network for Dynamic Scene Deblurring", CVPR 2017. Coarse to
-fine like SRN-DeblurNet, but each scale has weights of its own, keeps its full size throughout, and hands on
-an image alone:
+fine like SRN-DeblurNet, but each scale has its own weights, works at full resolution throughout, and passes
+only an image to the next scale:
 
-  I_K = Net_K(B_K)                          the coarsest scale sees its blurry image
-  I_k = Net_k([B_k, up_k(I_{k+1})])         each finer one also features made of the coarser result
+  I_K = Net_K(B_K)                          coarsest scale
+  I_k = Net_k([B_k, up_k(I_{k+1})])         finer scales
 
-Net_k is one convolution, `res_blocks` ResBlocks and one convolution, all of one width, no normalisation; up_k
-is an "upconvolution": a convolution to four times the channels, put side by side. Both of the authors'
-releases (Torch, DeepDeblur_release; PyTorch, DeepDeblur-PyTorch) have it so, and from both comes what a text
-leaves open: 5x5 kernels throughout, up_k included; no ReLU after the first convolution and none after a
-ResBlock's addition; images minus 0.5 inside the network; gradients that go through up_k to coarser scales.
+Net_k is a convolution, `res_blocks` ResBlocks and a convolution, without normalization; up_k is an
+"upconvolution": a convolution to four times the channels, followed by depth to space. Details that the paper
+leaves open are as in both of the authors' releases (Torch, DeepDeblur_release; PyTorch, DeepDeblur-PyTorch):
+5x5 kernels, also in up_k; no ReLU after the first convolution and after the addition of a ResBlock; 0.5 is
+subtracted from images inside the network; gradients flow through up_k to coarser scales.
 
-A file of its own, since `srn.network` could carry it only by options that no other model has: an input of
-another width at one scale, upsampling layers that differ from scale to scale, shifted images, no stopped
-gradient. What remains in common is there: `DeblurringNetwork`.
+It is not a configuration of `srn.network`, since it would need options that no other model has: a first
+convolution with a different number of inputs at the coarsest scale, an upsampling layer for each scale,
+shifted images, no stopped gradient. The base class `DeblurringNetwork` is common to both.
 
-Different from the authors': the smaller images are those of all models here (`srn.pyramid`), so that a
-comparison has one ground truth, where theirs are from a Gaussian pyramid; start values are Xavier.
+Unlike the authors' code, it uses the image pyramid of the other models (`srn.pyramid`), so that all are
+compared with the same ground truth (theirs is a Gaussian pyramid), and Xavier initialization.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -31,7 +32,7 @@ from srn import layers, pyramid
 from srn.config import ModelConfig
 from srn.network import DeblurringNetwork
 
-MEAN = 0.5  # of the range of images, taken off before the first convolution and put back after the last
+MEAN = 0.5  # subtracted before the first convolution and added after the last one
 UPSAMPLING_KERNEL_SIZE = 5
 
 
@@ -43,13 +44,13 @@ class ResidualStack(tf.keras.layers.Layer):
       filters: channels of all layers but the last.
       channels: of the image.
       kernel_size: of every convolution.
-      res_blocks: how many ResBlocks, each of two convolutions; 19 make 40 convolutions.
+      res_blocks: number of ResBlocks of two convolutions each; 19 in the paper, hence 40 convolutions.
 
     Call: [B, H, W, any] -> [B, H, W, channels].
     """
 
     def __init__(
-        self, filters: int = 64, channels: int = 3, kernel_size: int = 5, res_blocks: int = 19, **kwargs
+        self, filters: int = 64, channels: int = 3, kernel_size: int = 5, res_blocks: int = 19, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.filters, self.channels = filters, channels
@@ -88,33 +89,32 @@ class ResidualStack(tf.keras.layers.Layer):
 
 @layers.register
 class MultiScaleNetwork(DeblurringNetwork):
-    """The whole of DeepDeblur for a configuration of the layout "multi_scale"; see `DeblurringNetwork`."""
+    """DeepDeblur, for a configuration with the layout "multi_scale"; see `DeblurringNetwork`."""
 
-    def __init__(self, config: ModelConfig | dict, **kwargs):
+    def __init__(self, config: ModelConfig | dict, **kwargs: Any):
         super().__init__(config, **kwargs)
-        made = self.config
         self.scale_networks = [
             ResidualStack(
-                made.width,
-                made.channels,
-                made.kernel_size,
-                made.res_blocks,
+                self.config.width,
+                self.config.channels,
+                self.config.kernel_size,
+                self.config.res_blocks,
                 name=f"scale{scale + 1}",
                 dtype=self.dtype_policy,
             )
-            for scale in range(made.num_scales)
+            for scale in range(self.config.num_scales)
         ]
         self.upsampling = [
             layers.SubpixelUpsampling(
-                made.channels, UPSAMPLING_KERNEL_SIZE, name=f"upsampling{scale + 1}", dtype="float32"
+                self.config.channels, UPSAMPLING_KERNEL_SIZE, name=f"upsampling{scale + 1}", dtype="float32"
             )
-            for scale in range(made.num_scales - 1)
+            for scale in range(self.config.num_scales - 1)
         ]
 
     @tf.function(reduce_retracing=True)
     @tf.autograph.experimental.do_not_convert
     def restore_scales(self, blurry: tf.Tensor) -> list:
-        """From the coarsest scale to the finest, each with features of the image of the one before."""
+        """From the coarsest to the finest scale, each with the upsampled image of the previous one."""
         size = pyramid.spatial_size(blurry)
         padded = pyramid.pad_to_multiple(tf.cast(blurry, tf.float32), self.config.size_multiple)
         blurry_pyramid = pyramid.build_pyramid(padded, self.config.num_scales, self.config.resize_grid)

@@ -11,9 +11,9 @@ Tao et al., "Scale-recurrent Network for Deep Image Deblurring", CVPR 2018. The 
 i = 1 is the finest scale; lists over the scales are finest first, so item 0 is the paper's scale 1.
 Images are float32 in [0, 1], gamma-encoded as stored in files, [B, H, W, C]; outputs are not clipped.
 
-What the paper leaves open is as in the authors' code: the first estimate at the coarsest scale is the
-blurry image itself; no gradient goes from a finer scale to a coarser one through the image, while through
-the state it does.
+Details that the paper leaves open are as in the authors' code: the estimate at the coarsest scale is the
+blurry image itself; gradients flow from a finer scale to a coarser one through the state, but not through the
+image.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ScaleNetwork(tf.keras.layers.Layer):
       -> (restored [B, h, w, C] float32, states: list of [B, h/4, w/4, 4 * width]).
     """
 
-    def __init__(self, config: ModelConfig | dict, **kwargs):
+    def __init__(self, config: ModelConfig | dict, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = _as_config(config)
         block = {
@@ -135,7 +135,7 @@ class DeblurringNetwork(tf.keras.Model):
 
     restore_scales: Any  # a `tf.function`, called by `call`
 
-    def __init__(self, config: ModelConfig | dict, **kwargs):
+    def __init__(self, config: ModelConfig | dict, **kwargs: Any):
         # No autocast: the images must stay float32 until the first convolution.
         super().__init__(autocast=False, **kwargs)
         self.config = _as_config(config)
@@ -192,7 +192,7 @@ class DeblurringNetwork(tf.keras.Model):
 class ScaleRecurrentNetwork(DeblurringNetwork):
     """The network of the paper, Eq. 1; see `DeblurringNetwork` for arguments and call."""
 
-    def __init__(self, config: ModelConfig | dict, **kwargs):
+    def __init__(self, config: ModelConfig | dict, **kwargs: Any):
         super().__init__(config, **kwargs)
         self.scale_networks = self._make_scale_networks()
         self.image_upsampling = _make_upsampling(

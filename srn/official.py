@@ -85,20 +85,20 @@ def read_checkpoint(prefix: str | os.PathLike[str]) -> tuple[str, dict[str, np.n
 def _open(prefix):
     """({variable: shape}, function that reads a variable) of a checkpoint; errors are `InputError`."""
 
-    def told(error):
+    def unreadable(error):
         return InputError(f"{prefix}: not a checkpoint that can be read ({first_line(error)})")
 
     try:
         reader = tf.train.load_checkpoint(prefix)
         shapes = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
     except UNREADABLE as error:
-        raise told(error) from error
+        raise unreadable(error) from error
 
     def read(name):
         try:
             return reader.get_tensor(name)
         except UNREADABLE as error:
-            raise told(error) from error
+            raise unreadable(error) from error
 
     return shapes, read
 
@@ -107,7 +107,7 @@ def _kind_of(shapes, prefix):
     """Identifies the release by the input channels (2 per colour channel) and the presence of the cell."""
     first = f"{SCOPE}enc1_1/weights"
     if first not in shapes:
-        raise InputError(f"{prefix}: no checkpoint of the authors' SRN-DeblurNet: it has no {first}")
+        raise InputError(f"{prefix}: not a checkpoint of the authors' SRN-DeblurNet: it has no {first}")
     has_cell = any(name.startswith(f"{SCOPE}convLSTM/") for name in shapes)
     channels = shapes[first][2] // 2 if len(shapes[first]) == 4 else 0
     if (channels, has_cell) not in _KINDS:

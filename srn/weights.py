@@ -124,7 +124,7 @@ def _say_what_is_wrong(ckpt: str, path: Path) -> str:
         shard = _SHARD.match(path.name)
         if shard:
             return f"{ckpt}: is a part of a checkpoint; give its prefix, {path.with_name(shard['prefix'])}"
-        return f"{ckpt}: is no file of weights; give {KINDS}"
+        return f"{ckpt}: does not contain weights; give {KINDS}"
     there = ", ".join(released.list_released()) or "none yet"
     return (
         f"{ckpt}: there is no such file, and no released weights have this name (there are: {there}); "
@@ -360,7 +360,7 @@ def _config_of(entries, model, source) -> ModelConfig:
     name, config = str(entries.pop("model", "")), str(entries.pop("config", ""))
     grid = str(entries.pop("resize", ""))
     if not (config or name or model):
-        raise InputError(f"{source}: says of no model; name it with --model")
+        raise InputError(f"{source}: does not name its model; give --model")
     try:
         known = ModelConfig.from_dict(json.loads(config)) if config else get_config(name or model)
         return known.replace(resize_grid=grid) if grid else known

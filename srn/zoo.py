@@ -1,16 +1,17 @@
-"""The models by name: the paper's, the authors' releases, every row of Table 1, Nah et al. of Table 2.
+"""Predefined models: the network of the paper, the authors' releases, Table 1, and Nah et al. of Table 2.
 
-A model is a `ModelConfig`; to add one, add a line. Parameter counts stand beside each and are tested.
+A model is a `ModelConfig`; to add one, add a line. Parameter counts are given next to each and are tested.
 
-Readings of Table 1 that the paper leaves open, and why these were kept:
+Details of Table 1 that the paper leaves open:
 
-* SS and w/oR take the pair [B, B] and [B, up(I)], so that they differ in nothing but the recurrence; SS with
-  one input image would have 2,730,755 parameters, which also rounds to the paper's 2.73M.
-* SC is three SS with weights of their own, the estimate passed on as in SRN.
-* RNN is one joint convolution and one more (see `ConvRNN2D`).
-* The deconvolutions stay 4x4 where everything else is 3x3: only so do eight rows fit the paper's counts.
-* SR-ED keeps the encoder-decoder skip additions and has a ReLU after both convolutions of a pair.
-* SR-Flat and SR-RB have no ConvLSTM: "43 layers" and 2.66M parameters can both be met only without.
+* SS and w/oR take the pairs [B, B] and [B, up(I)], so that they only differ in the recurrence. SS with a
+  single input image would have 2,730,755 parameters, which also rounds to the 2.73M of the paper.
+* SC is SS at three scales, each with its own weights; the estimate is passed on as in SRN.
+* RNN has a joint convolution of input and state, and one for the output (see `ConvRNN2D`).
+* Deconvolutions are 4x4, although all other kernels are 3x3: otherwise eight rows would not match the counts
+  of the paper.
+* SR-ED has the skip connections between encoder and decoder, and a ReLU after both convolutions of a pair.
+* SR-Flat and SR-RB have no ConvLSTM, with which "43 layers" and 2.66M parameters are not both possible.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from srn.errors import InputError
 if TYPE_CHECKING:  # listing models and checking flags must not wait for TensorFlow
     from srn.network import DeblurringNetwork
 
-# The authors' code: small start values for the cell and TensorFlow 1's resizing.
+# The authors' code: small initial values of the cell, TensorFlow 1's resizing.
 _OFFICIAL = ModelConfig(bottleneck="none", resize_grid="legacy")
 _OFFICIAL_LSTM = ModelConfig(resize_grid="legacy", cell_stddev=0.001)
 # Table 1 compares 3x3 networks.
@@ -61,12 +62,12 @@ PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16", "mixed_bfloat1
 
 
 def list_models() -> list[str]:
-    """The names that `build_model` takes."""
+    """The names that `build_model` accepts."""
     return list(MODELS)
 
 
 def get_config(model: str | ModelConfig) -> ModelConfig:
-    """The configuration of a named model; a configuration is given back as it is.
+    """The configuration of a named model; configurations are returned unchanged.
 
     Raises `InputError` for an unknown name.
     """
@@ -78,12 +79,12 @@ def get_config(model: str | ModelConfig) -> ModelConfig:
 
 
 def name_of(config: ModelConfig) -> str | None:
-    """The name of the first model with this configuration, None for one that has no name."""
+    """The name of the first model with this configuration; None if there is none."""
     return next((name for name, known in MODELS.items() if known == config), None)
 
 
 def build_model(model: str | ModelConfig = "srn", precision: str = "float32") -> DeblurringNetwork:
-    """Builds a network with start values as in the paper (Xavier uniform, biases 0).
+    """Builds a network, initialized as in the paper (Xavier uniform, biases 0).
 
     Args:
       model: a name of `list_models()`, or a `ModelConfig`.
@@ -98,7 +99,7 @@ def build_model(model: str | ModelConfig = "srn", precision: str = "float32") ->
     config = get_config(model)
     if precision not in PRECISIONS:
         raise InputError(f"there is no precision {precision!r}; choose float32 or bfloat16")
-    # Here and not above: listing models and checking flags must not wait for TensorFlow.
+    # Imported here, since listing models and checking flags must not wait for TensorFlow.
     from srn.nah import MultiScaleNetwork
     from srn.network import ScaleRecurrentNetwork
 

@@ -1,4 +1,4 @@
-"""What the tests share: small images made here, and the references that may stand beside the repository."""
+"""Fixtures of all tests: small images that are drawn here, and larger references where ../shared has them."""
 
 import contextlib
 import importlib.util
@@ -20,14 +20,14 @@ from absl import flags
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
-# As a terminal leaves them: what runs in the background of a shell, or by nohup, ignores these.
+# As in a terminal: processes in the background of a shell, or by nohup, ignore these signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder of references and real images; its tests are skipped where it is not."""
+    """The folder of references and real images; tests that need it are skipped without it."""
     if not SHARED.is_dir():
         pytest.skip("the references in ../shared are not there")
     return SHARED

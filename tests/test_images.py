@@ -33,7 +33,7 @@ def test_reading_a_gray_image_gives_three_equal_channels(tmp_path):
     np.testing.assert_array_equal(image, np.stack([gray] * 3, axis=-1))
 
 
-@pytest.mark.parametrize("fraction,reason", [(0, "cannot be decoded"), (0.5, "the file ends too early")])
+@pytest.mark.parametrize("fraction,reason", [(0, "cannot be decoded"), (0.5, "the file is truncated")])
 def test_an_incomplete_image_is_an_error_that_names_the_file(tmp_path, fraction, reason):
     path = write_image(tmp_path / "cut.png", make_image())
     data = path.read_bytes()
@@ -90,9 +90,9 @@ def test_a_jpeg_in_colours_of_print_is_refused_since_decoders_differ(tmp_path, p
     path = tmp_path / "print.jpg"
     Image.fromarray(make_image()).convert("CMYK").save(path, progressive=progressive)
 
-    with pytest.raises(WorkError, match=r"print\.jpg: is stored in colours of print"):
+    with pytest.raises(WorkError, match=r"print\.jpg: is stored as CMYK"):
         images.read_rgb(path)
-    with pytest.raises(InputError, match=r"print\.jpg: is stored in colours of print"):
+    with pytest.raises(InputError, match=r"print\.jpg: is stored as CMYK"):
         images.size_of(path)
 
 

@@ -120,7 +120,7 @@ def test_everything_that_does_not_fit_is_named(tmp_path):
 def test_other_checkpoints_are_refused_in_a_line(tmp_path):
     prefix = authors.save_variables({"something": np.zeros([1], np.float32)}, tmp_path)
 
-    with pytest.raises(InputError, match="no checkpoint of the authors"):
+    with pytest.raises(InputError, match="not a checkpoint of the authors"):
         official.load_checkpoint(prefix)
     with pytest.raises(InputError, match="not a checkpoint that can be read"):
         official.load_checkpoint(str(tmp_path / "nothing"))

@@ -96,8 +96,8 @@ def test_what_is_not_there_says_what_can_be_given(tmp_path):
 @pytest.mark.parametrize(
     "name, match",
     [
-        ("picture.png", "is no file of weights; give a model directory"),
-        ("model.json", "is no file of weights"),
+        ("picture.png", "does not contain weights; give a model directory"),
+        ("model.json", "does not contain weights"),
         ("step-5.data-00000-of-00001", "a part of a checkpoint; give its prefix, .*step-5$"),
     ],
 )
@@ -171,7 +171,7 @@ def test_npz_files_that_do_not_fit_are_named(tmp_path):
     with open(tmp_path / "array.npz", "wb") as file:
         np.save(file, np.zeros(3))
     expect_line("array.npz: not an .npz file", tmp_path / "array.npz")
-    expect_line("nameless.npz: says of no model", tmp_path / "nameless.npz")
+    expect_line("nameless.npz: does not name its model", tmp_path / "nameless.npz")
     expect_line("unknown.npz: there is no model 'srn2'", tmp_path / "unknown.npz")
     lines = expect_line("wrong.npz: does not fit the model 'sr_edrb1'", tmp_path / "wrong.npz").splitlines()
     assert "  enc1_1/weights is missing" in lines

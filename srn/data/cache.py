@@ -43,7 +43,7 @@ class PreparedCache:
     Raises `InputError` if the cache is incomplete, or does not belong to these pairs in their current state.
     """
 
-    def __init__(self, cache_dir, pairs: list):
+    def __init__(self, cache_dir: str | os.PathLike[str], pairs: list):
         cache_dir = Path(cache_dir)
         entries: list[dict] = []
         self._pairs: list[np.ndarray] = []
@@ -65,7 +65,7 @@ class PreparedCache:
         """
         file, length = self._files[index]
         if os.path.getsize(file) < length:
-            raise WorkError(f"{file}: was cut short; prepare the cache again")
+            raise WorkError(f"{file}: is truncated; prepare the cache again")
         return np.ascontiguousarray(self._pairs[index][:, top : top + size, left : left + size])
 
 
@@ -219,19 +219,19 @@ def _check_entries(cache_dir, entries, pairs) -> None:
         raise InputError(f"{cache_dir}: not the cache of these {len(pairs)} pairs; {again}")
     for entry, pair in zip(entries, pairs):
         if entry["fingerprints"] != [_fingerprint(pair.blurry), _fingerprint(pair.sharp)]:
-            raise InputError(f"{cache_dir}: {pair.blurry} or its truth has changed since; {again}")
+            raise InputError(f"{cache_dir}: {pair.blurry} or its ground truth has changed; {again}")
 
 
 def _check_length(pixels, length) -> None:
     if not pixels.exists() or pixels.stat().st_size != length:
-        raise InputError(f"{pixels}: missing or cut short; run data/prepare.py again")
+        raise InputError(f"{pixels}: missing or truncated; run data/prepare.py again")
 
 
 def _refuse_other_files(cache_dir) -> None:
     known = (".pixels", ".json")
     others = [path.name for path in cache_dir.iterdir() if path.suffix not in known]
     if others:
-        raise InputError(f"{cache_dir}: holds other files ({sorted(others)[0]}); give a folder of its own")
+        raise InputError(f"{cache_dir}: holds other files ({sorted(others)[0]}); choose another folder")
 
 
 def _read_json(path) -> dict:

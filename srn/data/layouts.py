@@ -315,7 +315,7 @@ def list_data_set(
     """
     request = Request(Path(data_dir), split, blur_folder, sharp_folder)
     if dataset not in DATASETS:
-        raise InputError(f"dataset={dataset} is none of {', '.join(DATASETS)}")
+        raise InputError(f"dataset={dataset} is not one of {', '.join(DATASETS)}")
     try:
         if not request.data_dir.exists():
             raise InputError(

@@ -47,7 +47,7 @@ def _parse_part(text):
     kind, _, rest = text.partition(":")
     folder, _, weight = rest.rpartition(":")  # the folder may contain colons
     if not (kind and folder and weight):
-        raise InputError(f"mix: {text!r} cannot be understood; {form}")
+        raise InputError(f"mix: {text!r} is not valid; {form}")
     if kind not in KINDS:
         raise InputError(f"mix: there is no kind {kind!r}; choose one of {', '.join(KINDS)}")
     try:

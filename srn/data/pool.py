@@ -119,7 +119,7 @@ class PoolSource(Source):
     def _open_shard(self, file):
         shape = (SHARD, 2, self._side, self._side, 3)
         if not file.exists() or file.stat().st_size != np.prod(shape):
-            raise InputError(f"{file}: missing or cut short; run data/make_pool.py again")
+            raise InputError(f"{file}: missing or truncated; run data/make_pool.py again")
         return np.memmap(file, np.uint8, mode="r", shape=shape)
 
 

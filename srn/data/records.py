@@ -136,7 +136,7 @@ def suffix_of(encoded: bytes, source: Path) -> str:
 def write_image(path: Path, encoded: bytes) -> None:
     """Writes an encoded image. Raises `InputError` for a name outside of its folder."""
     if path.name.startswith(".") or "\\" in path.name:
-        raise InputError(f"{path.name!r} is no name of an image")
+        raise InputError(f"{path.name!r} is not a valid name of an image")
     write_atomically(path, encoded)
 
 

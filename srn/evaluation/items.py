@@ -71,7 +71,7 @@ def describe_evaluation(
     """
     for argument, value, choices in (("dataset", dataset, LAYOUTS), ("split", split, SPLITS)):
         if value not in choices:
-            raise InputError(f"{argument}={value} is none of {', '.join(choices)}")
+            raise InputError(f"{argument}={value} is not one of {', '.join(choices)}")
     wanted = protocol or _choose_protocol(dataset, 8, options)
     if isinstance(data_dir, (str, os.PathLike)):
         dataset, items = wanted.find_items(data_dir, dataset, split, *sides)
@@ -112,7 +112,7 @@ def _bits_of(items: Sequence) -> int:
     others = [item for item, some in zip(items, bits) if some != bits[0]]
     if others:
         raise InputError(
-            f"{others[0].blurry}: has not {bits[0]} bits as {items[0].blurry}; score the two kinds apart"
+            f"{others[0].blurry}: does not have {bits[0]} bits like {items[0].blurry}; score them separately"
         )
     return bits[0]
 
@@ -124,7 +124,7 @@ def _select(items: Sequence, sequences: Sequence[str], limit: int | None) -> tup
         there = sorted({getattr(item, "sequence", "") for item in items} - {""})
         for name in sequences:
             if name not in there:
-                known = f"none of {', '.join(there)}" if there else "not there: the data set has none"
+                known = f"not one of {', '.join(there)}" if there else "not there: the data set has none"
                 raise InputError(f"sequence={name} is {known}")
         chosen = [item for item in items if item.sequence in sequences]
         words.append(f"the sequence{'s' if len(sequences) > 1 else ''} {', '.join(sequences)}")

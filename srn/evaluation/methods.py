@@ -124,9 +124,11 @@ def require_distinct(labels: Sequence[tuple[str, str]]) -> None:
     counts = Counter(label for label, _ in labels)
     for label, argument in labels:
         if counts[label] > 1:
-            raise InputError(f"{argument}: {label} is the name of two; give NAME=PATH")
+            raise InputError(f"{argument}: {label} is used twice; give NAME=PATH")
         if not re.fullmatch(r"\w[\w .-]*", label):
-            raise InputError(f"{argument}: {label!r} is no name; give letters, digits, _ . - as NAME=PATH")
+            raise InputError(
+                f"{argument}: {label!r} is not a valid name; give letters, digits, _ . - as NAME=PATH"
+            )
 
 
 def load_network(

@@ -10,7 +10,7 @@ import numpy as np
 
 from srn.errors import InputError
 
-NETWORK = "alex"  # as its authors recommend for comparisons
+NETWORK = "alex"  # recommended by its authors for comparisons
 
 
 @functools.lru_cache(maxsize=1)  # all protocols share the network

@@ -122,7 +122,7 @@ class Protocol:
             if luma:
                 raise InputError("lpips: compares colours; leave `luma` out")
             distance = perceptual.open_lpips()
-            definition = f"version 0.1 ({perceptual.NETWORK}), less is better, 8-bit RGB, no border cropped"
+            definition = f"version 0.1 ({perceptual.NETWORK}), lower is better, 8-bit RGB, no border cropped"
             self.columns = {**self.columns, "lpips": Column("LPIPS", self._define(definition), 4, distance)}
 
     def _define(self, definition: str) -> str:

@@ -109,13 +109,13 @@ class RealBlurProtocol(Protocol):
         "ssim_channel": Column("SSIM", f"each RGB channel, {_ALIGNED}", 4, lambda pair: pair.aligned.ssim),
         "psnr_unaligned": Column(
             "PSNR unaligned",
-            "dB, 8-bit RGB, as the images lie",
+            "dB, 8-bit RGB, without alignment",
             2,
             lambda pair: metrics.psnr(pair.restored, pair.sharp),
         ),
         "ssim_channel_unaligned": Column(
             "SSIM unaligned",
-            "each RGB channel, as the images lie",
+            "each RGB channel, without alignment",
             4,
             lambda pair: metrics.ssim_channel(pair.restored, pair.sharp),
         ),

@@ -72,12 +72,12 @@ def summarise(scores: Iterable[Score], columns: Iterable[str], groups: Mapping[s
 
     Returns:
       The mean of each column; the counts `images` (all that were scored) and `identical` (those of infinite
-      PSNR); the same for each group, such as `sequences`; and `seconds_per_image`, the median, because the
-      first images also pay for building the graph.
+      PSNR); the same for each group, such as `sequences`; and `seconds_per_image`, the median, since building
+      the graph slows down the first image.
 
-      Identical images are left out of the mean of PSNR, which they would make infinite, and of nothing
-      else: their SSIM of 1 is an ordinary value, and published means of SSIM are over all images. Where
-      all are identical, the mean of PSNR is infinite.
+      Identical images are excluded from the mean of PSNR, which would be infinite, but not from that of SSIM,
+      since published means of SSIM are over all images. If all images are identical, the mean of PSNR is
+      infinite.
 
     Raises ValueError when there are no scores.
     """

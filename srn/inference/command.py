@@ -103,7 +103,7 @@ class _Restorer:
         precision = arguments.precision
         if precision == AUTO:
             precision = "bfloat16" if has_fast_bfloat16() else "float32"
-            reporter.detail(f"precision: {precision}, as the processor is")
+            reporter.detail(f"precision: {precision}, chosen by the processor")
         ckpt = arguments.ckpt if arguments.which is None else f"{arguments.ckpt}/{arguments.which}"
         self._deblurrer = loader.submit(
             lambda: srn.Deblurrer(
@@ -121,7 +121,7 @@ class _Restorer:
             except Exception as error:
                 if smaller is None or not _is_out_of_memory(error):
                     raise
-                self._reporter.warn(f"the memory runs out; tiles of {smaller} pixels are tried")
+                self._reporter.warn(f"out of memory; trying tiles of {smaller} pixels")
         raise AssertionError("the last tile returns or raises")
 
     def _restore(self, pixels: np.ndarray, tile: int | None) -> np.ndarray:
@@ -136,7 +136,7 @@ class _Restorer:
         network = self._deblurrer.result()
         tile = choose_tile(pixels.shape[0], pixels.shape[1], network.config, network.compute_dtype)
         if tile is not None:
-            self._reporter.detail(f"tiles of {tile} pixels, as the free memory is")
+            self._reporter.detail(f"tiles of {tile} pixels, chosen by the free memory")
         return tile
 
 

@@ -216,7 +216,7 @@ def open_jobs(plan: Plan, overwrite: bool, reporter: Reporter) -> list[Job]:
         folder = job.target.parent
         if str(job.target) == STANDARD:
             if sys.stdout.isatty():
-                raise InputError("a photograph is not for a terminal; say where it goes, by -o FILE")
+                raise InputError("photographs are not written to a terminal; give -o FILE")
         elif os.path.exists(job.target) and not os.path.isfile(job.target):
             reporter.fail(str(job.source), f"{job.source}: {job.target} is there already, and is no file")
             continue
@@ -263,7 +263,7 @@ def number_between(kind: type, low: float, high: float) -> Callable[[str], float
         except ValueError:
             value = None
         if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text}: a number from {low:g} to {high:g} is wanted")
+            raise argparse.ArgumentTypeError(f"{text}: give a number from {low:g} to {high:g}")
         return value
 
     return parse

@@ -176,7 +176,7 @@ def _photographs_of(folder, plan, recursive, ending, excluded) -> list[tuple[Pat
             pairs.append((file, below))
     for names, why in (
         (raw, "raw, to be developed first"),
-        (others, "no photographs by their names"),
+        (others, "not photographs by their suffix"),
     ):
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
@@ -198,14 +198,14 @@ def _files_of(folder, plan, recursive, excluded) -> Iterator[Path]:
             seen = [name for name in folders if not name.startswith(".")]
             if seen:
                 names = ", ".join(seen[:_NAMED]) + (", ..." if len(seen) > _NAMED else "")
-                plan.passed_over.append((str(folder), f"sub-folders, which -r takes too: {names}"))
+                plan.passed_over.append((str(folder), f"sub-folders are only searched with -r: {names}"))
             folders.clear()
         folders[:] = [
             name for name in folders if not name.startswith(".") and _real(Path(parent) / name) != excluded
         ]
         for path in (Path(parent) / name for name in folders):
             if path.is_symlink():  # `os.walk` does not follow it, since it may lead in a circle
-                plan.passed_over.append((str(path), "is a link to a folder, to be named itself"))
+                plan.passed_over.append((str(path), "is a link to a folder; name it explicitly"))
         yield from (Path(parent) / name for name in sorted(files))
 
 
@@ -232,7 +232,7 @@ def _without_own_results(found, plan, ending):
         stem = source.stem[: -len(COMPARISON)] if source.stem.endswith(COMPARISON) else source.stem
         original = stem[: -len(ending)] if ending and stem.endswith(ending) else None
         if original and (_real(source.parent), original) in stems:
-            plan.passed_over.append((str(source), "is a result, and its original is named too"))
+            plan.passed_over.append((str(source), "is the result of another input"))
         else:
             kept.append((source, below))
     return kept
@@ -246,7 +246,7 @@ def _is_folder(naming, found, inputs) -> bool:
             raise InputError(f"-o -: standard output cannot take {len(found)} photographs; give a folder")
         return False
     if not output:
-        raise InputError("-o: a file or folder is wanted; is a variable of the shell empty?")
+        raise InputError("-o: give a file or folder; is a variable of the shell empty?")
     path = Path(output)
     if os.path.isdir(path) or output.endswith(("/", os.sep)):
         return True

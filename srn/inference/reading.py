@@ -93,7 +93,7 @@ def decode_photograph(data: bytes, name: str, max_megapixels: float = DEFAULT_MA
     except FormatError as error:
         raise WorkError(f"{name}: {error}") from error
     except MemoryError as error:
-        raise WorkError(f"{name}: does not fit into the memory") from error
+        raise WorkError(f"{name}: does not fit into memory") from error
     except Exception as error:  # decoders raise all kinds of errors for damaged files
         raise WorkError(f"{name}: cannot be read as an image ({_reason(error, data)})") from error
 
@@ -103,16 +103,16 @@ def _reason(error: Exception, data: bytes) -> str:
     if not data:
         return "it is empty"
     if str(error).startswith("decoder error"):
-        return "its pixels are damaged, end early, or are compressed in a way that no decoder here knows"
+        return "its pixels are damaged, truncated, or compressed by an unsupported method"
     if not isinstance(error, UnidentifiedImageError):
         return first_line(error)
     for magic, name in _UNKNOWN_MAGIC:
         if data.startswith(magic):
-            return f"it is {name}, which is not read here; convert it to PNG or JPEG"
+            return f"it is {name}, which is not supported; convert it to PNG or JPEG"
     kind = _kind_of(data)
     if kind is None:
-        return "it is of no kind that is known here"
-    return f"it begins as {kind}, and is damaged, or of a kind of {kind} that no decoder here knows"
+        return "its format is not known"
+    return f"it begins like {kind}, but is damaged or of an unsupported kind"
 
 
 def count_pixels(path: str | Path) -> int:
@@ -175,7 +175,7 @@ def _take_apart(data: bytes, kind: str | None) -> Parts:
     except FormatError:
         raise
     except Exception:  # damaged or not supported here; the decoder may still succeed
-        return Parts(Metadata(), data, notes=("what it carries beside its pixels cannot be read",))
+        return Parts(Metadata(), data, notes=("its metadata cannot be read",))
 
 
 def _size_and_kind(data, kind):

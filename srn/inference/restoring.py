@@ -129,7 +129,7 @@ def _attempt(work: Callable, *arguments: object) -> Any:
     except (WorkError, FormatError) as error:
         return str(error)
     except MemoryError:
-        return "does not fit into the memory; --tile=256 takes less"
+        return "does not fit into memory; try --tile=256"
     except Exception as error:  # any error of one photograph must not affect the others
         return f"{type(error).__name__}: {first_line(error)}"
 
@@ -145,7 +145,7 @@ def _restore(restore: Restore, photograph: Photograph, job: Job, settings: Setti
     form = choose_format(job.target, photograph, settings.encoding)
     require_encodable(photograph, form, settings.encoding)
     if form.name != photograph.format and _is_named_wrongly(job, form, settings):
-        note = f"is {photograph.format} by its content, and {form.name} by its name, as which it is written"
+        note = f"is {photograph.format} by its content, but {form.name} by its name; written as {form.name}"
         photograph = dataclasses.replace(photograph, notes=(note, *photograph.notes))
     start = time.perf_counter()
     restored = restore(photograph.pixels)

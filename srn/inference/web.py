@@ -33,7 +33,7 @@ from srn.errors import WorkError
 from srn.inference.formats.image import FormatError, Photograph
 from srn.inference.machine import has_fast_bfloat16
 from srn.inference.memory import choose_tile
-from srn.inference.photographs import Parser
+from srn.inference.photographs import Parser, number_between
 from srn.inference.planning import ENDING
 from srn.inference.reading import decode_photograph
 from srn.inference.writing import choose_format, encode_photograph, require_encodable
@@ -135,7 +135,7 @@ class Page:
         except (WorkError, FormatError) as error:
             return _json({"error": str(error)}, 422)
         except MemoryError:
-            return _json({"error": f"{name}: does not fit into the memory"}, 422)
+            return _json({"error": f"{name}: does not fit into memory"}, 422)
         suffix = path.suffix if path.suffix.lower() in form.suffixes else form.suffixes[0]
         result = _Result(
             name=f"{path.stem}{ENDING}{suffix}",
@@ -224,16 +224,13 @@ def _parser() -> Parser:
     limits = Limits()
     parser.add_argument("--ckpt", default=DEFAULT, help="weights: a released name or a path (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
-    parser.add_argument("--port", type=int, default=7860, help="port; 0: any free one (%(default)s)")
-    parser.add_argument(
-        "--max_megabytes", type=float, default=limits.megabytes, help="of a file (%(default)g)"
-    )
-    parser.add_argument(
-        "--max_megapixels", type=float, default=limits.megapixels, help="of a photograph (%(default)g)"
-    )
-    parser.add_argument(
-        "--max_waiting", type=int, default=limits.waiting, help="photographs in the queue (%(default)s)"
-    )
+    for name, kind, highest, default, text in (
+        ("port", int, 65535, 7860, "port; 0: any free one (%(default)s)"),
+        ("max_megabytes", float, 1e4, limits.megabytes, "of a file (%(default)g)"),
+        ("max_megapixels", float, 1e4, limits.megapixels, "of a photograph (%(default)g)"),
+        ("max_waiting", int, 1000, limits.waiting, "photographs in the queue (%(default)s)"),
+    ):
+        parser.add_argument(f"--{name}", type=number_between(kind, 0, highest), default=default, help=text)
     parser.add_argument("--version", action="version", version=f"%(prog)s {srn.__version__}")
     return parser
 

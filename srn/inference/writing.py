@@ -1,4 +1,4 @@
-"""Photographs to files: in any format, with all of the original's metadata that it has room for."""
+"""Writing of photographs in any format, with all metadata of the original that the format can hold."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Encoding:
 
     Attributes:
       format: the name of a format (`FORMATS`); None: by the suffix, else that of the original.
-      quality: 1 to 100, of formats with loss; None: as good as the original, and at least 95.
-      strip: whether all metadata but the colour profile is left out.
+      quality: of lossy formats, 1 to 100; None: as good as the original, and at least 95.
+      strip: whether all metadata except the colour profile is removed.
     """
 
     format: str | None = None
@@ -35,9 +35,9 @@ class Encoding:
 
 
 def choose_format(path: str | Path, photograph: Photograph, encoding: Encoding = Encoding()) -> Format:
-    """The format to write: the one asked for, that of the suffix, or that of the original.
+    """The format to write: the requested one, that of the suffix, or that of the original.
 
-    Raises `FormatError` where there is none.
+    Raises `FormatError` if there is none.
     """
     if encoding.format is not None:
         return FORMATS[encoding.format]
@@ -51,9 +51,9 @@ def choose_format(path: str | Path, photograph: Photograph, encoding: Encoding =
 def encode_photograph(
     photograph: Photograph, form: Format, encoding: Encoding = Encoding()
 ) -> tuple[bytes, list[str]]:
-    """The content of a file, and what of the photograph is not in it, each continuing "FILE: ".
+    """The content of a file, and notes on what is lost, to be printed after "FILE: ".
 
-    Raises `FormatError` for what the format cannot hold at all.
+    Raises `FormatError` for photographs that the format cannot hold.
     """
     height, width = photograph.pixels.shape[:2]
     if max(height, width) > form.max_side:
@@ -75,7 +75,7 @@ def encode_photograph(
 
 
 def _fit(metadata: Metadata, form: Format) -> tuple[Metadata, list[str]]:
-    """The metadata that another format than their own can hold, and names of the rest."""
+    """The metadata that another format can hold, and the names of the rest."""
     if metadata.iptc and not metadata.photoshop and "photoshop" in form.keeps and "iptc" not in form.keeps:
         size = len(metadata.iptc)
         resource = struct.pack(">4sHHI", b"8BIM", _IPTC_RESOURCE, 0, size) + metadata.iptc + bytes(size % 2)
@@ -89,9 +89,9 @@ def _fit(metadata: Metadata, form: Format) -> tuple[Metadata, list[str]]:
 
 
 def require_encodable(photograph: Photograph, form: Format, encoding: Encoding = Encoding()) -> None:
-    """Encodes a corner of a photograph, so that what cannot be written is known before it is restored.
+    """Encodes a corner of a photograph, to find out before the network runs whether it can be written.
 
-    Raises `FormatError`, with a reason for people.
+    Raises `FormatError` with the reason.
     """
     height, width = photograph.pixels.shape[:2]
     if max(height, width) > form.max_side:
@@ -111,7 +111,7 @@ def require_encodable(photograph: Photograph, form: Format, encoding: Encoding =
 
 
 def write_photograph(path: str | Path, photograph: Photograph, encoding: Encoding = Encoding()) -> list[str]:
-    """Writes `photograph`, whole or not at all; returns what of it is not in the file.
+    """Writes a photograph atomically; returns notes on what is lost.
 
     Raises `WorkError` naming the file if there is no such format, or it cannot be written.
     """

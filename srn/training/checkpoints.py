@@ -1,4 +1,4 @@
-"""The state of a training run on disk."""
+"""Checkpoints of a training run."""
 
 from __future__ import annotations
 
@@ -21,19 +21,17 @@ _ADVERSARY = "adversary"  # in checkpoints
 
 
 class Checkpoints:
-    """The state of a run on disk: weights, optimizer (with its count of steps), the model's description.
+    """Saves and restores a run: weights, optimizer (with its number of steps), configuration of the model.
 
     Args:
-      model, optimizer: what is saved and restored.
-      model_dir: the folder of the run; made if it is not there.
-      keep: number of newest checkpoints that stay.
-      average: a `srn.training.average.WeightAverage` of the model, saved and restored with it; None for
-        none. A run that had none so far begins it at the weights it has.
-      adversary: a critic that learns with the model, saved and restored with it; None for none. A run that
-        had none so far begins with it as it is.
-      keep_every: checkpoints of multiples of this step stay as well; 0 for none. So does the best one.
-      say: is given a line for each thing that is not as it should be.
-      is_chief: whether this process writes; others read only.
+      model, optimizer: of the run.
+      model_dir: folder of the run, created if needed.
+      keep: number of newest checkpoints to keep, in addition to the best one.
+      average: average of the weights, or None. If the checkpoint has none, it starts from the weights.
+      adversary: critic with its optimizer, or None. If the checkpoint has none, it starts as it is.
+      keep_every: checkpoints of multiples of this step are kept as well; 0 for none.
+      say: called with a line for each problem.
+      is_chief: whether this process writes; others only read.
 
     Raises `InputError` if the folder holds the run of another model, or cannot be written.
     """
@@ -109,7 +107,7 @@ class Checkpoints:
         return self.step
 
     def _go_back(self, step: int, aside: Path) -> None:
-        """Moves all that came after `step` into `aside`, a folder that is there when all has been moved."""
+        """Moves all later files to `aside`, which exists once all of them are moved."""
         steps = run_files.steps_in(self.model_dir)
         if step and step not in steps:
             there = ", ".join(map(str, steps)) or "none"
@@ -218,7 +216,7 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def save_on(self, *errors: type[Exception]) -> Iterator[None]:
-        """Saves before one of `errors`, such as that of an image that cannot be read, goes to the caller."""
+        """Saves before one of `errors` is raised, such as that of an image that cannot be read."""
         try:
             yield
         except errors:

@@ -88,15 +88,15 @@ def write_settings(
 
 
 def require_own(flagfile: str, model_dir: str) -> None:
-    """Raises `InputError` where the flagfile of a run names another folder than it lies in.
+    """Raises `InputError` if the flagfile of a run names another folder than the one it is in.
 
-    So it is in a run that was moved or copied: the call would begin anew in the old folder, or resume there.
+    This is the case for runs that were moved or copied; the old folder would be used or created again.
     """
     lies_in = Path(flagfile).parent
     is_of_run = Path(flagfile).name == FLAGFILE and run_files.steps_in(lies_in)
     if is_of_run and lies_in.resolve() != Path(model_dir).resolve():
         raise InputError(
-            f"{flagfile}: names model_dir={model_dir}, but lies in the folder of a run that was moved or "
+            f"{flagfile}: names model_dir={model_dir}, but is in the folder of a run that was moved or "
             f"copied; give `model_dir`={lies_in} to resume it there"
         )
 

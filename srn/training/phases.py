@@ -42,7 +42,7 @@ def parse_phases(text: str) -> list[tuple[int, int, float]]:
         match = _PHASE.match(part.strip())
         if match is None or not int(match[2]):
             raise InputError(
-                f"phases: {part!r} cannot be understood; give CROPxBATCH:FRACTION for each, as 128x16:0.3"
+                f"phases: {part!r} is not valid; give CROPxBATCH:FRACTION for each, as 128x16:0.3"
             )
         phases.append((int(match[1]), int(match[2]), float(match[3])))
     total = sum(fraction for _, _, fraction in phases)

@@ -216,9 +216,9 @@ class _Run:
         except errors.OpError as error:
             reasons = self._about_batch(pipeline.find_problems, checkpoints.step + 1) or [first_line(error)]
             advice = f"step {checkpoints.step} is saved in {checkpoints.model_dir}; " + (
-                "mend it and give the same command"
+                "fix it and run the same command again"
                 if distribution.num_workers == 1
-                else "give the same command to all workers"
+                else "run the same command on all workers again"
             )
             raise WorkError("\n".join([*reasons, advice])) from error
 

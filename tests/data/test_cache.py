@@ -141,7 +141,7 @@ def test_a_cache_of_other_pairs_or_of_changed_ones_is_refused(prepared, gopro_di
 
     refused("not the cache of these 3 pairs", folder, pairs[1:])
     shutil.copy(pairs[0].blurry, pairs[0].sharp)
-    refused("has changed since", folder, pairs)
+    refused("ground truth has changed", folder, pairs)
 
 
 def test_a_cache_cut_short_or_damaged_is_refused(prepared):
@@ -150,7 +150,7 @@ def test_a_cache_cut_short_or_damaged_is_refused(prepared):
     content = shard.read_bytes()
 
     shard.write_bytes(content[:-1])
-    refused("missing or cut short", folder, pairs)
+    refused("missing or truncated", folder, pairs)
     shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert [str(shard) in line for line in verify_checksums(folder)] == [True]
     shard.write_bytes(content)
@@ -206,5 +206,5 @@ def test_a_cache_that_is_cut_short_in_mid_run_is_an_error_and_no_crash(gopro_dir
     for pixels in (tmp_path / "cache").glob("*.pixels"):
         os.truncate(pixels, 100)
 
-    with pytest.raises(WorkError, match=r"\.pixels: was cut short; prepare the cache again"):
+    with pytest.raises(WorkError, match=r"\.pixels: is truncated; prepare the cache again"):
         cache.read_window(0, 0, 0, 16)

@@ -135,7 +135,7 @@ def test_damaged_files_and_sizes_that_differ(whole):
     broken, truncated, resized = check_kohler(find_kohler(whole))
 
     assert broken.startswith(f"{blurry}: cannot be decoded")
-    assert truncated.startswith(f"{frame(whole, 2)}: the file ends too early")
+    assert truncated.startswith(f"{frame(whole, 2)}: the file is truncated")
     assert resized == f"{whole}/BlurryImages/Blurry3_7.png: 8x8, but {frame(whole, 3)} is 8x6"
 
     (whole / "BlurryImages/Blurry3_7.png").unlink()

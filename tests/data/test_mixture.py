@@ -15,7 +15,7 @@ def test_parts_of_a_mixture():
     [
         ("gopro", "KIND:DIR:WEIGHT"),
         ("gopro:folder", "KIND:DIR:WEIGHT"),
-        ("gopro:folder:0.5,", "'' cannot be understood"),
+        ("gopro:folder:0.5,", "'' is not valid"),
         ("clips:folder:1", "there is no kind 'clips'"),
         ("gopro:folder:much", "the weight 'much'"),
         ("gopro:folder:0", "the weight '0'"),

@@ -66,7 +66,7 @@ def test_everything_wrong_is_reported_together_by_name(pairs_dir):
         "sharp/extra.png: has no partner",
         "blur/0001.png: 64x64, but",
     )
-    expected += ("blur/0002.png: not an image", "sharp/0003.png: the file ends too early")
+    expected += ("blur/0002.png: not an image", "sharp/0003.png: the file is truncated")
     assert len(lines) == len(expected)
     for line, part in zip(lines, expected):
         assert part in line
@@ -125,7 +125,7 @@ def test_many_problems_are_counted_not_listed(tmp_path):
         ("auto", "looked for train/SEQUENCE/{blur,sharp}/ and train/{blur,sharp}/ and {blur,sharp}/"),
         ("gopro", "looked for train/SEQUENCE/{blur,sharp}/"),
         ("pairs", "looked for {blur,sharp}/; it holds no folder and no image"),
-        ("imagenet", "dataset=imagenet is none of auto, pairs, split"),
+        ("imagenet", "dataset=imagenet is not one of auto, pairs, split"),
     ],
 )
 def test_a_folder_without_the_layout_says_what_was_looked_for(tmp_path, dataset, part):

@@ -120,7 +120,7 @@ def test_damage_is_found(tmp_path):
     assert [line.split(":")[0] for line in pool.verify_pool(tmp_path)] == [str(file)]
 
     file.write_bytes(damaged[:-1])
-    with pytest.raises(InputError, match="cut short"):
+    with pytest.raises(InputError, match="truncated"):
         pool.PoolSource(tmp_path, SIDE)
 
 

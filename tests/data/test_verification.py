@@ -112,7 +112,7 @@ def test_every_bad_file_is_named_at_once(pairs_dir):
 
     parts = (
         "sharp/extra.png: has no partner in blur/",
-        "blur/0000.png: the file ends too early",
+        "blur/0000.png: the file is truncated",
         "blur/0001.png: cannot be decoded",
         "blur/0002.png: 64x48, but",
         "sharp/0003.png: not an image",

@@ -105,7 +105,7 @@ def test_the_whole_way(call, pairs_dir, tmp_path):
         (["--data_dir={pairs}", "--ckpt=nothing"], "nothing: there is no such file"),
         (
             ["--data_dir={pairs}", "--ckpt=a=identity", "--results_dir=a={pairs}"],
-            "--ckpt: a is the name of two",
+            "--ckpt: a is used twice",
         ),
         (["--data_dir={pairs}", "--results_dir=nothing"], "--results_dir=nothing: there is no such folder"),
         (["--data_dir=nothing", "--ckpt=identity"], "nothing: there is no such folder"),

@@ -125,7 +125,7 @@ def test_lpips_is_a_column_where_its_package_is(lpips):
     value = protocol.score(restored, sharp)["lpips"]
 
     assert value == pytest.approx(2 * np.mean(np.abs(restored - sharp.astype(float))) / 255, abs=1e-5)
-    assert "less is better" in protocol.definitions["lpips"]
+    assert "lower is better" in protocol.definitions["lpips"]
     with pytest.raises(InputError, match="leave `luma` out"):
         Protocol(luma=True, lpips=True)
 

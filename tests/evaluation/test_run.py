@@ -259,8 +259,8 @@ def test_a_folder_that_cannot_be_written_is_named(pairs_dir, tmp_path):
     "arguments, message",
     [
         ({}, "give `ckpt` or `results_dir`"),
-        ({"ckpt": "identity", "dataset": "gopr"}, "dataset=gopr is none of auto, pairs, .*kohler"),
-        ({"ckpt": "identity", "split": "val"}, "split=val is none of test, train"),
+        ({"ckpt": "identity", "dataset": "gopr"}, "dataset=gopr is not one of auto, pairs, .*kohler"),
+        ({"ckpt": "identity", "split": "val"}, "split=val is not one of test, train"),
     ],
 )
 def test_arguments_that_cannot_be_used_are_named(pairs_dir, arguments, message):
@@ -350,7 +350,7 @@ def test_images_of_two_depths_are_not_mixed(pairs_dir):
         path = pairs_dir / side / "0002.png"
         cv2.imwrite(str(path), cv2.imread(str(path)).astype(np.uint16) * 257)
 
-    with pytest.raises(srn.InputError, match=r"0002.png: has not 8 bits as .*0000.png"):
+    with pytest.raises(srn.InputError, match=r"0002.png: does not have 8 bits like .*0000.png"):
         srn.evaluate(pairs_dir, "identity")
 
 
@@ -364,7 +364,7 @@ def test_sequences_and_a_number_of_images_are_chosen(gopro_dir, capsys):
     assert [score.name for score in few.scores] == ["GOPR0001/0000", "GOPR0001/0001", "GOPR0002/0000"]
     printed = capsys.readouterr().out
     assert "the sequence GOPR0002: 2 images" in printed and "the first 3 of 4 images: 3 images" in printed
-    with pytest.raises(srn.InputError, match="sequence=GOPR9 is none of GOPR0001, GOPR0002"):
+    with pytest.raises(srn.InputError, match="sequence=GOPR9 is not one of GOPR0001, GOPR0002"):
         srn.evaluate(gopro_dir, **words, sequence="GOPR9")
 
 

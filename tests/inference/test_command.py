@@ -74,7 +74,7 @@ def test_a_photograph_is_restored_and_not_again(run, photo):
 
 
 def test_no_file_ends_the_run(run, tmp_path):
-    """P1, P7, P14, P17: what is wrong with one is a line, and the next is restored."""
+    """A file that fails is one line, and the next one is restored."""
     folder = tmp_path / "in"
     folder.mkdir()
     picture().save(folder / "a.jpg", exif=exif((0x11A, 2, 4, b"72\0\0")))
@@ -90,7 +90,7 @@ def test_no_file_ends_the_run(run, tmp_path):
 
     assert code == 1
     assert "Traceback" not in err
-    assert "c.png: does not fit into the memory" in err
+    assert "c.png: does not fit into memory" in err
     assert "d.png: cannot be read as an image" in err
     assert "4 done, 2 failed" in out
     assert Image.open(folder / "b_deblurred.jpg").size == (40, 60)
@@ -152,7 +152,7 @@ def test_a_name_that_does_not_fit_the_content_is_said(run, tmp_path):
 
     code, _, err = run(tmp_path / "photo.jpg")
 
-    assert code == 0 and "is PNG by its content, and JPEG by its name" in err
+    assert code == 0 and "is PNG by its content, but JPEG by its name" in err
     assert Image.open(tmp_path / "photo_deblurred.jpg").format == "JPEG"
     assert run(tmp_path / "photo.jpg", "--format", "png")[2] == ""
 
@@ -190,7 +190,7 @@ def test_smaller_tiles_are_tried_where_the_memory_runs_out(run, photo, monkeypat
     code, _, err = run(photo)
 
     assert code == 0 and tiles == [None, 512, 256]
-    assert "tiles of 256 pixels are tried" in err
+    assert "trying tiles of 256 pixels" in err
 
 
 def test_interruption_is_a_line(run, photo, monkeypatch):

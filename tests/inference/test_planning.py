@@ -37,9 +37,6 @@ def test_results_stand_beside_the_originals_or_where_they_are_wanted(tmp_path):
     assert plan(one, two, format="PNG", ending="_x")["a/one.jpg"] == "a/one_x.png"
 
 
-# P16
-
-
 @pytest.mark.parametrize("name", ["holiday v1.2", "holiday.2024/", "new", "deep/er"])
 def test_a_folder_may_have_any_name(tmp_path, name):
     one = save(tmp_path / "a/one.jpg")
@@ -93,9 +90,6 @@ def test_two_kinds_of_one_name_that_become_one_kind_keep_apart(tmp_path):
     }
 
 
-# P15
-
-
 def test_the_second_of_two_equal_calls_means_the_same(tmp_path):
     for name in ("one.jpg", "two.jpg"):
         save(tmp_path / name), save(tmp_path / name.replace(".", "_deblurred."))
@@ -117,9 +111,6 @@ def test_a_photograph_named_twice_is_restored_once(tmp_path):
     plan = make_plan([str(one), str(tmp_path), f"{tmp_path}/../{tmp_path.name}/one.jpg"])
 
     assert len(plan.jobs) == 1
-
-
-# P13, P14
 
 
 @pytest.mark.parametrize(
@@ -174,9 +165,6 @@ def test_one_missing_file_does_not_end_the_others(tmp_path):
 
     assert len(plan.jobs) == 1
     assert plan.missing == [(str(tmp_path / "none.jpg"), "there is no such file")]
-
-
-# P7
 
 
 @pytest.mark.parametrize("stem", ["n" * 246, "ü" * 123, "日" * 82, "n" * 250])
@@ -238,7 +226,7 @@ def test_links_in_circles_are_passed_over(tmp_path):
     assert [job.source.name for job in plan.jobs] == ["a.jpg"]
     assert dict(plan.passed_over) == {
         str(tmp_path / "loop.jpg"): "is no regular file",
-        str(tmp_path / "up"): "is a link to a folder, to be named itself",
+        str(tmp_path / "up"): "is a link to a folder; name it explicitly",
     }
     assert len(make_plan([str(tmp_path / "loop.jpg")]).jobs) == 1  # reading it will say why
 
@@ -256,7 +244,7 @@ def test_names_that_cannot_be_do_not_end_the_run(tmp_path, word, reason):
     "inputs, naming, line",
     [
         ([""], Naming(), "an input has no name"),
-        (["a.jpg"], Naming(output=""), "-o: a file or folder is wanted"),
+        (["a.jpg"], Naming(output=""), "-o: give a file or folder"),
         (["a.jpg"], Naming(output="b.png", format="JPEG"), "is PNG by its name, and --format says JPEG"),
         (["a.jpg"], Naming(ending="s" * 300), "choose a shorter --suffix"),
         (["a.jpg"], Naming(output="plain"), "is there already"),

@@ -7,6 +7,7 @@ from drawing import camera_exif, picture, scene
 from PIL import Image
 from werkzeug.test import Client
 
+from srn.inference import web
 from srn.inference.web import Limits, Page
 
 OWN = {"X-Requested-With": "test"}
@@ -109,6 +110,38 @@ def test_too_many_at_a_time_are_refused():
     first.join()
 
     assert second.status_code == 503 and states == [200]
+
+
+def test_the_command_serves_with_its_limits(monkeypatch, capsys):
+    served = []
+
+    class Server:
+        port = 8000
+
+        def __init__(self, *arguments, threaded):
+            served.extend(arguments)
+
+        def serve_forever(self):
+            pass
+
+    monkeypatch.setattr("werkzeug.serving.make_server", Server)
+    monkeypatch.setattr("srn.Deblurrer", lambda *arguments, **options: None, raising=False)
+
+    assert web.main(["--port=8000", "--max_megabytes=0.001", "--max_waiting=2"]) == 0
+
+    host, port, page = served
+    assert (host, port) == ("127.0.0.1", 8000) and "http://127.0.0.1:8000/" in capsys.readouterr().out
+    assert Client(page).post("/restore", data=bytes(1001), headers=OWN).status_code == 413
+    assert page._limits == Limits(megabytes=0.001, waiting=2)
+
+
+@pytest.mark.parametrize("word", ["--port=70000", "--max_waiting=-1", "--max_megapixels=many"])
+def test_a_limit_out_of_range_is_one_line(capsys, word):
+    with pytest.raises(SystemExit) as ended:
+        web.main([word])
+
+    assert ended.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 @pytest.mark.slow

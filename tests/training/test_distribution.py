@@ -140,7 +140,7 @@ def test_two_processes_are_one_also_after_one_of_them_was_killed(alone, tmp_path
     network, pairs, run, expected = alone
     first, second = start_workers(network, tmp_path, pairs, KILLED_AT="7")
     output, _ = first.communicate(timeout=1800)
-    assert first.returncode == 1 and "give the same command to all workers" in output
+    assert first.returncode == 1 and "run the same command on all workers again" in output
     second.communicate()
     assert second.returncode == -9
     assert max(run_files.steps_in(tmp_path)) in (5, 6, 7)

@@ -30,8 +30,8 @@ def test_without_phases_there_is_one():
 @pytest.mark.parametrize(
     "phases, message",
     [
-        ("128:1", "phases: '128:1' cannot be understood; give CROPxBATCH:FRACTION"),
-        ("128x0:1", "cannot be understood"),
+        ("128:1", "phases: '128:1' is not valid; give CROPxBATCH:FRACTION"),
+        ("128x0:1", "is not valid"),
         ("128x4:0.5", "phases: the fractions sum to 0.5, not to 1"),
         ("128x4:0.5,250x4:0.5", "phases=250 is not a multiple of 16"),
     ],

@@ -10,6 +10,9 @@ import tensorflow as tf
 
 import srn
 from srn.config import ModelConfig
+from srn.data import sources
+from srn.data.cache import prepare
+from srn.data.pairs import find_pairs
 from srn.errors import InputError, WorkError
 from srn.training import loop
 from srn.training.config import FINISHED, TrainingConfig
@@ -109,7 +112,12 @@ def test_the_folder_of_blurry_images_and_the_layout_are_chosen(begun, pairs_dir)
         begun(dataset="gopro")
 
 
-def test_a_cache_is_read(begun, tmp_path):
+def test_a_cache_is_read_instead_of_the_images(begun, pairs_dir, tmp_path, monkeypatch):
+    expected = first_batch(begun())
+    prepare(find_pairs(pairs_dir), tmp_path / "cache", progress=False)
+    monkeypatch.setattr(sources, "decode_in_graph", None)
+
+    np.testing.assert_array_equal(first_batch(begun(cache_dir=tmp_path / "cache")), expected)
     with pytest.raises(InputError, match="prepare"):
         begun(cache_dir=tmp_path / "nothing")
 
@@ -287,16 +295,16 @@ def test_going_back_by_the_settings(config, tmp_path):
     assert TrainingConfig.from_flagfile(tmp_path / "run/flags.cfg").resume_from is None
 
 
-def test_a_loss_that_is_no_number_is_told_with_the_crops_of_the_batch(config, tmp_path):
-    """The names are those of the batch: each crop is found again at its place in the named image."""
+def test_a_loss_that_is_not_finite_is_reported_with_the_crops_of_the_batch(config, tmp_path):
     srn.train(config, tmp_path / "run")
     with pytest.raises(WorkError) as error:
-        srn.train(config.replace(max_steps=3, learning_rate=1e30, end_learning_rate=1e30), tmp_path / "run")
+        srn.train(config.replace(max_steps=9, learning_rate=1e30, end_learning_rate=1e30), tmp_path / "run")
 
     heading, *crops = str(error.value).splitlines()
+    assert heading.startswith("the loss is ")
     assert "which is not saved; checkpoints of steps 1 stay: go back by resume_from=1" in heading
-    if "the loss is" in heading:
-        assert len(crops) == 2
+    assert len(crops) == config.batch_size
+    assert all(re.search(r"blur/\d{4}\.png: 16x16 pixels from row", crop) for crop in crops)
 
 
 def test_checkpoints_at_their_steps_and_the_newest_kept(config, tmp_path):
@@ -347,12 +355,12 @@ def test_an_image_that_cannot_be_decoded_is_named_and_the_steps_before_are_saved
     assert list((tmp_path / "run").glob("step-*.index"))
 
 
-def test_a_file_that_is_exchanged_in_mid_run_is_named(config, pairs_dir, tmp_path):
-    def exchange(_):
+def test_a_file_that_is_replaced_during_the_run_is_named(config, pairs_dir, tmp_path):
+    def replace(_):
         tf.io.write_file(str(pairs_dir / "sharp/0002.png"), tf.io.encode_png(tf.zeros([40, 50, 3], tf.uint8)))
 
     with pytest.raises(WorkError) as error:
-        srn.train(config.replace(max_steps=9), tmp_path / "run", say=exchange)
+        srn.train(config.replace(max_steps=9), tmp_path / "run", say=replace)
 
     assert "blur/0002.png: 64x64, but" in str(error.value)
     assert "sharp/0002.png is 50x40" in str(error.value)

@@ -40,7 +40,7 @@ def test_warmup_rises_in_a_straight_line_to_the_schedule():
     np.testing.assert_allclose(rates, [0.8 / 4, 0.7 * 2 / 4, 0.6 * 3 / 4, 0.5, 0.4], rtol=1e-6)
 
 
-def test_the_average_moves_by_its_share():
+def test_the_average_moves_by_its_fraction():
     weight = tf.Variable([1.0])
     average = WeightAverage([weight], decay=0.75)
 

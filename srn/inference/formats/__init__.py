@@ -1,4 +1,4 @@
-"""The formats of photographs: a new one is a `Format` in `FORMATS`, made in a module of this package."""
+"""File formats of photographs. To add one, define a `Format` in a module here, and add it to `FORMATS`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from srn.inference.formats.tiff import TIFF
 
 FORMATS: dict[str, Format] = {each.name: each for each in (JPEG, PNG, TIFF, *OTHERS)}
 SUFFIXES: tuple[str, ...] = tuple(suffix for each in FORMATS.values() for suffix in each.suffixes)
-# Read, and written as PNG: what they hold besides (256 colours, layers) does not suit photographs.
+# Results are written as PNG, since these formats are not suited to photographs (256 colours, layers).
 _READ_ONLY = "gif psd ico pcx sgi xbm dds pbm qoi icns j2k j2c jpc"
 READ_ONLY_SUFFIXES = tuple(f".{word}" for word in _READ_ONLY.split(" "))
-# Of cameras: what can be read in them is a preview.
+# Raw files, in which only a preview can be read.
 _RAW = (
     "dng cr2 cr3 crw nef nrw arw srf sr2 srw raf orf rw2 rwl raw pef ptx iiq 3fr fff mef mos mrw erf kdc dcr "
     "x3f gpr cap"

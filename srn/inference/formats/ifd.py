@@ -1,8 +1,8 @@
-"""TIFF directories, which EXIF also consists of: reading, patching in place, writing.
+"""TIFF directories, of which EXIF consists as well: reading, patching in place, writing.
 
 A block begins with `II` or `MM` (the byte order), the number 42, and the offset of its first directory (TIFF
-6.0, section 2; EXIF 2.32, 4.5.2). Cameras write all kinds of damaged ones: what cannot be followed is passed
-over, nothing here fails for it but a block that is none at all.
+6.0, section 2; EXIF 2.32, 4.5.2). Many files of cameras have damaged entries, which are skipped; only a block
+without a valid header is an error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 ORIENTATION = 274
 EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD = 34665, 34853, 40965
 _POINTERS = (EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD)
-# Type -> (bytes of one value, bytes of one number in it, which byte order turns around).
+# Type -> (bytes per value, bytes per number in it, which depend on the byte order).
 _TYPES = {
     1: (1, 1),  # BYTE
     2: (1, 1),  # ASCII
@@ -60,12 +60,12 @@ class _Raw(NamedTuple):
 
 
 def is_block(block: bytes) -> bool:
-    """Whether `block` begins as a TIFF file or EXIF block of up to 4 GB does."""
+    """Whether `block` begins like a TIFF file or EXIF block of up to 4 GB."""
     return block[:4] in (b"II*\0", b"MM\0*") and len(block) >= 8
 
 
 def orientation_of(block: bytes) -> int | None:
-    """EXIF's orientation, 1 to 8, from the first directory; None where there is none that is meant."""
+    """EXIF's orientation, 1 to 8, from the first directory; None if there is no valid one."""
     for raw in _orientations(block):
         value = _integer(block, raw)
         if 1 <= value <= 8:

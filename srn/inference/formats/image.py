@@ -1,4 +1,4 @@
-"""The pixels of a photograph with all that belongs to its file: what is read, restored and written."""
+"""`Photograph`: pixels, metadata and encoding of a file. `Format`: how files are parsed and written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from srn.inference.formats.metadata import Metadata
 
 
 class FormatError(ValueError):
-    """A file that cannot be taken or made; the message continues "FILE: "."""
+    """A file that cannot be parsed or written; the message is printed after "FILE: "."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Coding:
     """Encoding of the pixels of a file; fields that the format does not have keep their defaults.
 
     Attributes:
-      lossless: whether without loss; None where that cannot be told.
+      lossless: whether the encoding is lossless; None if it is unknown.
       quantization: the tables of a JPEG, in the order of its components.
       progressive: of a JPEG.
       compression: of a TIFF file, its number.
@@ -35,14 +35,14 @@ class Coding:
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """An image file taken apart.
+    """A parsed image file.
 
     Attributes:
-      metadata: as it came: the orientation not yet 1.
-      pixels_only: the same file with little beside its pixels, so that nothing else can disturb a decoder.
+      metadata: of the file, with its original orientation.
+      pixels_only: the file without metadata, so that damaged metadata does not affect the decoder.
       coding: of its pixels.
-      notes: what will be missing in the restored file; each continues "FILE: ".
-      pictures: how many there are in it that stand for themselves.
+      notes: what is lost in the restored file, to be printed after "FILE: ".
+      pictures: number of independent images in the file.
     """
 
     metadata: Metadata
@@ -59,10 +59,10 @@ class Photograph:
     Attributes:
       pixels: uint8 or uint16, [H, W] or [H, W, 3].
       alpha: [H, W] of the same type, or None.
-      spread: whether gray pixels were stored as three equal channels, and are to be again.
+      spread: whether gray pixels were stored as three equal channels, and will be stored so again.
       format: the name of its format (`srn.inference.formats.FORMATS`).
       metadata, coding: see there.
-      notes: what of the file is not in here; each continues "FILE: ".
+      notes: what of the file is lost, to be printed after "FILE: ".
     """
 
     pixels: np.ndarray
@@ -83,18 +83,18 @@ class Photograph:
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """An image format. A new one is one of these in `srn.inference.formats.FORMATS`.
+    """An image format; see `srn.inference.formats.FORMATS`.
 
     Attributes:
-      name: Pillow's name of it.
-      suffixes: the first one is given to new files.
+      name: that of Pillow.
+      suffixes: of file names; the first one is used for new files.
       take_apart: bytes -> `Parts`.
       encode: (pixels as of `Photograph.channels`, metadata, coding, quality or None, whether metadata and
         coding come from this format) -> bytes.
-      keeps: names of the attributes of `Metadata` that it has room for.
+      keeps: names of the attributes of `Metadata` that it can hold.
       deep: whether 16 bits can be written.
-      alpha: whether transparency can be.
-      max_side: in pixels.
+      alpha: whether alpha can be written.
+      max_side: maximum width and height, in pixels.
     """
 
     name: str
@@ -113,7 +113,7 @@ def to_pil(channels: np.ndarray) -> Image.Image:
 
 
 def to_opencv(channels: np.ndarray) -> np.ndarray:
-    """[H, W] as it is; colours in the order of OpenCV; gray with alpha, which it has not, as colours."""
+    """Converts RGB to the order of OpenCV, and gray with alpha, which it does not support, to colour."""
     if channels.ndim == 2:
         return channels
     if channels.shape[2] == 2:

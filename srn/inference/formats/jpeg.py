@@ -1,4 +1,4 @@
-"""JPEG files by their segments: all that is beside the pixels goes into the restored file as it came."""
+"""JPEG files: segments other than the pixels are copied to the restored file unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from srn.inference.formats.metadata import (
     without_exif_prefix,
 )
 
-QUALITY = 95  # at least; finer where the original was
+QUALITY = 95  # minimum; higher if the original has finer quantization
 _SOI, _EOI, _SOS, _COMMENT = b"\xff\xd8", b"\xff\xd9", 0xDA, 0xFE
 _APP0, _APP1, _APP2, _APP13, _APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 _APPLICATION = range(0xE0, 0xF0)

@@ -8,7 +8,7 @@ import re
 from srn.inference.formats import ifd
 
 EXIF_PREFIX = b"Exif\0\0"
-# Parts of a PNG or JPEG 2000 file without which its colours would be others.
+# Parts of a PNG or JPEG 2000 file that define its colours.
 COLOUR_CHUNKS = (b"cHRM", b"gAMA", b"iCCP", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 COLOUR_PARTS = (*COLOUR_CHUNKS, b"colr")
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>)\s*)([1-8])""")
@@ -19,10 +19,10 @@ class Metadata:
     """Metadata of an image file whose pixels are upright.
 
     Attributes:
-      exif: a TIFF block (`srn.inference.formats.ifd`), without the word Exif before it; bytes as they came.
+      exif: a TIFF block (`srn.inference.formats.ifd`) without the prefix Exif; bytes of the original.
       xmp: a packet.
       icc: the colour profile.
-      photoshop: Photoshop's image resources, where IPTC usually lies.
+      photoshop: Photoshop's image resources, which usually contain IPTC.
       iptc: IPTC's records by themselves, as TIFF has them.
       comments: without a key.
       texts: (key, text).

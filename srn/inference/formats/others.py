@@ -1,4 +1,4 @@
-"""Formats whose metadata Pillow reads and writes as it came, and the simple ones: bitmaps, PNM, JPEG 2000."""
+"""Other formats: WebP, AVIF and HEIF, whose metadata Pillow copies; BMP, PNM, JPEG 2000, TGA."""
 
 from __future__ import annotations
 
@@ -16,12 +16,8 @@ from srn.inference.formats.metadata import Metadata, set_xmp_upright, without_ex
 
 QUALITY = 95
 _HEIF_HINT = "HEIC needs the package pillow-heif: pip install 'srn-deblurnet[heif]'"
-_DENSITY = slice(38, 46)  # in the header of a BMP: pixels a metre, across and down
-_FILE_HEADER, _OLD_HEADER, _PRESENT_HEADER = (
-    14,
-    40,
-    124,
-)  # bytes: of the file; BITMAPINFOHEADER; BITMAPV5HEADER
+_DENSITY = slice(38, 46)  # in the header of a BMP: horizontal and vertical pixels per metre
+_FILE_HEADER, _OLD_HEADER, _PRESENT_HEADER = 14, 40, 124  # bytes; BITMAPINFOHEADER, BITMAPV5HEADER
 _EMBEDDED = b"DEBM"  # a colour profile is in the file
 _COLOUR_SPACE, _PROFILE = 70, 126  # positions in a file with the present header
 _TEN_BITS = "its 10 or 12 bits a channel become 8"

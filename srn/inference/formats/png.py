@@ -1,4 +1,4 @@
-"""PNG files by their chunks: all that is beside the pixels goes into the restored file as it came."""
+"""PNG files: chunks other than the pixels are copied to the restored file unchanged."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from srn.inference.formats.metadata import COLOUR_CHUNKS, Metadata, without_exif
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _ANIMATION = (b"acTL", b"fcTL", b"fdAT")
-# Beside the safe-to-copy ones these stay true when the pixels change (PNG, third edition, 14.2).
+# Chunks that stay valid when the pixels change, besides those marked safe to copy (PNG, third edition, 14.2).
 _KEPT = {*COLOUR_CHUNKS, b"eXIf", b"pHYs", b"tIME", b"tEXt", b"zTXt", b"iTXt", b"sPLT", b"pCAL", b"sCAL"}
 _KEPT |= {b"oFFs", b"caBX"}
-_OF_PALETTES = (b"hIST", b"bKGD", b"sBIT")  # they say nothing that another kind of pixels needs
+_OF_PALETTES = (b"hIST", b"bKGD", b"sBIT")  # only meaningful for the original type of pixels
 _XMP_KEY = b"XML:com.adobe.xmp"
 _RAW_PROFILE = "Raw profile type "
 _METRE = 39.3701  # inches

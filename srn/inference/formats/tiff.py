@@ -1,4 +1,4 @@
-"""TIFF files by their tags: all are kept as they came but those of how the pixels are stored."""
+"""TIFF files: tags other than those of the storage of pixels are copied unchanged."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _PHOTOMETRIC, _PLANAR, _SEPARATE = 262, 284, 2
 _BITS, _SAMPLE_FORMAT, _UNSIGNED, _FLOATING, _VOID = 258, 339, 1, 3, 4
 _CHANNELS, _EXTRA_CHANNELS = 277, 338
 _UNSPECIFIED, _PREMULTIPLIED, _ALPHA = 0, 1, 2  # kinds of extra channels
-_OF_COLOURS = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3}  # channels by photometric interpretation; of others 1
-_CANON = b"CR"  # behind the header of a CR2
+_OF_COLOURS = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3}  # photometric interpretation -> channels; others have 1
+_CANON = b"CR"  # after the header of a CR2
 _RAW = "is a raw file, with a preview in front; develop it to TIFF or JPEG first"
 _REDUCED = 1  # bit of the subfile type: a smaller version of another picture
 _XMP, _IPTC, _PHOTOSHOP, _ICC = 700, 33723, 34377, 34675
