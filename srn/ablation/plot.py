@@ -13,6 +13,7 @@ from srn.files import write_atomically
 
 SIZE = (9.0, 5.5)  # inches
 DOTS_PER_INCH = 120
+MAX_BELOW = 1.0  # dB below the best last value, where the axis ends at the latest
 
 
 def require_matplotlib() -> None:
@@ -64,11 +65,12 @@ def write_curves(
             axes.fill_between(steps, lowest, highest, color=line.get_color(), alpha=0.15, linewidth=0)
     if blurry is not None:
         axes.axhline(blurry, color="black", linestyle=":", label="blurry images")
-    # Not down to the lowest values, which would leave no room for the differences between the candidates.
+    # Runs that fell far must not squeeze the others.
     shown = [_final(item) for item in curves.items()] + ([] if blurry is None else [blurry])
     top = max([*shown, *(max(curve.values()) for some in curves.values() for curve in some)])
-    margin = 0.05 * (top - min(shown)) or 0.1
-    axes.set_ylim(min(shown) - margin, top + margin)
+    bottom = max(min(shown), max(shown) - MAX_BELOW)
+    margin = 0.05 * (top - bottom) or 0.1
+    axes.set_ylim(bottom - margin, top + margin)
     axes.set(title=title, xlabel="step", ylabel="PSNR on the validation pairs, dB")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
