@@ -52,7 +52,9 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
     upper_bound=1000.0,
 )
 _WARM_UP = flags.DEFINE_list(
-    "warm_up", ["256x256"], "WIDTHxHEIGHT,... of images that the server restores while it starts."
+    "warm_up",
+    ["256x256"],
+    "WIDTHxHEIGHT,...: sizes of images that the server restores when it loads the version.",
 )
 _CARD = flags.DEFINE_string(
     "card",

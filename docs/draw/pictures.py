@@ -25,6 +25,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import srn
 from srn.command import quiet_tensorflow
+from srn.data.sources import downscale_image
 from srn.images import read_rgb
 from srn.training.log import FILE, read_log
 
@@ -45,8 +46,10 @@ RESULTS = (
     ("GOPR0385_11_01_003014", 500, 300),
 )
 RESULTS_SIZE = (330, 220)
-ABLATION_MODELS, ABLATION_IMAGE = ("sr_ed", "ss", "sr_edrb3"), "GOPR0384_11_00_000008.png"
-ABLATION_SIZE, ABLATION_DETAIL = 512, (132, 132, 248, 248)
+SCALES = {"1 scale": "scales_1", "2 scales": "scales_2", "3 scales": "sr_edrb3"}
+# (file, (left, top) of the detail): the largest gain on the test pairs, and none.
+SCALES_DETAILS = (("GOPR0384_11_05_004087.png", (240, 60)), ("GOPR0854_11_00_000001.png", (300, 160)))
+SCALES_SIZE, SCALES_WIDTH = (100, 100), 250
 MIDDLE_FRAME, FRAMES_DETAIL = "0256", (901, 0, 378, 380)
 SHAKE_SEED = 12  # a stroke of middling length
 SHAKEN, IN_FRONT, SHAKEN_DETAIL = "kodak_08.jpg", "budgie_perched-osprey.jpg", (300, 60, 380, 380)
@@ -72,7 +75,7 @@ def draw_gallery(path: Path, photographs: Path) -> None:
     for name, details in GALLERY:
         blurry = read_rgb(photographs / name)
         images = (blurry, restore(blurry))
-        rows.append([_reduce(image, GALLERY_WIDTH) for image in images])
+        rows.append([_resize(image, GALLERY_WIDTH) for image in images])
         cut = [[_cut(image, *detail, *GALLERY_DETAIL) for detail in details] for image in images]
         rows.append([_join(parts, axis=1) for parts in cut])
     _save(path, _grid(rows))
@@ -130,13 +133,14 @@ def draw_ablation_curves(path: Path, ablation: Path) -> None:
 
 
 def draw_ablation_pictures(path: Path, ablation: Path, pairs: Path) -> None:
-    """A detail of a test pair: blurry, by three models, sharp. The models restored its middle 512x512."""
-    blurry, sharp = (read_rgb(pairs / side / ABLATION_IMAGE) for side in ("blur", "sharp"))
-    top, left = ((size - ABLATION_SIZE) // 2 for size in sharp.shape[:2])
-    images = [_cut(image, left, top, ABLATION_SIZE, ABLATION_SIZE) for image in (blurry, sharp)]
-    runs = [ablation / model / "seed-0" / "test" / "restored" for model in ABLATION_MODELS]
-    images[1:1] = [read_rgb(folder / ABLATION_IMAGE) for folder in runs]
-    _save(path, _grid([[_cut(image, *ABLATION_DETAIL) for image in images]]))
+    """Fig. 4 of the paper: details of test pairs at half size, restored with one to three scales."""
+    rows = [[_title(text, SCALES_WIDTH) for text in ("blurry", *SCALES, "sharp")]]
+    for name, corner in SCALES_DETAILS:
+        blurry, sharp = (downscale_image(read_rgb(pairs / side / name), 2) for side in ("blur", "sharp"))
+        runs = [ablation / model / "seed-0" / "test" / "restored" for model in SCALES.values()]
+        images = (blurry, *(read_rgb(folder / name) for folder in runs), sharp)
+        rows.append([_resize(_cut(image, *corner, *SCALES_SIZE), SCALES_WIDTH) for image in images])
+    _save(path, _grid(rows))
 
 
 def draw_validation(path: Path, run: Path) -> None:
@@ -227,7 +231,7 @@ SOURCES = {
     "photographs": "blurry photographs; web.jpg needs Chromium",
     "frames": "frames of GOPRO's GOPR0477_11_00, 240 a second, 0208.jpg to 0299.jpg",
     "sharp": "sharp photographs",
-    "ablation": "the folder of an ablation of Table 1 on the middles of these pairs",
+    "ablation": "the folder of an ablation of the list `scales`, tested on these pairs at half size",
     "run": "the folder of a training run with validation",
     "report": "the folder of an evaluation, with report.html; needs Chromium",
 }
@@ -246,7 +250,7 @@ def _title(text, width):
     return np.asarray(image)
 
 
-def _reduce(image, width):
+def _resize(image, width):
     size = (width, round(image.shape[0] * width / image.shape[1]))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
 

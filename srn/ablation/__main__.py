@@ -33,6 +33,7 @@ _OUT_DIR = flags.DEFINE_string("out_dir", "runs/ablation", "Folder of the ablati
 _TEST_DIR = flags.DEFINE_string("test_dir", None, "Data set that finished models are scored on.")
 _TEST_DATASET = flags.DEFINE_enum("test_dataset", "auto", DATASETS, "Its layout; see data/README.md.")
 _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time; each gets one of the visible GPUs.", lower_bound=1)
+_REPORT_ONLY = flags.DEFINE_boolean("report_only", False, "Train nothing; report the runs finished so far.")
 _TITLE = flags.DEFINE_string("title", "Ablation", "Above table and plot.")
 
 
@@ -56,12 +57,13 @@ def main() -> int:
         _TEST_DATASET.value,
     )
     require_writable(out_dir)
-    done = runs.carry_out_all(planned, _JOBS.value)
+    done = _REPORT_ONLY.value or runs.carry_out_all(planned, _JOBS.value)
     finished = runs.read_finished(planned)
     if finished:
         facts = _describe(base, len(planned), len(finished))
         print(report.write_tables(report.make_rows(finished), out_dir, _TITLE.value, facts))
-        plot.write_curves(finished, out_dir / "validation.png", _TITLE.value)
+        if base.val_data_dir is not None:
+            plot.write_curves(finished, out_dir / "validation.png", _TITLE.value, runs.score_blurry(base))
     print(f"{len(finished)} of {len(planned)} runs are finished; written to {out_dir}")
     if not done:
         print("interrupted: the same command resumes the ablation")

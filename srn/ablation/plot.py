@@ -26,13 +26,16 @@ def require_matplotlib() -> None:
         ) from error
 
 
-def write_curves(finished: Sequence[tuple[Run, Outcome]], path: Path, title: str) -> bool:
+def write_curves(
+    finished: Sequence[tuple[Run, Outcome]], path: Path, title: str, blurry: float | None = None
+) -> bool:
     """Draws the mean and the range over the seeds.
 
     Args:
       finished: runs and their outcomes.
       path: of the PNG.
       title: of the figure.
+      blurry: PSNR of the blurry images in dB, drawn as a line; None for no line.
 
     Returns:
       Whether there was anything to draw: runs are not validated without `val_data_dir`.
@@ -59,6 +62,8 @@ def write_curves(finished: Sequence[tuple[Run, Outcome]], path: Path, title: str
         if len(some) > 1:
             lowest, highest = [min(at) for at in values], [max(at) for at in values]
             axes.fill_between(steps, lowest, highest, color=line.get_color(), alpha=0.15, linewidth=0)
+    if blurry is not None:
+        axes.axhline(blurry, color="black", linestyle=":", label="blurry images")
     axes.set(title=title, xlabel="step", ylabel="PSNR on the validation pairs, dB")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)

@@ -17,7 +17,7 @@ from srn.ablation.runs import Outcome, Run
 from srn.files import write_atomically
 
 SIZES = ((256, 256), (720, 1280))  # height, width: a training crop of the paper, a picture of GOPRO
-METRICS = ("psnr", "ssim_channel", "ssim_matlab")
+METRICS = ("psnr", "gain", "ssim_channel", "ssim_matlab")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,11 @@ def _make_row(some: list[tuple[Run, Outcome]]) -> Row:
         tuple(count_multiply_accumulates(model, *size) for size in SIZES),
         len(tests),
         Measured.of([test["seconds_per_image"] for test in tests]),
-        {name: Measured.of([test[name] for test in tests]) for name in METRICS if name in tests[0]},
+        {
+            name: Measured.of([test[name] for test in tests])
+            for name in METRICS
+            if all(name in test for test in tests)
+        },
     )
 
 
@@ -109,7 +113,7 @@ def write_tables(rows: Sequence[Row], out_dir: Path, title: str, facts: Sequence
     Args:
       rows: at least one.
       out_dir: the folder.
-      title: above the tables for people.
+      title: of the table in Markdown and HTML.
       facts: sentences below it: on what, for how long, at which settings.
     """
     markdown = format_markdown(rows, title, facts)
@@ -149,7 +153,7 @@ def format_csv(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> dict[str, str]:
-    """{title: text} as people read it."""
+    """Title of the column -> formatted text."""
     paper = row.candidate.paper
     giga = [f"{cost / 1e9:,.1f}" for cost in row.costs]
     cells = {
@@ -160,8 +164,12 @@ def _cells(row: Row) -> dict[str, str]:
         "seeds": str(row.seeds),
         "PSNR": row.scores["psnr"].format(2),
     }
-    for name, text in (("ssim_channel", "SSIM by channel"), ("ssim_matlab", "SSIM of MATLAB")):
-        cells[text] = row.scores[name].format(4) if name in row.scores else ""
+    for name, text, digits in (
+        ("gain", "gain", 2),
+        ("ssim_channel", "SSIM by channel", 4),
+        ("ssim_matlab", "SSIM of MATLAB", 4),
+    ):
+        cells[text] = row.scores[name].format(digits) if name in row.scores else ""
     return {
         **cells,
         "rank": _text(row.rank),
@@ -188,23 +196,35 @@ def format_markdown(rows: Sequence[Row], title: str, facts: Sequence[str]) -> st
         "| --- |" + " ---: |" * (len(titles) - 1),
     ]
     lines += [f"| {' | '.join(cells.values())} |" for cells in table]
+    for note in _notes(rows):
+        lines += ["", note]
+    return "\n".join(lines) + "\n"
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """Sentences below the table."""
+    notes = []
+    with_gain = [row.scores for row in rows if "gain" in row.scores]
+    if with_gain:
+        blurry = with_gain[0]["psnr"].mean - with_gain[0]["gain"].mean
+        notes.append(f"Blurry images: {blurry:.2f} dB. Gain: mean over the images, in dB.")
     correlation = rank_correlation(rows)
     if correlation is not None:
-        lines += [
-            "",
-            f"Spearman's correlation of ranks with the paper: {correlation:.2f} ({_compared(rows)} models).",
-        ]
-    return "\n".join(lines) + "\n"
+        number = sum(row.candidate.paper is not None for row in rows)
+        notes.append(f"Spearman's correlation of ranks with the paper: {correlation:.2f} ({number} models).")
+    papers = {row.candidate.name: row.candidate.paper for row in rows}
+    unconfirmed = [name for name, paper in papers.items() if paper is not None and not paper.confirmed]
+    if unconfirmed:
+        notes.append(f"Numbers of the paper quoted from memory, not confirmed: {', '.join(unconfirmed)}.")
+    return notes
 
 
 def _format_html(rows: Sequence[Row], title: str, facts: Sequence[str]) -> str:
     environment = jinja2.Environment(loader=jinja2.PackageLoader("srn.ablation"), autoescape=True)
     table = [_cells(row) for row in rows]
-    return environment.get_template("table.html").render(title=title, facts=facts, table=table)
-
-
-def _compared(rows: Sequence[Row]) -> int:
-    return sum(row.candidate.paper is not None for row in rows)
+    return environment.get_template("table.html").render(
+        title=title, facts=facts, table=table, notes=_notes(rows)
+    )
 
 
 def rank_correlation(rows: Sequence[Row]) -> float | None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -23,7 +25,7 @@ from srn.ablation.candidates import Candidate
 from srn.data.pairs import find_pairs
 from srn.errors import InputError, WorkError
 from srn.files import write_atomically
-from srn.metrics import WINDOW_SIZE
+from srn.metrics import WINDOW_SIZE, psnr
 from srn.training.config import TrainingConfig
 
 RECORD = "run.json"
@@ -70,7 +72,7 @@ class Outcome:
 
     Attributes:
       validation: step -> PSNR in dB on the validation pairs.
-      test: the summary of `srn.evaluate` on the test pairs.
+      test: the summary of `srn.evaluate` on the test pairs, and the mean `gain` over the blurry input, in dB.
     """
 
     validation: dict[int, float]
@@ -118,7 +120,7 @@ def outcome_of(run: Run) -> Outcome | None:
     record = _read(run)
     if record.get("test") is None:
         return None
-    validation = {int(step): psnr for step, psnr in record["validation"].items()}
+    validation = {int(step): value for step, value in record["validation"].items()}
     return Outcome(dict(sorted(validation.items())), record["test"])
 
 
@@ -127,14 +129,23 @@ def require_pairs(data_dir: str, dataset: str = "auto") -> None:
     find_pairs(data_dir, dataset, "test", min_size=WINDOW_SIZE)
 
 
+def score_blurry(training: TrainingConfig) -> float:
+    """The mean PSNR of the blurry images that a run with these settings is validated on, in dB."""
+    from srn.images import read_rgb
+    from srn.training.run import find_validation_pairs
+
+    pairs = find_validation_pairs(training)
+    return statistics.fmean(psnr(read_rgb(pair.blurry), read_rgb(pair.sharp)) for pair in pairs)
+
+
 def read_finished(runs: Sequence[Run]) -> list[tuple[Run, Outcome]]:
-    """The finished ones among `runs`, with what came of them."""
+    """The finished ones among `runs`, with their outcomes."""
     outcomes = [(run, outcome_of(run)) for run in runs]
     return [(run, outcome) for run, outcome in outcomes if outcome is not None]
 
 
 def carry_out(run: Run) -> Outcome | None:
-    """Trains and scores, as far as it is not done; None where Ctrl-C or SIGTERM came.
+    """Trains and scores a run, as far as it is not done; None if Ctrl-C or SIGTERM interrupted it.
 
     Raises `InputError` and `WorkError` as `srn.train` and `srn.evaluate` do.
     """
@@ -161,7 +172,7 @@ def carry_out(run: Run) -> Outcome | None:
 
 
 def _read_validation(run: Run, last_step: int) -> dict[str, float]:
-    """Step -> PSNR, from the log of the run; what an interruption added is passed over."""
+    """Step -> PSNR, from the log of the run, without the additional validation at an interruption."""
     from srn.training.log import FILE, read_log
 
     interval = run.training.validation_interval
@@ -169,14 +180,14 @@ def _read_validation(run: Run, last_step: int) -> dict[str, float]:
         return {}
     rows = {int(row["step"]): row.get("validation_psnr") for row in read_log(run.folder / FILE)}
     return {
-        str(step): float(psnr)
-        for step, psnr in sorted(rows.items())
-        if psnr and (step % interval == 0 or step == last_step)
+        str(step): float(value)
+        for step, value in sorted(rows.items())
+        if value and (step % interval == 0 or step == last_step)
     }
 
 
 def _evaluate(*what: Any, **how: Any) -> dict[str, Any] | None:
-    """The summary of `srn.evaluate` of these arguments; None where Ctrl-C came."""
+    """The summary of `srn.evaluate` of these arguments, with `gain`; None if Ctrl-C interrupted it."""
     from srn.evaluation.run import evaluate
 
     results = evaluate(*what, **how)
@@ -186,7 +197,9 @@ def _evaluate(*what: Any, **how: Any) -> dict[str, Any] | None:
     if scores.failures:
         raise WorkError("\n".join(scores.failures))
     wanted = ("psnr", "ssim_channel", "ssim_matlab", "images", "seconds_per_image")
-    return {name: scores.summary[name] for name in wanted if name in scores.summary}
+    summary = {name: scores.summary[name] for name in wanted if name in scores.summary}
+    gains = [score.gain for score in scores.scores if score.gain is not None and math.isfinite(score.gain)]
+    return {**summary, "gain": statistics.fmean(gains)} if gains else summary
 
 
 def _read(run: Run) -> dict[str, Any]:
@@ -218,7 +231,7 @@ def _write(run: Run, record: dict[str, Any]) -> None:
     write_atomically(run.folder / RECORD, (json.dumps(record, indent=2) + "\n").encode())
 
 
-# Runs beside each other: each is a process of its own, which also gives back its memory.
+# Several runs at a time: each is a process of its own, which also gives back its memory.
 
 
 def carry_out_all(runs: Sequence[Run], jobs: int = 1, say: Callable[[str], Any] = print) -> bool:
@@ -229,10 +242,10 @@ def carry_out_all(runs: Sequence[Run], jobs: int = 1, say: Callable[[str], Any] 
     Args:
       runs: of `plan`.
       jobs: how many at a time.
-      say: is given a line for each run that begins.
+      say: called with a line for each run that begins.
 
     Returns:
-      Whether all are finished; False where Ctrl-C or SIGTERM came. What is finished by then is kept.
+      Whether all are finished; False if Ctrl-C or SIGTERM interrupted them. Finished runs are kept.
 
     Raises `WorkError` with a line for each run that failed, after all others.
     """
@@ -275,7 +288,7 @@ def carry_out_all(runs: Sequence[Run], jobs: int = 1, say: Callable[[str], Any] 
 
 
 def _start(run: Run, environment: dict[str, str]) -> subprocess.Popen:
-    """A process that carries out one run. In a session of its own, so that Ctrl-C reaches it through us."""
+    """A process for one run; in a session of its own, so that Ctrl-C reaches it by `stop` alone."""
     words = [sys.executable, "-m", "srn.ablation.one_run", _to_json(run)]
     return subprocess.Popen(words, env=environment, start_new_session=True)
 
@@ -286,7 +299,7 @@ def _to_json(run: Run) -> str:
 
 
 def from_json(text: str) -> Run:
-    """The run that a process of its own was given."""
+    """The run that `_to_json` described."""
     values = json.loads(text)
     training = TrainingConfig(**values.pop("training"))
     folder, name = Path(values.pop("folder")), values.pop("name")

@@ -12,7 +12,7 @@ from srn.errors import InputError
 _PORTS = {"grpc": 8500, "grpcs": 443, "http": 80, "https": 443}
 _UNIX = "unix"
 _FORMS = "give HOST:PORT for gRPC, http://HOST:PORT for REST, grpcs://HOST or https://HOST for TLS"
-# What is meant by an address with a slip in it.
+# Typing errors in schemes.
 _HALF_A_SIGN = re.compile(rf"({'|'.join(_PORTS)})(:/?(?=[^/\d])|//)", re.I)
 _PATH_OF_A_CALL = re.compile(r"/v1(/.*)?$")
 
@@ -23,11 +23,11 @@ class Address:
 
     Attributes:
       scheme: grpc, grpcs, http, https or unix, which is gRPC too.
-      host: name, or IP address without brackets; of unix the path of the socket.
-      port: given, or the usual one of the scheme; 0 of unix.
-      path: before /v1, of REST alone; begins with / or is empty.
-      query: without ?, of REST alone.
-      user: (name, password), of REST alone.
+      host: name, or IP address without brackets; for unix the path of the socket.
+      port: the given one, or the default of the scheme; 0 for unix.
+      path: before /v1, for REST only; begins with / or is empty.
+      query: without ?, for REST only.
+      user: (name, password), for REST only.
     """
 
     scheme: str
@@ -44,12 +44,12 @@ class Address:
 
     @property
     def is_http(self) -> bool:
-        """Whether REST is spoken, not gRPC."""
+        """Whether the protocol is REST instead of gRPC."""
         return self.scheme in ("http", "https")
 
     @property
     def is_socket(self) -> bool:
-        """Whether it is a file of this machine, not a host and a port."""
+        """Whether it is a Unix socket instead of a host and a port."""
         return self.scheme == _UNIX
 
     @property
@@ -60,26 +60,26 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
-        """With the port, without query and password, which may be secrets."""
+        """With the port; without query and password, which may be secret."""
         if self.is_socket:
             return self.target
         return f"{self.scheme}://{self.target.replace('%', '%25')}{self.path}"
 
 
 def parse_address(server: str) -> Address:
-    """Reads an address; what is left out is the usual.
+    """Parses an address; missing parts have defaults.
 
-    Raises `InputError` that says what is wrong with it.
+    Raises `InputError` with the reason if it is invalid.
     """
     text = server.strip()
     kind, sign, socket = text.partition(":")
     if sign and kind.lower() == _UNIX:
         return Address(_UNIX, _path_of_socket(server, socket), 0)
     scheme, rest = _split_scheme(server, text)
-    if re.search(r"\s", rest):  # some of which `urlsplit` would drop
+    if re.search(r"\s", rest):  # `urlsplit` would remove some of it
         raise _wrong(server, "has a blank in it")
     if _is_bare_ipv6(rest.partition("/")[0]):
-        raise InputError(f"server={server}: an IPv6 address stands in brackets, such as [::1]:8500")
+        raise InputError(f"server={server}: write an IPv6 address in brackets, such as [::1]:8500")
     try:
         parts = urlsplit(f"//{rest}")
         host = _check_host(parts.hostname or "")
@@ -96,7 +96,7 @@ def parse_address(server: str) -> Address:
             "password or token as a header"
         )
     if _PATH_OF_A_CALL.search(path):
-        raise InputError(f"server={server}: give what stands before /v1, and the model as `model`")
+        raise InputError(f"server={server}: give the part before /v1, and the model as `model`")
     user = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
     return Address(scheme, host, port or _PORTS[scheme], path, parts.query, user)
 
@@ -114,7 +114,7 @@ def _path_of_socket(server: str, path: str) -> str:
 
 
 def _split_scheme(server: str, text: str) -> tuple[str, str]:
-    """(scheme, what comes behind ://)."""
+    """Returns (scheme, the part after ://)."""
     scheme, sign, rest = text.partition("://")
     if sign and scheme.lower() not in _PORTS:
         raise _wrong(server, f"there is no {scheme.lower()}://")
@@ -124,7 +124,7 @@ def _split_scheme(server: str, text: str) -> tuple[str, str]:
 
 
 def _check_host(host: str) -> str:
-    """The host, a zone of IPv6 as systems write it. Raises `ValueError` for one that cannot be."""
+    """Returns the host, an IPv6 zone without URL encoding. Raises `ValueError` if it is invalid."""
     if ":" in host:
         return host.replace("%25", "%")
     if not re.fullmatch(r"[\w.-]+", host) or host.isdecimal():

@@ -3,7 +3,7 @@
     with connect("localhost:8500", model="srn") as server:
         (png,) = server.restore_files([open("photo.png", "rb").read()])
 
-Whatever a server answers that is not a result, and its silence, is a `ServerError`.
+Errors, malformed responses and missing responses of a server are raised as `ServerError`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from srn.serving.credentials import Credentials, check
 
 __all__ = ["DEFAULT_ATTEMPTS", "MAX_ATTEMPTS", "Client", "Credentials", "ServerError", "connect"]
 
-DEFAULT_ATTEMPTS = 7  # with the waits between them some 24 s: a server that is restarted is back
+DEFAULT_ATTEMPTS = 7  # 24 s with the waits in between: enough for a server to restart
 MAX_ATTEMPTS = 100
 MAX_VERSION = 2**63 - 1
-MAX_TIMEOUT = 1e6  # seconds; clocks have an end
+MAX_TIMEOUT = 1e6  # seconds; larger values overflow in system calls
 
 
 def connect(
@@ -33,22 +33,22 @@ def connect(
     attempts: int = DEFAULT_ATTEMPTS,
     credentials: Credentials | None = None,
 ) -> Client:
-    """A client of `server`.
+    """Connects to a model on a server.
 
     Args:
-      server: `HOST:PORT` or `grpc://HOST:PORT` (port 8500 where it is left out), `grpcs://` for TLS (443),
-        `unix:PATH` for a socket on this machine; `http://HOST:PORT` (80; TensorFlow Serving's own is 8501)
-        or `https://` (443) for REST, there also `USER:PASSWORD@` before, and a path and a query behind.
+      server: `HOST:PORT` or `grpc://HOST:PORT` for gRPC (default port 8500), `grpcs://` for TLS (443),
+        `unix:PATH` for a socket on this machine; `http://HOST:PORT` (80; TensorFlow Serving listens on 8501)
+        or `https://` (443) for REST, optionally with `USER:PASSWORD@`, a path and a query.
       model: its name on the server.
-      version, label: which version answers; by default the highest.
-      timeout: seconds that one attempt may take; for REST the longest pause in an answer. A request that
-        took too long is not made again.
-      attempts: made while the connection breaks, or the server is UNAVAILABLE or full, with growing waits
-        between, or such as the server asks for. A request may reach a server twice, which changes nothing
-        there.
-      credentials: certificates and headers; None: those of the system, and no headers.
+      version, label: of the model; default: the highest version.
+      timeout: of one attempt in seconds; for REST the longest pause in a response. Requests that time out
+        are not retried.
+      attempts: maximum number, if the connection breaks or the server is UNAVAILABLE or at capacity, with
+        exponential backoff or after the delay that the server asks for. A server may process a request twice,
+        which has no side effects.
+      credentials: certificates and headers; None: the system's certificates, and no headers.
 
-    Raises `InputError` for an address that is none, and for certificates and headers that cannot be used.
+    Raises `InputError` for invalid addresses, certificates and headers.
     """
     address = parse_address(server)
     if not 1 <= attempts <= MAX_ATTEMPTS:

@@ -1,4 +1,4 @@
-"""The command `srn-client`: photographs to a server and back, sharper. Needs no TensorFlow."""
+"""The command `srn-client`, which restores photographs with a server. Does not need TensorFlow."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ _FLAGS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Restores the photographs given on the command line by a server; returns the exit code."""
+    """Restores the photographs given on the command line with a server; returns the exit code."""
     arguments = _parser().parse_args(argv)
-    # gRPC's core has lines of its own for each handshake that fails; ours says why.
+    # gRPC logs each failed handshake; our error message gives the reason.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     code = exit_code_of(lambda: _run(arguments), NAME, _FLAGS)
     if code == exit_code_of_signal("SIGINT"):
         sys.stdout.flush()
-        os._exit(code)  # a thread that waits for an answer by REST would keep the process for as long
+        os._exit(code)  # a thread that waits for a REST response would keep the process alive
     return code
 
 
@@ -100,11 +100,11 @@ def _credentials(arguments: argparse.Namespace) -> Credentials:
 
 
 def _require_ready(server: Client, model: str) -> None:
-    """Raises `WorkError` where no version of the model answers: one line, and not one for each photograph."""
+    """Raises `WorkError` if no version of the model is available: one line instead of one per photograph."""
     try:
         states = server.states()
     except ServerError as error:
-        if error.code == "UNIMPLEMENTED":  # a proxy may let predictions alone through
+        if error.code == "UNIMPLEMENTED":  # a proxy may forward predictions only
             return
         raise WorkError(f"{server.address}: model {model!r}: {error}") from error
     if _READY not in states.values():
@@ -112,7 +112,7 @@ def _require_ready(server: Client, model: str) -> None:
 
 
 def _restore(server: Client, jobs: list[Job], arguments: argparse.Namespace, reporter: Reporter) -> None:
-    """Restores all, some at a time. Raises `WorkError` where the server is gone for good."""
+    """Restores all photographs, several at a time. Raises `WorkError` if the server is gone."""
     restore, settings = RemoteRestorer(server, arguments.tile), settings_of(arguments)
     outcomes = _in_parallel(lambda job: restore_one(restore, job, settings), jobs, arguments.parallel)
     hidden = len(jobs) < 2 or arguments.quiet or arguments.json
@@ -133,7 +133,7 @@ def _restore(server: Client, jobs: list[Job], arguments: argparse.Namespace, rep
 
 
 def _in_parallel(work: Callable[[Job], Outcome], jobs: list[Job], parallel: int) -> Iterator[Outcome]:
-    """The outcomes in order. Ctrl-C ends what waits."""
+    """Yields the outcomes in order. Ctrl-C cancels pending jobs."""
     pool = ThreadPoolExecutor(parallel)
     try:
         yield from pool.map(work, jobs)
@@ -170,7 +170,7 @@ def _parser() -> Parser:
         "--attempts",
         type=number_between(int, 1, MAX_ATTEMPTS),
         default=DEFAULT_ATTEMPTS,
-        help="while the connection breaks or the server is UNAVAILABLE (default: %(default)s)",
+        help="maximum number, if the connection breaks or the server is UNAVAILABLE (default: %(default)s)",
     )
     parser.add_argument(
         "--parallel",
@@ -183,18 +183,18 @@ def _parser() -> Parser:
         type=_tile,
         default=AUTO,
         metavar="SIDE",
-        help="send tiles of so many pixels; auto (default): of photographs that the server refuses whole",
+        help="side of tiles in pixels; auto (default): only if the server refuses the whole photograph",
     )
-    parser.add_argument("--ca", help="PEM file of the authority of the server's certificate")
+    parser.add_argument("--ca", help="PEM file of the certificate authority of the server")
     parser.add_argument("--cert", help="PEM file of the client's own certificate")
-    parser.add_argument("--key", help="PEM file of its key")
+    parser.add_argument("--key", help="PEM file of the key of --cert")
     parser.add_argument(
         "--header",
         type=_header,
         action="append",
         default=[],
         metavar="'NAME: VALUE'",
-        help="sent with all; can be repeated",
+        help="sent with every request; may be repeated",
     )
     parser.add_argument("--token_file", help="file of a token, sent as `Authorization: Bearer TOKEN`")
     return parser

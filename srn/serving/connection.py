@@ -25,13 +25,13 @@ Outputs = dict[str, "np.ndarray | list[bytes]"]
 
 
 class ServerError(WorkError):
-    """The response of a server, or its failure.
+    """An error reported by a server, or a failure to get a valid response from it.
 
     Attributes:
-      code: gRPC's name, such as INVALID_ARGUMENT.
-      transient: whether asking again may help: a broken connection, a server that is not ready or full.
-      wait: seconds after which the server wants to be asked again, 0 where it does not say.
-      too_large: whether the request has too many bytes, for the server or for a proxy before it.
+      code: name of gRPC's status code, such as INVALID_ARGUMENT.
+      transient: whether a retry may succeed: a broken connection, a server that is not ready or at capacity.
+      wait: delay before a retry in seconds, as the server asks for; 0 if it does not.
+      too_large: whether the request has too many bytes for the server or a proxy.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class ServerError(WorkError):
 
 
 def odd_answer(what: str) -> ServerError:
-    """The error of an answer in another form than the server's, which `what` shows."""
+    """The error for a malformed response, which `what` describes."""
     return ServerError("INTERNAL", f"the answer is not understood: {what[:100]}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """Which model of a server, and which version of it: by its number, its label, or the highest."""
+    """A model on a server, and its version: by number, by label, or the highest."""
 
     name: str
     version: int | None
@@ -56,7 +56,7 @@ class Model:
 
 
 class Client(abc.ABC):
-    """A connection to one model. Safe to use from several threads.
+    """A connection to one model. Thread-safe.
 
     Attributes:
       address: of the server, port included.
@@ -69,7 +69,7 @@ class Client(abc.ABC):
     def restore_files(self, files: Sequence[bytes]) -> list[bytes]:
         """Restores PNG, JPEG or BMP files of any sizes; returns PNG files of the same kinds.
 
-        Raises `ServerError`; one bad file fails them all.
+        Raises `ServerError`; one invalid file fails the whole request.
         """
         restored = self.predict("encoded", {"image_bytes": list(files)})["restored_bytes"]
         if len(restored) != len(files):
@@ -87,7 +87,7 @@ class Client(abc.ABC):
         return np.require(restored, requirements="W")
 
     def restore_image(self, image: np.ndarray) -> np.ndarray:
-        """Restores one image through a PNG file.
+        """Restores one image, sent and received as PNG.
 
         Args:
           image: [H, W] or [H, W, 3], uint8 or uint16.
@@ -106,14 +106,14 @@ class Client(abc.ABC):
         """Restores [H, W, 1 or 3], uint8 or uint16, without rounding to its type.
 
         Returns:
-          The same shape, float32 in [0, 1], as exact as the protocol can carry it. Raises `ServerError`.
+          The same shape, float32 in [0, 1], with the precision of the protocol. Raises `ServerError`.
         """
         colours = np.broadcast_to(to_unit_range(tile), (*tile.shape[:2], 3))
         restored = self.restore(colours[np.newaxis])[0]
         return restored.mean(axis=-1, keepdims=True) if tile.shape[-1] == 1 else restored
 
     def predict(self, signature: str, inputs: Values) -> Outputs:
-        """Runs one of the two signatures: float32 arrays and sequences of bytes in, arrays and lists out.
+        """Runs one of the two signatures with float32 arrays or sequences of bytes; returns arrays or lists.
 
         Raises `ServerError`.
         """
@@ -127,14 +127,14 @@ class Client(abc.ABC):
         """The state of each version, such as {1: "AVAILABLE"}.
 
         Args:
-          attempts: None: as many as of other requests.
+          attempts: maximum number; None: as for other requests.
 
         Raises `ServerError`.
         """
         return self._attempt(self._states, attempts)
 
     def close(self) -> None:
-        """Ends the connection, and the waits of other threads."""
+        """Closes the connection and ends the waits of other threads."""
         self._closed.set()
 
     def __enter__(self):
@@ -163,9 +163,9 @@ class Client(abc.ABC):
 
 
 def _one_line(message: str) -> str:
-    """The message in one line of moderate length, without what would steer a terminal.
+    """The message as one line of limited length, without control characters.
 
-    TensorFlow adds names of nodes in lines of their own, which are left out.
+    TensorFlow appends the names of nodes in separate lines, which are removed.
     """
     line = " ".join(message.split("\n\t", 1)[0].split())
     return "".join(letter for letter in line if letter.isprintable())[:_MAX_MESSAGE]

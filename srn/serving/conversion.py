@@ -1,9 +1,8 @@
-"""The same network for other engines: ONNX, and TensorFlow Lite.
+"""Conversion of the network for other engines: ONNX and TensorFlow Lite.
 
-The converted network is the bare one: floating point in, floating point out; without the checks of
-`srn.serving.signatures`, which these engines would drop or refuse. One check is arithmetic: an image with
-values far from [0, 1] comes back as NaN. Every file is run once, before it is written: converters have been
-seen to write wrong files and say nothing.
+The converted network takes and returns floating-point images, without the checks of `srn.serving.signatures`,
+which these engines do not support. Instead, an image with values far outside [0, 1] is returned as NaN. Every
+file is tested before it is written, since converters may produce wrong files without an error.
 """
 
 from __future__ import annotations
@@ -42,18 +41,16 @@ def export_onnx(
 ) -> None:
     """Writes `model` as ONNX: `image` float32 [N, H, W, 3] in [0, 1] -> `restored`, the same, clipped.
 
-    The dimensions are named batch, height and width; the file's metadata say which model and weights it
-    holds.
+    The dimensions are named batch, height and width; the metadata identify the model and its weights.
 
     Args:
       model: float32.
       path: of the file.
-      size: (height, width) of all images, for engines that want a fixed one; None: any size.
+      size: (height, width) of all images, for engines that require a fixed size; None: any size.
       card: of the weights (`srn.weights.find_card`), for the metadata.
 
-    Raises `InputError` where tf2onnx and onnxruntime are not installed, for a model in bfloat16, which ONNX
-    cannot hold, a file that cannot be written and a size that is too large; `WorkError` where the result does
-    not compute what the model does.
+    Raises `InputError` if tf2onnx or onnxruntime is not installed, for a model in bfloat16, a file that
+    cannot be written and a size that is too large; `WorkError` if the results differ from those of the model.
     """
     try:
         import onnxruntime
@@ -76,17 +73,17 @@ def export_tflite(
     weights: str = "float16",
     size: Size | None = None,
 ) -> None:
-    """Writes `model` for TensorFlow Lite, built-in operations only.
+    """Writes `model` for TensorFlow Lite, with built-in operations only.
 
     Args:
       model: float32.
       path: of the file.
       weights: "float32", or "float16": half the size, the same arithmetic.
-      size: (height, width) of the one image [1, height, width, 3], as delegates want it; None: any size, the
-        caller resizes the input tensor.
+      size: (height, width) of the image [1, height, width, 3], which delegates require; None: any size, set
+        by resizing the input tensor.
 
     Raises `InputError` for a model in bfloat16, a file that cannot be written and a size that is too large,
-    `WorkError` where the result does not compute what the model does.
+    `WorkError` if the results differ from those of the model.
     """
     _check_call(path, size)
     restore = _bare_function(model, size, batch=1 if size else None)
@@ -102,7 +99,7 @@ def export_tflite(
 
 
 def _check_call(path, size: Size | None) -> None:
-    """Raises `InputError` for what would otherwise be found after minutes, or after all memory is taken."""
+    """Raises `InputError` for errors that would otherwise be found after minutes, or use up the memory."""
     if Path(path).is_dir():
         raise InputError(f"output={path}: is a folder; name a file in it")
     require_writable(Path(path).parent)
@@ -137,7 +134,7 @@ def _bare_function(model, size, batch):
 
 
 def _describe(converted, model, size, card) -> None:
-    """Gives the dimensions of an ONNX model their names, and the file its metadata."""
+    """Adds names of dimensions and metadata to an ONNX model."""
     names = ("batch", "height", "width")
     for value in (*converted.graph.input, *converted.graph.output):
         dimensions = value.type.tensor_type.shape.dim

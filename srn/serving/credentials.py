@@ -1,4 +1,4 @@
-"""Certificates and headers of a client, and why a connection by TLS cannot be had."""
+"""Certificates and headers of a client, and reasons why a TLS connection fails."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from srn.serving.address import Address
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _KEY_OF_GRPC = re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin)")
-# They are the protocol's own, and a wrong one breaks it.
+# Set by the protocol itself.
 _OF_THE_PROTOCOL = {"connection", "content-length", "content-type", "te", "transfer-encoding"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Credentials:
-    """Who the two sides are.
+    """Certificates and headers for authentication.
 
     Attributes:
-      ca: PEM file of the authorities that vouch for the server; None: those of the system.
-      cert, key: PEM files of the client's own certificate and its key, where the server asks for one.
+      ca: PEM file of the trusted certificate authorities; None: those of the system.
+      cert, key: PEM files of the client's certificate and key, if the server requires them.
       headers: sent with every request, such as {"authorization": "Bearer TOKEN"}.
     """
 
@@ -34,9 +34,11 @@ class Credentials:
 
 
 def check(credentials: Credentials, address: Address) -> None:
-    """Raises `InputError` for what would otherwise fail in the middle of a connection, or be passed over."""
+    """Raises `InputError` for values that would fail during a connection or be ignored."""
     for name, value in credentials.headers.items():
         _check_header(name, value, address)
+    if address.user is not None and "authorization" in map(str.lower, credentials.headers):
+        raise InputError(f"server={address}: names a user, and there is a header `authorization`; give one")
     if (credentials.cert is None) != (credentials.key is None):
         raise InputError("`cert` and `key` belong together; give both")
     named = {name: getattr(credentials, name) for name in ("ca", "cert", "key")}
@@ -70,7 +72,7 @@ def _check_header(name: str, value: str, address: Address) -> None:
 
 
 def make_context(credentials: Credentials) -> ssl.SSLContext:
-    """TLS options."""
+    """Returns the TLS options."""
     context = ssl.create_default_context(cafile=credentials.ca)
     if credentials.cert:
         context.load_cert_chain(credentials.cert, credentials.key, _refuse_passphrase)
@@ -78,14 +80,14 @@ def make_context(credentials: Credentials) -> ssl.SSLContext:
 
 
 def _refuse_passphrase() -> str:
-    """Without it OpenSSL asks at the terminal, and gRPC cannot."""
+    """Without this callback OpenSSL would prompt at the terminal; gRPC has no support for passphrases."""
     raise ValueError("the key is locked by a passphrase; openssl pkey -in KEY -out OPEN opens it")
 
 
 def reason_of_failure(address: Address, credentials: Credentials) -> str | None:
-    """Why no connection can be had by TLS, or without it: asked of the server by a handshake of our own.
+    """Finds the reason why a connection with or without TLS fails, by a separate handshake.
 
-    None where that is not the reason.
+    None if TLS is not the reason.
     """
     if address.is_socket:
         return None
@@ -99,7 +101,7 @@ def reason_of_failure(address: Address, credentials: Credentials) -> str | None:
     except ssl.SSLCertVerificationError as error:
         advice = "; `ca` names its authority" if error.verify_code in _UNKNOWN_AUTHORITY else ""
         return f"the server's certificate is not accepted: {error.verify_message.rstrip('.')}{advice}"
-    except ssl.SSLEOFError:  # a server, or a proxy before it, that ends
+    except ssl.SSLEOFError:  # the server or a proxy is shutting down
         return None
     except ssl.SSLError as error:
         if not address.is_secure:
@@ -123,12 +125,12 @@ def reason_of_failure(address: Address, credentials: Credentials) -> str | None:
     return None
 
 
-# Of OpenSSL's X509_V_ERR_…: no issuer's certificate, a self-signed one, one in the chain, no first one.
+# OpenSSL's X509_V_ERR_… for missing issuers and self-signed certificates.
 _UNKNOWN_AUTHORITY = (2, 18, 19, 20, 21)
 
 
 class _ClosedError(Exception):
-    """The server has ended a connection right after the handshake."""
+    """The server has closed the connection right after the handshake."""
 
 
 def _shake_hands(address: Address, context: ssl.SSLContext) -> None:
@@ -136,16 +138,16 @@ def _shake_hands(address: Address, context: ssl.SSLContext) -> None:
     connection = socket.create_connection((address.host, address.port), timeout=5)
     with connection, context.wrap_socket(connection, server_hostname=address.host) as secure:
         if address.is_secure:
-            secure.settimeout(0.5)  # with TLS 1.3 a server refuses its client's certificate afterwards
+            secure.settimeout(0.5)  # with TLS 1.3, servers reject client certificates after the handshake
             if _is_closed(secure):
                 raise _ClosedError
 
 
 def _is_closed(connection: ssl.SSLSocket) -> bool:
-    """Whether the other side ends a connection before its timeout; an alert of TLS is an `ssl.SSLError`."""
+    """Whether the server closes the connection before its timeout; a TLS alert raises `ssl.SSLError`."""
     try:
         return not connection.recv(1)
     except socket.timeout:
         return False
-    except ConnectionError:  # gRPC's servers refuse a client without a word
+    except ConnectionError:  # gRPC servers reject clients without an alert
         return True

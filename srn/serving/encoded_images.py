@@ -1,7 +1,7 @@
-"""Image files inside a graph: decoded, and encoded as they came, with TensorFlow operations alone.
+"""Decoding and encoding of image files inside a graph, with TensorFlow operations only.
 
-Everything that is wrong is found before pixels are decoded, and answered with INVALID_ARGUMENT: a request
-must not be able to fill the server's memory by a small file that claims a large image.
+Files are checked before pixels are decoded, and rejected with INVALID_ARGUMENT: a small file with the header
+of a large image must not fill the server's memory.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class PixelLimit:
     """Limits of a request.
 
     Attributes:
-      max_pixels: over which a network runs at once; what counts is `cost`.
-      multiple: to which height and width are rounded up inside the network.
-      planes: how many images a colour image is for the network: 3 for one with one channel.
+      max_pixels: of one request, with sides rounded up to `multiple`.
+      multiple: of which the network pads height and width.
+      planes: number of images that the network restores for a colour image: 3 for one-channel models.
     """
 
     max_pixels: int
@@ -42,10 +42,10 @@ class PixelLimit:
     def check(
         self, count: tf.Tensor | int, height: tf.Tensor, width: tf.Tensor, what: str
     ) -> tf.Operation | None:
-        """An operation that fails where there are no pixels, or too many; `what` begins its message.
+        """Makes an operation that fails for no or too many pixels, with a message that begins with `what`.
 
         Args:
-          count, height, width: scalar whole numbers; sides of up to 2**32 overflow nothing.
+          count, height, width: scalar integers; sides may be up to 2**32.
         """
         count, height, width = (tf.cast(value, tf.int64) for value in (count, height, width))
         has_pixels = tf.debugging.Assert(
@@ -54,7 +54,7 @@ class PixelLimit:
         )
         with tf.control_dependencies([has_pixels]):
             rows, columns = (self._round_up(size) for size in (height, width))
-            # By division: the product of what a header claims can be beyond int64.
+            # By division, since the product of the numbers in a header may exceed int64.
             fits = rows <= self.max_pixels // columns // (count * self.planes)
         return tf.debugging.Assert(fits, [self._say_too_many(count, rows, columns, height, width, what)])
 
@@ -78,11 +78,11 @@ def decode(encoded: tf.Tensor, limit: PixelLimit) -> tuple[tf.Tensor, tf.Tensor]
 
     Args:
       encoded: scalar string.
-      limit: images that claim more are refused by their headers.
+      limit: images with larger sizes in their headers are rejected.
 
     Returns:
       (pixels: float32 [H, W, C] in [0, 1], C being 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha);
-      whether they are stored with 16 bits: scalar bool).
+      whether the file has 16 bits: scalar bool).
 
     Fails with INVALID_ARGUMENT for files of another kind, damaged ones, and too large ones.
     """
@@ -104,8 +104,8 @@ def encode_png(pixels: tf.Tensor, deep: tf.Tensor) -> tf.Tensor:
     """Encodes float32 [H, W, 1 to 4] in [0, 1] as PNG of 8, or if `deep` 16, bits; scalar string."""
     return tf.cond(
         deep,
-        lambda: tf.io.encode_png(tf.cast(tf.round(pixels * 65535.0), tf.uint16)),
-        lambda: tf.io.encode_png(tf.cast(tf.round(pixels * 255.0), tf.uint8)),
+        lambda: tf.io.encode_png(_from_unit_range(pixels, tf.uint16)),
+        lambda: tf.io.encode_png(_from_unit_range(pixels, tf.uint8)),
     )
 
 
@@ -122,7 +122,7 @@ def _inspect(encoded) -> tuple:
 
 
 def _check_header(encoded, kind, limit):
-    """An operation that fails for a file that is none of KINDS, or that claims too many pixels."""
+    """Makes an operation that fails for a file that is none of KINDS or has too many pixels."""
     is_known = tf.debugging.Assert(kind < len(KINDS), ["image_bytes is no PNG, JPEG or BMP file"])
     with tf.control_dependencies([is_known]):
         is_read = tf.cond(kind == _BMP, lambda: _is_plain_bmp(encoded), lambda: tf.constant(True))
@@ -136,7 +136,7 @@ def _check_header(encoded, kind, limit):
 
 
 def _is_plain_bmp(encoded):
-    """Whether a BMP has a header of today and plain pixels; TensorFlow passes over how they are stored."""
+    """Whether a BMP has a current header and uncompressed pixels; TensorFlow ignores the compression."""
     long_enough = tf.strings.length(encoded) >= _MIN_BMP_BYTES
     return tf.cond(long_enough, lambda: _has_plain_pixels(encoded), lambda: tf.constant(False))
 
@@ -168,7 +168,7 @@ def _decode_png(encoded, dtype):
 
 
 def _decode_jpeg(encoded):
-    # The accurate transform gives the pixels that other decoders give; the default is up to 10 levels off.
+    # The accurate transform gives the same pixels as other decoders; the default differs by up to 10 levels.
     def decode_with(channels):
         return _to_unit_range(tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE"))
 
@@ -177,7 +177,7 @@ def _decode_jpeg(encoded):
 
 
 def _decode_bmp(encoded):
-    # TensorFlow takes the numbers of a palette's colours for gray levels.
+    # TensorFlow interprets the indices of palette colours as gray levels.
     uses_palette = _bytes(encoded, 28, 1)[0] == 8
     is_gray = tf.cond(uses_palette, lambda: _has_gray_palette(encoded), lambda: tf.constant(True))
     check = tf.debugging.Assert(is_gray, ["image_bytes is a BMP file with a palette of colours"])
@@ -197,12 +197,20 @@ def _has_gray_palette(encoded):
 
 
 def _whole_number(encoded, start):
-    """int32 of a BMP, little endian."""
+    """An int32 of a BMP, little endian."""
     return tf.io.decode_raw(tf.strings.substr(encoded, start, 4), tf.int32)[0]
 
 
+# In float64, so that both give the same values as `srn.images`. In float32, TensorFlow's graphs replace the
+# division by a multiplication with the reciprocal, and products are rounded to the middle between two levels.
+
+
 def _to_unit_range(image):
-    return tf.cast(image, tf.float32) / float(image.dtype.max)
+    return tf.cast(tf.cast(image, tf.float64) / image.dtype.max, tf.float32)
+
+
+def _from_unit_range(pixels, dtype):
+    return tf.cast(tf.round(tf.cast(pixels, tf.float64) * dtype.max), dtype)
 
 
 def _bytes(encoded, start, count):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MODEL_CARD = "model_card.json"
 WARM_UP_SIZES = ((256, 256),)
-MAX_VERSION = 2**63 - 1  # a server passes over folders with a larger number for their name
+MAX_VERSION = 2**63 - 1  # servers ignore folders whose names are larger numbers
 
 
 def export_checkpoint(
@@ -44,7 +44,7 @@ def export_checkpoint(
     Args:
       ckpt, model, precision, prefer_average: see `srn.load_model`.
       export_dir, version: see `export_savedmodel`.
-      card: what the model card says beside what is known here; None: what is known of released weights.
+      card: further entries of the model card; None: those of released weights.
       options: further arguments of `export_savedmodel`.
 
     Returns:
@@ -67,25 +67,24 @@ def export_savedmodel(
     warm_up_sizes: Sequence[tuple[int, int]] = WARM_UP_SIZES,
     card: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Writes `export_dir/VERSION/saved_model.pb` and what belongs to it, whole or not at all.
+    """Writes `export_dir/VERSION` with `saved_model.pb`, warm-up requests and `model_card.json`, atomically.
 
-    Beside the model there are warm-up requests and `model_card.json`; beside the versions, files of
-    configuration for the server (`srn.serving.server_files`).
+    Configuration files for the server are written next to the versions (`srn.serving.server_files`).
 
     Args:
       model: a `DeblurringNetwork`; one-channel models serve colour, plane by plane.
-      export_dir: the model's folder, from which a server takes the highest version.
-      version: a whole number from 1; None takes the one after the highest that is there.
+      export_dir: folder of the model; servers load its highest version.
+      version: an integer from 1; None: one more than the highest existing one.
       name: of the model on the server; None: the name of `export_dir`.
-      max_pixels: that a request may have.
+      max_pixels: of a request.
       warm_up_sizes: (height, width) of the images that the server restores when it loads the version.
-      card: what the model card says beside what is known here.
+      card: further entries of the model card.
 
     Returns:
       The folder of the version.
 
-    Raises `InputError` if the version is no number for one or there already, or the folder cannot be written,
-    `WorkError` if writing fails half-way.
+    Raises `InputError` if the version is invalid or exists, or the folder cannot be written, `WorkError` if
+    writing fails.
     """
     export_dir = Path(export_dir)
     if version is not None and not 1 <= version <= MAX_VERSION:
@@ -96,10 +95,8 @@ def export_savedmodel(
         raise InputError(f"`warm_up` names an image of more than the {max_pixels} pixels of a request")
     require_same_name(export_dir, name)
     require_writable(export_dir)
-    target = export_dir / str(version or _next_version(export_dir))
-    if target.exists():
-        raise InputError(f"{target}: is there already; choose another `version`")
-    # A server looks only at folders whose name is a number, so it never sees a half-written one.
+    target = export_dir / str(_choose_version(export_dir, version))
+    # Servers only read folders whose names are numbers, so they never see an incomplete version.
     unfinished = export_dir / f".unfinished-{uuid.uuid4().hex}"
     module, signatures = make_servable(model, max_pixels)
     try:
@@ -147,6 +144,13 @@ def _describe(model, name, max_pixels) -> dict:
     }
 
 
-def _next_version(export_dir) -> int:
-    versions = [int(path.name) for path in export_dir.iterdir() if path.name.isdecimal()]
-    return max(versions, default=0) + 1
+def _choose_version(export_dir: Path, version: int | None) -> int:
+    """Returns `version`, or one more than the highest version that a server reads."""
+    # A server reads 007 as 7, and ignores numbers above MAX_VERSION.
+    there = {int(path.name): path for path in export_dir.iterdir() if re.fullmatch(r"[0-9]+", path.name)}
+    chosen = version or max((number for number in there if number <= MAX_VERSION), default=0) + 1
+    if chosen in there:
+        raise InputError(f"{there[chosen]}: is there already; choose another `version`")
+    if chosen > MAX_VERSION:
+        raise InputError(f"{there[MAX_VERSION]}: is the highest version that there can be; remove it")
+    return chosen

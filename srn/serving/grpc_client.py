@@ -1,10 +1,12 @@
-"""The client by gRPC."""
+"""The client for gRPC."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
+from urllib.request import proxy_bypass
 
 import grpc
 
@@ -14,11 +16,12 @@ from srn.serving.connection import Client, Model, Outputs, ServerError, Values, 
 from srn.serving.credentials import Credentials, reason_of_failure
 
 _MAX_MESSAGE = 2**31 - 1  # bytes: the server's own limit
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")  # as gRPC looks them up, in this order
 _OPTIONS = [
     ("grpc.max_send_message_length", _MAX_MESSAGE),
     ("grpc.max_receive_message_length", _MAX_MESSAGE),
-    ("grpc.enable_retries", 0),  # attempts are counted by `Client`, for both protocols alike
-    # A channel would let a server that is back wait for up to two minutes.
+    ("grpc.enable_retries", 0),  # `Client` retries, for both protocols
+    # By default, a channel reconnects after up to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 250),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
@@ -86,8 +89,15 @@ class GrpcClient(Client):
             return method(request, timeout=self._timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._failure(error.code().name, error.details() or "") from error
-        except ValueError as error:  # a channel that another thread has closed
+        except ValueError as error:  # another thread has closed the channel
             raise ServerError("CANCELLED", str(error)) from error
+
+    def _proxy(self) -> str:
+        """Names the variable of the environment that sends connections through a proxy, if one does."""
+        names = [name for name in _PROXIES if os.environ.get(name)]
+        if not names or self.address.is_socket or proxy_bypass(self.address.host):
+            return ""
+        return f" (through the proxy that {names[0]} names)"
 
     def _failure(self, code: str, details: str) -> ServerError:
         if code == "INTERNAL" and "deserializing" in details.lower():
@@ -99,7 +109,7 @@ class GrpcClient(Client):
                 what = "what answers there does not speak gRPC"
                 return ServerError(code, f"{what}; for REST give http://HOST:PORT")
             reason = reason_of_failure(self.address, self._credentials)
-            return ServerError(code, reason or details, transient=reason is None)
-        # A connection that breaks in the middle of an answer is told in these words.
+            return ServerError(code, reason or details + self._proxy(), transient=reason is None)
+        # gRPC's messages for a connection that breaks during a response.
         broken = code in ("INTERNAL", "UNKNOWN") and re.search("stream removed|rst_stream", details, re.I)
         return ServerError(code, details, transient=code == "RESOURCE_EXHAUSTED" or bool(broken))

@@ -1,8 +1,8 @@
-"""TensorFlow Serving's messages as far as a client needs them, and NumPy arrays in and out of them.
+"""The messages of TensorFlow Serving that a client needs, and their conversion from and to NumPy arrays.
 
-Described here by name and number of their fields (`predict`, `model` and `get_model_status` of
-tensorflow_serving/apis, `tensor` and `tensor_shape` of tensorflow/core/framework), in a pool of their own:
-the package that has them generated needs all of TensorFlow. On the wire they are the same.
+They are defined here by the names and numbers of their fields (`predict`, `model` and `get_model_status` of
+tensorflow_serving/apis, `tensor` and `tensor_shape` of tensorflow/core/framework), in a separate descriptor
+pool, since the package with the generated classes requires TensorFlow. The wire format is the same.
 """
 
 from __future__ import annotations
@@ -100,11 +100,11 @@ def fill_tensor(tensor: Any, value: np.ndarray | Sequence[bytes]) -> None:
 
 
 def read_tensor(tensor: Any) -> np.ndarray | list[bytes]:
-    """The float32 array, or the list of bytes, of a `Tensor`; servers send floats in either of two spellings.
+    """The float32 array, or the list of bytes, of a `Tensor`; servers encode floats in one of two fields.
 
-    The array may be a view that cannot be written to.
+    The array may be a read-only view.
 
-    Raises `ValueError` for other types, and where values and shape do not agree.
+    Raises `ValueError` for other types, and if values and shape do not agree.
     """
     shape = [dimension.size for dimension in tensor.tensor_shape.dim]
     if tensor.dtype == _STRING:
@@ -118,5 +118,5 @@ def read_tensor(tensor: Any) -> np.ndarray | list[bytes]:
     if tensor.tensor_content:
         return np.frombuffer(tensor.tensor_content, "<f4").reshape(shape)
     values = np.array(tensor.float_val, np.float32)
-    # One value stands for equal ones; as many as an odd server likes, so without memory for each.
+    # A single value is repeated for the whole shape; a view, since the shape may be very large.
     return np.broadcast_to(values, shape) if values.size == 1 else values.reshape(shape)

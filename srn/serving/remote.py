@@ -1,4 +1,4 @@
-"""Photographs restored by a server, whole or in tiles, as its limit asks for."""
+"""Restores photographs with a server, whole or in tiles, depending on its limit."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from srn.serving.client import Client, ServerError
 from srn.serving.contract import MAX_PIXELS, SIZE_MULTIPLE, TOO_MANY_PIXELS
 
 AUTO = "auto"
-# Errors that the next photograph would meet too: the model, the rights, or the calls are not there.
+# Errors that affect every photograph: unknown model, no permission, calls that are not implemented.
 _HOPELESS = ("NOT_FOUND", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNIMPLEMENTED")
-_MAX_TILE = 2048  # side in pixels: larger ones save little work, and take much memory there
+_MAX_TILE = 2048  # side in pixels; larger tiles save little computation and need much memory on the server
 _LIMIT = re.compile(rf"{TOO_MANY_PIXELS}.* more than (\d+) pixels")
 _PLANES = re.compile(r"restored as (\d+) planes")
 
 
 class RemoteRestorer:
-    """Restores arrays by a server, for `srn.inference.restoring`. Can be called by several threads at a time.
+    """Restores arrays with a server, for `srn.inference.restoring`. Thread-safe.
 
     Args:
       server: the connection.
-      tile: side of tiles in pixels; `AUTO`: whole what the server takes whole, else tiles that it takes.
+      tile: side of tiles in pixels; `AUTO`: images are sent whole if the server accepts them, otherwise in
+        tiles that it accepts.
 
     Attributes:
-      gone: the error after which no photograph can be restored any more, None until then.
+      gone: the error after which no photograph can be restored; None until then.
 
     Call: uint8 or uint16, [H, W] or [H, W, 3] -> the same. Raises `ServerError`.
     """
@@ -44,7 +45,7 @@ class RemoteRestorer:
         try:
             return self._restore(pixels)
         except ServerError as error:
-            self._look_whether_it_is_gone(error)
+            self._check_whether_gone(error)
             raise
 
     def _restore(self, pixels):
@@ -59,7 +60,7 @@ class RemoteRestorer:
                 tile = min(fit_tile(math.isqrt(limit)), _MAX_TILE)
                 return self._restore_tiled(pixels, tile)
             except ServerError as error:
-                # A proxy that takes fewer bytes does not say how many.
+                # A proxy does not report the number of bytes that it accepts.
                 smaller = min(cost, limit) // 4 if error.too_large else _limit_in(str(error))
                 if smaller is None or smaller >= limit or tile == SMALLEST_TILE:
                     raise
@@ -73,22 +74,22 @@ class RemoteRestorer:
             top += len(band)
         return restored.reshape(pixels.shape)
 
-    def _look_whether_it_is_gone(self, error: ServerError) -> None:
-        """A server may be too busy for one photograph; one that does not even tell its state is gone."""
+    def _check_whether_gone(self, error: ServerError) -> None:
+        """A busy server may reject one photograph; one that does not report its state either is gone."""
         if self.gone is None and (_is_hopeless(error) or (error.code == "UNAVAILABLE" and self._is_silent())):
             self.gone = error
-            self._server.close()  # others need not wait for it either
+            self._server.close()  # ends the waits of other threads
 
     def _is_silent(self) -> bool:
         try:
             self._server.states(attempts=1)
         except ServerError as error:
-            return error.code != "UNIMPLEMENTED"  # a proxy may let predictions alone through
+            return error.code != "UNIMPLEMENTED"  # a proxy may forward predictions only
         return False
 
 
 def _is_hopeless(error: ServerError) -> bool:
-    # TensorFlow Serving's words for a model without the signature, or with other inputs.
+    # TensorFlow Serving's messages for a model without the signature, or with other inputs.
     return error.code in _HOPELESS or "signature" in str(error)
 
 
@@ -98,6 +99,6 @@ def _cost(height: int, width: int) -> int:
 
 
 def _limit_in(message: str) -> int | None:
-    """The pixels that a colour image may have, by a server's refusal; None if that is not what it says."""
+    """The limit of pixels of a colour image in a server's error message; None if there is none."""
     limit, planes = _LIMIT.search(message), _PLANES.search(message)
     return int(limit[1]) // (int(planes[1]) if planes else 1) if limit else None

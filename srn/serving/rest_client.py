@@ -1,4 +1,4 @@
-"""The client by REST."""
+"""The client for REST."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from srn.serving.contract import SIGNATURES
 from srn.serving.credentials import Credentials, reason_of_failure
 
 _MAX_CONNECT = 10.0  # seconds
-# What lists, numbers and names in JSON that are no answer bring Python to.
+# Exceptions that malformed responses cause when they are converted.
 _ODD = (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
-# gRPC's name for a status of HTTP; where it has several, the likeliest.
+# gRPC's codes for HTTP statuses; where several match, the most likely.
 _CODES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -57,10 +57,10 @@ class RestClient(Client):
             which = f"/versions/{model.version}"
         self._url = f"{address}/v1/models/{quote(model.name, safe='')}{which}"
         self._session, self._credentials = requests.Session(), credentials
-        self._session.auth = address.user
+        self._session.auth = _auth_of(address)
         self._session.headers.update(credentials.headers)
         self._session.mount(f"{address.scheme}://", HTTPAdapter(pool_maxsize=64))
-        # Given with each request: a session's own would give way to REQUESTS_CA_BUNDLE of the environment.
+        # Passed with each request, since REQUESTS_CA_BUNDLE overrides that of a session.
         self._verify: dict[str, Any] = {"verify": credentials.ca} if credentials.ca else {}
         if credentials.cert:
             self._session.cert = (credentials.cert, credentials.key or "")
@@ -74,7 +74,7 @@ class RestClient(Client):
         answer = self._ask("POST", f"{self._url}:predict", body)
         try:
             outputs = answer["outputs"]
-            # A single output comes without its name.
+            # A single output is returned without its name.
             return {name: _from_json(name, outputs[name] if isinstance(outputs, dict) else outputs)}
         except _ODD as error:
             raise odd_answer(str(answer)) from error
@@ -87,7 +87,7 @@ class RestClient(Client):
             raise odd_answer(str(answer)) from error
 
     def restore_tile(self, tile: np.ndarray) -> np.ndarray:
-        """See `Client`; through a PNG of 16 bits, since floats are slow as JSON."""
+        """See `Client`; sent as 16-bit PNG, since floats are slow as JSON."""
         deep = from_unit_range(to_unit_range(tile), np.uint16)
         restored = self.restore_image(deep[..., 0] if tile.shape[-1] == 1 else deep)
         return to_unit_range(restored).reshape(tile.shape)
@@ -106,7 +106,7 @@ class RestClient(Client):
                 data=_dump(body),
                 headers={"Content-Type": "application/json"},
                 timeout=(min(_MAX_CONNECT, self._timeout), self._timeout),
-                allow_redirects=False,  # a POST would become a GET, and headers with secrets go elsewhere
+                allow_redirects=False,  # a POST would become a GET, and headers go to another server
                 **self._verify,
             )
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -136,11 +136,19 @@ class RestClient(Client):
         return ServerError("UNAVAILABLE", reason or f"{proxy}{cause}", broken and reason is None)
 
 
-_BREAKS = (http.client.RemoteDisconnected, http.client.IncompleteRead)  # of a connection that was in order
+def _auth_of(address: Address) -> Any:
+    """For requests, which would otherwise replace a token in the headers by a password from ~/.netrc."""
+    if address.user is None:
+        return lambda request: request
+    name, password = address.user
+    return name.encode(), password.encode()  # UTF-8; letters beyond Latin-1 would be an error
+
+
+_BREAKS = (http.client.RemoteDisconnected, http.client.IncompleteRead)  # of a connection that speaks HTTP
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """What is behind an error of requests, which puts those of urllib3 and of Python into its own."""
+    """The cause of an error of requests, which wraps those of urllib3 and Python."""
     for inner in (getattr(error, "reason", None), *reversed(error.args)):
         if isinstance(inner, BaseException):
             return _innermost(inner)
@@ -162,7 +170,7 @@ def _refusal(response: requests.Response) -> ServerError:
 
 
 def _asked_wait(text: str) -> float:
-    """The seconds of a Retry-After, which is a number or a date; 0 for others."""
+    """The delay of a Retry-After header, a number or a date, in seconds; 0 if it is neither."""
     if text.isdecimal():
         return float(text)
     date = email.utils.parsedate_tz(text)
@@ -170,7 +178,7 @@ def _asked_wait(text: str) -> float:
 
 
 def _message_of(response: requests.Response) -> str:
-    """What a server says of its error: the text of its JSON, its words, or for pages of HTML the status."""
+    """The error message: from JSON, or the text; for an HTML page the status."""
     text = response.text.strip()
     try:
         answer = response.json()
@@ -183,7 +191,7 @@ def _message_of(response: requests.Response) -> str:
 
 
 def _dump(body: object) -> bytes | None:
-    """JSON, which has no NaN: a value that is none is refused as the server would."""
+    """Encodes JSON, which has no NaN; such values are rejected as by the server."""
     if body is None:
         return None
     try:

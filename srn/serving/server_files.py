@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import text_encoding
 
 from srn.errors import InputError, first_line
 from srn.files import write_atomically
@@ -16,7 +17,7 @@ from srn.images import encode_png
 WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
 MODELS_CONFIG = """\
-# --model_config_file: which models are served. Without it the server takes the highest version.
+# For --model_config_file: the models and versions to serve.
 model_config_list {{
   config {{
     name: "{name}"
@@ -28,13 +29,13 @@ model_config_list {{
 """
 
 MONITORING_CONFIG = """\
-# --monitoring_config_file: numbers for Prometheus, on the REST port.
+# For --monitoring_config_file: metrics for Prometheus, on the REST port.
 prometheus_config { enable: true, path: "/monitoring/prometheus/metrics" }
 """
 
 BATCHING = """\
-# --enable_batching --batching_parameters_file: not to be enabled unless all callers use `encoded`.
-# Requests of floats in different sizes cannot be merged, and one bad image fails the others of its batch.
+# For --enable_batching --batching_parameters_file. Do not enable it unless all callers use `encoded`:
+# requests of floats with different sizes cannot be batched, and one invalid image fails the whole batch.
 max_batch_size { value: 4 }
 batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 16 }
@@ -43,11 +44,11 @@ num_batch_threads { value: 2 }
 
 
 def require_same_name(export_dir: str | os.PathLike[str], name: str) -> None:
-    """Raises `InputError` where the `models.config` of an earlier export is none, or serves other names."""
+    """Raises `InputError` if the `models.config` of an earlier export is unreadable or has other names."""
     path = Path(export_dir) / "models.config"
     try:
         text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):  # the folder is looked at next
+    except (FileNotFoundError, NotADirectoryError):  # the folder is checked later
         return
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({first_line(error)}); remove it, or mend it") from error
@@ -56,27 +57,32 @@ def require_same_name(export_dir: str | os.PathLike[str], name: str) -> None:
 
 
 def write_server_files(export_dir: str | os.PathLike[str], name: str) -> None:
-    """Writes `models.config`, `monitoring.config` and `batching.txt`; those that are there already stay.
+    """Writes `models.config`, `monitoring.config` and `batching.txt`; existing files are kept.
 
     Args:
       export_dir: of the model, beside its versions.
       name: of the model on the server.
     """
     contents = {
-        "models.config": MODELS_CONFIG.format(name=name, folder=Path(export_dir).resolve().name),
+        "models.config": MODELS_CONFIG.format(name=name, folder=_quote(Path(export_dir).resolve().name)),
         "monitoring.config": MONITORING_CONFIG,
         "batching.txt": BATCHING,
     }
     for file, content in contents.items():
         path = Path(export_dir) / file
-        if not path.exists():  # somebody may have changed it
+        if not path.exists():  # the user may have edited it
             write_atomically(path, content.encode())
+
+
+def _quote(text: str) -> str:
+    """Escapes a string for protobuf's text format."""
+    return text_encoding.CEscape(text, as_utf8=True)
 
 
 def write_warm_up(folder: str | os.PathLike[str], name: str, sizes: Iterable[tuple[int, int]]) -> Path:
     """Writes one request for each signature and size into an exported version; returns the file.
 
-    A server replays them when it loads the version, so that the first caller does not wait.
+    A server runs them when it loads the version, so that the first caller need not wait.
 
     Args:
       folder: of the version.
@@ -113,7 +119,7 @@ def _as_log(request):
 
 
 def _draw(height, width) -> np.ndarray:
-    """uint8 [height, width, 3] with an edge in it."""
+    """Draws a ramp with an edge: uint8 [height, width, 3]."""
     rows, columns = np.mgrid[:height, :width]
     ramp = (rows + columns) * 255 // max(height + width - 2, 1)
     gray = np.where(columns < width // 2, ramp, 255 - ramp).astype(np.uint8)

@@ -1,11 +1,11 @@
-"""The two signatures of an exported network, with every check that a server's callers need.
+"""The two signatures of an exported network, with checks of the requests.
 
   serving_default   image float32 [N, H, W, 3] in [0, 1]       -> restored, the same, clipped to [0, 1]
   encoded           image_bytes string [N], PNG, JPEG or BMP   -> restored_bytes string [N], PNG of the same
                     kind: gray stays gray, alpha is passed through, 16 bits stay 16 bits
 
-A request that cannot be carried out, or costs too much, is answered with INVALID_ARGUMENT and a message.
-One bad image fails its whole request.
+Invalid and too large requests are answered with INVALID_ARGUMENT and a message. One invalid image fails its
+whole request.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def make_servable(
     model: DeblurringNetwork, max_pixels: int = MAX_PIXELS
 ) -> tuple[tf.Module, dict[str, ConcreteFunction]]:
-    """The graphs that a server runs.
+    """Makes the graphs that a server runs.
 
     Args:
       model: one-channel models serve colour, plane by plane.
@@ -39,8 +39,8 @@ def make_servable(
     """
     limit = make_limit(model, max_pixels)
 
-    # Functions of their own around `model`, not methods of it: the SavedModel then holds its variables and
-    # these two graphs, and none of Keras' own.
+    # Separate functions, not methods of `model`, so that the SavedModel holds the variables and these two
+    # graphs, and none of Keras.
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="image")])
     def restore_floats(image):
         return {"restored": _restore(model, _check(image, limit))}
@@ -80,8 +80,8 @@ def _check_count(image_bytes):
 
 
 def _check(image, limit):
-    """Asserts that stop a request with a message instead of the server with a crash."""
-    # First of all: a tensor of another rank would abort the process inside oneDNN's convolution.
+    """Assertions that fail an invalid request with a message."""
+    # First, since a tensor of another rank would abort the process in oneDNN's convolution.
     image = tf.ensure_shape(image, [None, None, None, 3])
     count, height, width = tf.unstack(tf.shape(image, tf.int64)[:3])
     with tf.control_dependencies([limit.check(count, height, width, "image")]):
@@ -100,7 +100,7 @@ def _check(image, limit):
 
 
 def has_values_of_images(image: tf.Tensor) -> tf.Tensor:
-    """Whether all values are in [0, 1], or near it; scalar bool, false for NaN."""
+    """Whether all values are in or near [0, 1]; scalar bool, false for NaN."""
     return tf.reduce_all((image >= MIN_VALUE) & (image <= MAX_VALUE))
 
 

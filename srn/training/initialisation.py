@@ -20,28 +20,38 @@ if TYPE_CHECKING:
 def start_at_identity(model: DeblurringNetwork) -> None:
     """Initializes `model` such that every scale returns its blurry image (where not negative).
 
-    The blurry image passes through the centre of the first convolution into the first features, through the
-    ResBlocks (whose branches are zero for these features) and the outermost skip connection (to which the
-    last deconvolution adds zero), and through the centre of the last convolution. All other features keep
-    their Xavier values, but have zero weights in the last convolution. The architecture is not changed.
+    The blurry image passes through the centre of the first convolution into the first features, and from them
+    through the centre of the last convolution to the output. In between, it is kept by ResBlocks (whose
+    branches are zero for these features) and the outermost skip connection (to which the last deconvolution
+    adds zero). Where there are no shortcuts or no skip connections, all convolutions on the way pass it on.
+    The other features keep their Xavier values, with zero weights in the last convolution. The architecture
+    is not changed.
 
     Args:
       model: a newly built `ScaleRecurrentNetwork`.
 
-    Raises `InputError` for models without shortcuts or skip connections, which cannot represent the identity.
+    Raises `InputError` for models that cannot represent the identity: the layouts "multi_scale" and, with a
+    recurrent cell, "flat", and models with fewer features than channels.
     """
     config = model.config
-    if config.layout != "encoder_decoder" or not config.residual or config.width < config.channels:
-        raise InputError(
-            f"{model.name} has no skips or shortcuts to pass the image on: start it at Xavier values"
-        )
+    is_flat = config.layout == "flat"
+    if config.layout == "multi_scale" or (is_flat and config.is_recurrent) or config.width < config.channels:
+        raise InputError(f"{model.name} has no layers that pass the image on: start it at Xavier values")
     carriers = slice(0, config.channels)
     for network in model.scale_networks:
-        for block in (network.in_block, network.out_block):
-            for res_block in block.res_blocks:
+        blocks = [network.in_block, *network.encoder, *network.decoder] if is_flat else [network.in_block]
+        passing = [block.convolution for block in blocks]
+        if not is_flat:
+            _set(network.decoder[-1].convolution, lambda kernel: _zero(kernel[:, :, carriers]))
+        elif network.bottleneck is not None:
+            passing.append(network.bottleneck.convolution)
+        for res_block in (part for block in (*blocks, network.out_block) for part in block.res_blocks):
+            if config.residual:
                 _set(res_block.conv2, lambda kernel: _zero(kernel[..., carriers]))
-        _set(network.decoder[-1].convolution, lambda kernel: _zero(kernel[:, :, carriers]))
-        _set(network.in_block.convolution, lambda kernel: _pass(kernel[..., carriers]))
+            else:
+                passing += [res_block.conv1, res_block.conv2]
+        for convolution in passing:
+            _set(convolution, lambda kernel: _pass(kernel[..., carriers]))
         _set(network.out_block.convolution, _pass)
 
 

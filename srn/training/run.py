@@ -66,7 +66,7 @@ def train(
     """
     begun, path = time.monotonic(), Path(model_dir)
     sources = open_training_data(config)
-    validation_pairs = _find_validation_pairs(config)
+    validation_pairs = find_validation_pairs(config)
     distribution = _distribute(config)
     with folder.locked(path) if distribution.is_chief else contextlib.nullcontext():
         if distribution.is_chief:
@@ -117,7 +117,7 @@ def describe_data(parts: list[Part], sources: list) -> str:
     return " and ".join(f"{len(source)} {unit}" for source, unit in zip(sources, units))
 
 
-def _find_validation_pairs(config: TrainingConfig) -> list[Pair]:
+def find_validation_pairs(config: TrainingConfig) -> list[Pair]:
     """The checked pairs for validation; an empty list without validation data."""
     if config.val_data_dir is None:
         return []

@@ -26,9 +26,14 @@ def test_each_list_changes_one_thing():
     assert [candidate.config.state_upsampling for candidate in find("upsampling")] == [*UPSAMPLINGS]
     assert {candidate.config for candidate in find("losses")} == {MODELS["sr_edrb3"]}
     assert {candidate.changes["loss"] for candidate in find("losses")} == set(LOSSES)
-    base = MODELS["sr_edrb3"]
-    assert [candidate for candidate in find("cells,upsampling,scales") if candidate.config == base] == [
-        *find("cell_convlstm,up_bilinear,scales_3")
+
+
+def test_a_model_that_is_in_several_lists_is_trained_once():
+    names = [candidate.name for candidate in find("scales,cells,upsampling,rnn")]
+
+    assert names == [
+        *("scales_1", "scales_2", "sr_edrb3", "scales_4"),
+        *("rnn", "cell_convgru", "wo_r", "cell_none", "up_deconvolution", "up_subpixel"),
     ]
 
 

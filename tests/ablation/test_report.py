@@ -20,6 +20,7 @@ def finish(name, psnr, paper=None, seed=0, validation=None):
     run = Run(candidate, TrainingConfig(model=TINY, data_dir="d", seed=seed), Path("f"), "t")
     test = {
         "psnr": psnr,
+        "gain": psnr - 19.75,
         "ssim_channel": 0.5,
         "ssim_matlab": 0.75,
         "images": 3,
@@ -68,6 +69,7 @@ def test_the_csv_has_every_number_in_full():
 
     assert [row["model"] for row in rows] == ["one", "two", "three"]
     assert float(rows[0]["psnr_spread"]) == pytest.approx(1.0)
+    assert (float(rows[0]["gain"]), float(rows[1]["gain"])) == (1.25, 2.25)
     assert (rows[1]["psnr_spread"], rows[2]["paper_psnr"], rows[2]["paper_rank"]) == ("", "", "")
     assert float(rows[0]["paper_ssim_matlab"]) == 0.9
 
@@ -76,9 +78,10 @@ def test_tables_for_people_say_what_they_are_of(tmp_path):
     markdown = report.write_tables(make_rows(FINISHED), tmp_path, "Title", ["A fact <b>."])
 
     assert markdown.startswith("# Title\n\nA fact <b>.\n\n| model |")
-    assert "| one | " in markdown and "21.00 ± 1.00" in markdown
     html = (tmp_path / "table.html").read_text()
-    assert "A fact &lt;b&gt;." in html and "21.00 ± 1.00" in html
+    assert "| one | " in markdown and "A fact &lt;b&gt;." in html
+    for text in ("21.00 ± 1.00", "Blurry images: 19.75 dB", "not confirmed: one, two."):
+        assert text in markdown and text in html
     assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "table.md", "table.html"}
 
 
@@ -97,5 +100,5 @@ def test_curves_are_drawn_where_there_are_some(tmp_path):
 
     assert not plot.write_curves(FINISHED, path, "Title") and not path.exists()
     curves = [finish("one", 20.0, seed=seed, validation={1: 18.0 + seed, 2: 20.0}) for seed in (0, 1)]
-    assert plot.write_curves(curves, path, "Title")
+    assert plot.write_curves(curves, path, "Title", blurry=19.0)
     assert size_of(path) == (1080, 660)

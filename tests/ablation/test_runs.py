@@ -92,6 +92,7 @@ def test_each_candidate_is_trained_as_it_says_and_validated_at_every_checkpoint(
         # The pairs of validation and test are the same here.
         assert outcome.validation[4] == pytest.approx(outcome.test["psnr"])
         assert outcome.test["images"] == 4
+        assert outcome.test["gain"] == pytest.approx(outcome.test["psnr"] - runs.score_blurry(base))
     assert (tmp_path / "lstm" / "seed-5" / "test" / "summary.json").exists()
 
 

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `engine` and `double`, whi
 import srn
 from srn.config import ModelConfig
 from srn.serving.export import export_savedmodel
+from srn.weights import save_npz
 
 SMALL = ModelConfig(width=4, res_blocks=1, kernel_size=3)
 
@@ -20,6 +21,14 @@ def served(tmp_path_factory):
     model = srn.build_model(SMALL)
     folder = tmp_path_factory.mktemp("models") / "srn"
     return model, export_savedmodel(model, folder, max_pixels=1_000_000, warm_up_sizes=[(64, 48)])
+
+
+@pytest.fixture(scope="session")
+def deblurrer(served, tmp_path_factory):
+    """What `srn-deblur` restores with, for the small model."""
+    path = tmp_path_factory.mktemp("weights") / "small.npz"
+    save_npz(served[0], path)
+    return srn.Deblurrer(str(path))
 
 
 @pytest.fixture(scope="session")

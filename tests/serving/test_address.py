@@ -85,7 +85,7 @@ def test_ipv6_without_brackets_is_told_of_them(text):
 
 @pytest.mark.parametrize("rest", ["/v1", "/v1/models/srn", "/deep/v1/models/srn:predict", "/v1/"])
 def test_the_address_of_a_call_is_told_from_that_of_a_server(rest):
-    with pytest.raises(InputError, match="what stands before /v1, and the model as `model`"):
+    with pytest.raises(InputError, match="the part before /v1, and the model as `model`"):
         parse_address(f"http://localhost:8501{rest}")
 
 

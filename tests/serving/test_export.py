@@ -258,6 +258,23 @@ def test_what_cannot_be_served_is_refused_before_anything_is_written(tmp_path, o
     assert not (tmp_path / "srn").exists()
 
 
+@pytest.mark.parametrize("there, chosen", [("0007", 8), ("9" * 30, 1), ("x3", 1), ("\uff13", 1)])
+def test_the_next_version_is_the_one_after_the_highest_that_a_server_reads(tmp_path, there, chosen):
+    (tmp_path / there).mkdir()
+
+    folder = export_savedmodel(srn.build_model(SMALL), tmp_path, name="srn", warm_up_sizes=[])
+
+    assert folder.name == str(chosen)
+
+
+@pytest.mark.parametrize("there, version", [("0007", 7), (str(2**63 - 1), None), (str(2**63 - 1), 2**63 - 1)])
+def test_a_version_that_a_server_has_already_is_named(tmp_path, there, version):
+    (tmp_path / there).mkdir()
+
+    with pytest.raises(InputError, match=rf"{there}: is "):
+        export_savedmodel(srn.build_model(SMALL), tmp_path, version, name="srn")
+
+
 @pytest.mark.parametrize("how", ["bytes", "folder"])
 def test_a_models_config_that_cannot_be_read_is_named(tmp_path, how):
     path = tmp_path / "models.config"

@@ -1,5 +1,6 @@
 """The client against servers that break, or answer oddly."""
 
+import base64
 import json
 import socket
 import threading
@@ -369,6 +370,52 @@ def test_a_path_a_query_a_user_and_headers_reach_the_server():
     assert seen["path"] == "/deep/v1/models/a%20b/versions/3:predict?key=1&key=2&flag"
     assert seen["authorization"] == "Basic bWU6c2VjcmV0"
     assert seen["x-api-key"] == "k"
+
+
+@pytest.mark.parametrize("headers, expected", [({"Authorization": "Bearer t"}, "Bearer t"), ({}, None)])
+def test_a_password_in_netrc_does_not_take_the_place_of_a_token(monkeypatch, tmp_path, headers, expected):
+    (tmp_path / "netrc").write_text("machine localhost login me password secret")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    seen = []
+
+    def answer(handler):
+        seen.append(handler.headers["Authorization"])
+        good(handler)
+
+    with rest_server(answer) as address, connect(address, credentials=Credentials(headers=headers)) as server:
+        server.restore_files([PNG])
+
+    assert seen == [expected]
+
+
+def test_a_password_may_have_any_letters():
+    seen = []
+
+    def answer(handler):
+        seen.append(handler.headers["Authorization"])
+        good(handler)
+
+    with rest_server(answer) as address:
+        with connect(address.replace("http://", "http://ich:5%E2%82%AC@")) as server:
+            server.restore_files([PNG])
+
+    assert seen == ["Basic " + base64.b64encode("ich:5€".encode()).decode()]
+
+
+def test_two_ways_to_say_who_asks_are_refused():
+    with pytest.raises(InputError, match="server=http://localhost:80: names a user, and there is a header"):
+        connect("http://me:x@localhost", credentials=Credentials(headers={"Authorization": "Bearer t"}))
+
+
+def test_a_proxy_of_the_environment_is_named_where_it_is_not_there(monkeypatch):
+    for name in ("grpc_proxy", "https_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # nobody listens
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        with connect("example.invalid:8500", attempts=1) as server:
+            with pytest.raises(ServerError, match=r"\(through the proxy that http_proxy names\)"):
+                server.restore_files([PNG])
 
 
 def test_headers_are_metadata_of_grpc():

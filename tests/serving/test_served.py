@@ -161,6 +161,16 @@ def test_sixteen_bits_stay_sixteen_bits(served, engine, channels):
         np.testing.assert_allclose(restored[..., ::-1] / 65535, expected[0], atol=2e-5)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(300, 400), (300, 400, 3)], ids=["gray", "colour"])
+def test_an_encoded_image_has_the_pixels_of_srn_deblur(engine, deblurrer, kind, shape):
+    image = np.random.default_rng(0).integers(0, np.iinfo(kind).max + 1, shape).astype(kind)
+
+    (restored,) = restore_files(engine, as_deep_png(image[..., ::-1] if image.ndim == 3 else image))
+
+    np.testing.assert_array_equal(restored[..., ::-1] if image.ndim == 3 else restored, deblurrer(image))
+
+
 # Malformed requests.
 
 BAD_FLOATS = {

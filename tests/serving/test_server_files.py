@@ -50,6 +50,15 @@ def test_the_models_are_those_of_the_folder_that_is_mounted(files):
     assert model.model_version_policy.latest.num_versions == 1
 
 
+@pytest.mark.parametrize("folder", ['a"b', "a\\b", "a\nb", "fürth"])
+def test_the_name_of_a_folder_is_quoted(tmp_path, folder):
+    server_files.write_server_files(tmp_path / folder, "srn")
+
+    text = (tmp_path / folder / "models.config").read_text(encoding="utf-8")
+    parsed = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    assert parsed.model_config_list.config[0].base_path == f"/models/{folder}"
+
+
 def test_prometheus_is_told_where_to_look(files):
     prometheus = ("Prometheus", [("enable", 1, BOOL, None, OPTIONAL), ("path", 2, STRING, None, OPTIONAL)])
     fields = [("prometheus_config", 1, MESSAGE, ".test.Prometheus", OPTIONAL)]
