@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import socket
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 
 from srn.errors import InputError
 from srn.serving.address import Address
@@ -22,7 +24,8 @@ class Credentials:
     """Certificates and headers for authentication.
 
     Attributes:
-      ca: PEM file of the trusted certificate authorities; None: those of the system.
+      ca: PEM file of the trusted certificate authorities; None: the file that SSL_CERT_FILE names,
+        or those that come with the libraries (certifi, gRPC).
       cert, key: PEM files of the client's certificate and key, if the server requires them.
       headers: sent with every request, such as {"authorization": "Bearer TOKEN"}.
     """
@@ -31,6 +34,12 @@ class Credentials:
     cert: str | None = None
     key: str | None = None
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+
+    @property
+    def trusted(self) -> str | None:
+        """Path of the trusted authorities: `ca`, or SSL_CERT_FILE, which OpenSSL ignores if it is missing."""
+        of_environment = os.environ.get("SSL_CERT_FILE", "")
+        return self.ca or (of_environment if Path(of_environment).is_file() else None)
 
 
 def check(credentials: Credentials, address: Address) -> None:
@@ -99,8 +108,7 @@ def reason_of_failure(address: Address, credentials: Credentials) -> str | None:
             return f"the server speaks TLS; give {address.scheme}s://"
         _shake_hands(address, make_context(credentials))
     except ssl.SSLCertVerificationError as error:
-        advice = "; `ca` names its authority" if error.verify_code in _UNKNOWN_AUTHORITY else ""
-        return f"the server's certificate is not accepted: {error.verify_message.rstrip('.')}{advice}"
+        return explain_certificate(error)
     except ssl.SSLEOFError:  # the server or a proxy is shutting down
         return None
     except ssl.SSLError as error:
@@ -123,6 +131,12 @@ def reason_of_failure(address: Address, credentials: Credentials) -> str | None:
     except OSError:
         pass
     return None
+
+
+def explain_certificate(error: ssl.SSLCertVerificationError) -> str:
+    """Why a certificate of a server is not accepted, and advice."""
+    advice = "; `ca` names its authority" if error.verify_code in _UNKNOWN_AUTHORITY else ""
+    return f"the server's certificate is not accepted: {error.verify_message.rstrip('.')}{advice}"
 
 
 # OpenSSL's X509_V_ERR_… for missing issuers and self-signed certificates.

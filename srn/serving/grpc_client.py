@@ -37,7 +37,7 @@ class GrpcClient(Client):
         self._credentials = credentials
         self._metadata = [(name.lower(), value) for name, value in credentials.headers.items()]
         if address.is_secure:
-            files = (credentials.ca, credentials.key, credentials.cert)
+            files = (credentials.trusted, credentials.key, credentials.cert)
             own = grpc.ssl_channel_credentials(*(Path(file).read_bytes() if file else None for file in files))
             self._channel = grpc.secure_channel(address.target, own, _OPTIONS)
         else:
@@ -105,9 +105,10 @@ class GrpcClient(Client):
         if "larger than max" in details or "status: 413" in details:
             return ServerError("RESOURCE_EXHAUSTED", details, too_large=True)
         if code == "UNAVAILABLE":
-            if re.search("Failed parsing HTTP/2|http1.x server", details):
+            if re.search("Failed parsing HTTP/2|http1.x server|ALPN", details):
                 what = "what answers there does not speak gRPC"
-                return ServerError(code, f"{what}; for REST give http://HOST:PORT")
+                rest = "https" if self.address.is_secure else "http"
+                return ServerError(code, f"{what}; for REST give {rest}://HOST:PORT")
             reason = reason_of_failure(self.address, self._credentials)
             return ServerError(code, reason or details + self._proxy(), transient=reason is None)
         # gRPC's messages for a connection that breaks during a response.

@@ -6,6 +6,8 @@ import base64
 import email.utils
 import http.client
 import json
+import os
+import ssl
 import time
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +21,7 @@ from srn.images import from_unit_range, to_unit_range
 from srn.serving.address import Address
 from srn.serving.connection import Client, Model, Outputs, ServerError, Values, odd_answer
 from srn.serving.contract import SIGNATURES
-from srn.serving.credentials import Credentials, reason_of_failure
+from srn.serving.credentials import Credentials, explain_certificate, reason_of_failure
 
 _MAX_CONNECT = 10.0  # seconds
 # Exceptions that malformed responses cause when they are converted.
@@ -61,7 +63,9 @@ class RestClient(Client):
         self._session.headers.update(credentials.headers)
         self._session.mount(f"{address.scheme}://", HTTPAdapter(pool_maxsize=64))
         # Passed with each request, since REQUESTS_CA_BUNDLE overrides that of a session.
-        self._verify: dict[str, Any] = {"verify": credentials.ca} if credentials.ca else {}
+        of_requests = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        trusted = credentials.ca if of_requests else credentials.trusted
+        self._verify: dict[str, Any] = {"verify": trusted} if trusted else {}
         if credentials.cert:
             self._session.cert = (credentials.cert, credentials.key or "")
 
@@ -109,7 +113,7 @@ class RestClient(Client):
                 allow_redirects=False,  # a POST would become a GET, and headers go to another server
                 **self._verify,
             )
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (OSError, urllib3.exceptions.HTTPError) as error:  # those of requests are OSErrors
             raise self._failure(error) from error
         if response.status_code != 200:
             raise _refusal(response)
@@ -130,6 +134,8 @@ class RestClient(Client):
         if isinstance(cause, http.client.HTTPException) and not isinstance(cause, _BREAKS):
             what = f"what answers there does not speak HTTP/1.1 ({cause})"
             return ServerError("UNAVAILABLE", f"{what}; for gRPC give HOST:PORT")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return ServerError("UNAVAILABLE", explain_certificate(cause))
         proxy = "the proxy of the environment: " if isinstance(error, errors.ProxyError) else ""
         reason = None if proxy else reason_of_failure(self.address, self._credentials)
         broken = isinstance(error, (errors.ConnectionError, errors.ChunkedEncodingError))

@@ -69,6 +69,34 @@ def test_an_own_authority_is_trusted_when_it_is_named(secure_server, pem):
         assert server.restore_files([PNG]) == [PNG]
 
 
+def test_the_authorities_of_the_environment_are_trusted_by_both_protocols(secure_server, pem, monkeypatch):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # which have precedence by REST
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", pem["ca"])
+    with secure_server() as address, connect(address) as server:
+        assert server.restore_files([PNG]) == [PNG]
+
+
+def test_an_authority_that_is_named_takes_precedence(secure_server, pem, monkeypatch):
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, pem["other_ca"])
+    with secure_server() as address, connect(address, credentials=Credentials(ca=pem["ca"])) as server:
+        assert server.restore_files([PNG]) == [PNG]
+
+
+def test_a_file_of_authorities_that_is_not_there_is_an_error_of_the_server(monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
+    assert "/no/such/file" in refusal("https://localhost:1")
+
+
+def test_a_web_server_is_told_to_a_caller_by_grpc(pem):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem["server"], pem["server.key"])
+    with rest_server(good, context) as address:
+        line = refusal(address.replace("https", "grpcs"), ca=pem["ca"])
+    assert "does not speak gRPC; for REST give https://" in line
+
+
 def test_a_certificate_of_the_client_is_shown(secure_server, pem):
     own = Credentials(pem["ca"], pem["client"], pem["client.key"])
     with secure_server(wants_certificate=True) as address, connect(address, credentials=own) as server:
