@@ -36,7 +36,7 @@ def main() -> None:
 
     restore_photograph(out)
     run(
-        "1/4  Drawing scenes, sharp and as a shaken camera sees them",
+        "1/4  Drawing synthetic scenes, and blurring them by camera shake",
         "examples/drawn_scenes.py",
         out / "scenes",
     )
@@ -51,26 +51,26 @@ def main() -> None:
         ),
     )
     run(
-        "3/4  Scoring it on scenes that it has not seen",
+        "3/4  Evaluating it on unseen scenes",
         *("evaluate.py", f"--ckpt={out / 'run'}", f"--data_dir={test}", f"--out_dir={out / 'scores'}"),
     )
     run(
-        "4/4  Exporting it, and restoring a scene through the SavedModel",
+        "4/4  Exporting it, and restoring unseen scenes by the SavedModel",
         *("export_savedmodel.py", f"--ckpt={out / 'run'}", f"--export_dir={out / 'served'}"),
     )
     draw_picture(test, out / "served" / "1", out / "demo.png")
     summary = json.loads((out / "scores" / "summary.json").read_text())
-    print(f"\n{summary['images']} unseen drawn scenes: PSNR {summary['psnr']:.2f} dB.")
-    print(f"Look at {out / 'photograph.png'} and {out / 'demo.png'}")
+    print(f"\nPSNR on {summary['images']} unseen scenes: {summary['psnr']:.2f} dB")
+    print(f"See {out / 'photograph.png'} and {out / 'demo.png'}")
 
 
 def restore_photograph(out: Path) -> None:
-    """Restores a photograph as `srn-deblur` does, and draws it beside the blurry one."""
+    """Restores a photograph as `srn-deblur` does, and draws it next to the blurry one."""
     import cv2
 
     restored = out / "parked_car_deblurred.png"
     run(
-        "0/4  Restoring a photograph with the weights that come with the project",
+        "0/4  Restoring a photograph with the released weights",
         *("srn/inference/command.py", PHOTOGRAPH, "--output", restored, "--overwrite"),
     )
     sides = [cv2.imread(str(path)) for path in (PHOTOGRAPH, restored)]
@@ -78,7 +78,7 @@ def restore_photograph(out: Path) -> None:
 
 
 def run(title: str, script: str, *words) -> None:
-    """Runs a script of the repository; its failure is this script's."""
+    """Runs a script of the repository; exits if it fails."""
     print(f"\n{title}\n$ python {' '.join(map(str, (script, *words)))}", flush=True)
     result = subprocess.run([sys.executable, ROOT / script, *map(str, words)], check=False, cwd=ROOT)
     if result.returncode:
@@ -86,7 +86,7 @@ def run(title: str, script: str, *words) -> None:
 
 
 def draw_picture(pairs_dir: Path, savedmodel: Path, picture: Path) -> None:
-    """Restores unseen scenes through the signature `encoded`, and draws them beside input and truth."""
+    """Restores unseen scenes by the signature `encoded`, and draws them next to input and ground truth."""
     quiet_tensorflow()
     import tensorflow as tf
 

@@ -11,6 +11,7 @@ Names of convolutions follow the authors' checkpoints: `enc2_1` is the strided c
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -33,7 +34,7 @@ class ResBlock(tf.keras.layers.Layer):
     Call: [B, H, W, filters] -> the same shape.
     """
 
-    def __init__(self, filters: int, kernel_size: int = 5, shortcut: bool = True, **kwargs):
+    def __init__(self, filters: int, kernel_size: int = 5, shortcut: bool = True, **kwargs: Any):
         super().__init__(**kwargs)
         self.filters, self.kernel_size, self.shortcut = filters, kernel_size, shortcut
         second = None if shortcut else "relu"
@@ -58,9 +59,23 @@ def convolutions_of_res_blocks(res_blocks: list[ResBlock]) -> Iterator[tuple[str
 
 
 class _Block(tf.keras.layers.Layer):
-    """Base class of the four blocks: ResBlocks of one width, and one more convolution."""
+    """Base class of the four blocks: ResBlocks of one width, and one more convolution.
 
-    def __init__(self, stage, filters, kernel_size=5, res_blocks=3, shortcut=True, **kwargs):
+    Args:
+      stage: 1 to 3, for the names of the convolutions.
+      filters: channels.
+      kernel_size, res_blocks, shortcut: see `srn.config.ModelConfig`.
+    """
+
+    def __init__(
+        self,
+        stage: int,
+        filters: int,
+        kernel_size: int = 5,
+        res_blocks: int = 3,
+        shortcut: bool = True,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.stage, self.filters, self.kernel_size = stage, filters, kernel_size
         self.num_res_blocks, self.shortcut = res_blocks, shortcut
@@ -102,10 +117,10 @@ class EBlock(_Block):
     Call: [B, H, W, C] -> [B, ceil(H / strides), ceil(W / strides), filters].
     """
 
-    def __init__(self, stage, filters, kernel_size=5, res_blocks=3, shortcut=True, strides=2, **kwargs):
-        super().__init__(stage, filters, kernel_size, res_blocks, shortcut, **kwargs)
+    def __init__(self, stage: int, filters: int, *, strides: int = 2, **kwargs: Any):
+        super().__init__(stage, filters, **kwargs)
         self.strides = strides
-        self.convolution = _convolution(self, f"enc{stage}_1", filters, kernel_size, "relu", strides)
+        self.convolution = _convolution(self, f"enc{stage}_1", filters, self.kernel_size, "relu", strides)
         self.res_blocks = self._make_res_blocks(filters, self._encoder_names())
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -123,8 +138,8 @@ class EBlock(_Block):
 class InBlock(EBlock):
     """An EBlock of stride 1 applied to the two images: [B, H, W, 2 * channels] -> [B, H, W, filters]."""
 
-    def __init__(self, stage=1, filters=32, kernel_size=5, res_blocks=3, shortcut=True, strides=1, **kwargs):
-        super().__init__(stage, filters, kernel_size, res_blocks, shortcut, strides, **kwargs)
+    def __init__(self, stage: int = 1, filters: int = 32, *, strides: int = 1, **kwargs: Any):
+        super().__init__(stage, filters, strides=strides, **kwargs)
 
 
 @register
@@ -142,12 +157,12 @@ class DBlock(_Block):
       -> [B, strides * H, strides * W, filters].
     """
 
-    def __init__(self, stage, filters, kernel_size=5, res_blocks=3, shortcut=True, strides=2, **kwargs):
-        super().__init__(stage, filters, kernel_size, res_blocks, shortcut, **kwargs)
+    def __init__(self, stage: int, filters: int, *, strides: int = 2, **kwargs: Any):
+        super().__init__(stage, filters, **kwargs)
         self.strides = strides
         self.res_blocks = self._make_res_blocks(2 * filters, self._decoder_names(stage + 1))
         if strides == 1:
-            self.convolution = _convolution(self, f"dec{stage}_4", filters, kernel_size, "relu")
+            self.convolution = _convolution(self, f"dec{stage}_4", filters, self.kernel_size, "relu")
         else:
             self.convolution = _deconvolution(self, f"dec{stage}_4", filters, "relu")
 
@@ -176,13 +191,13 @@ class OutBlock(_Block):
     Call: [B, H, W, filters] -> [B, H, W, channels], neither clipped nor squashed.
     """
 
-    def __init__(self, stage=1, filters=32, kernel_size=5, res_blocks=3, shortcut=True, channels=3, **kwargs):
-        super().__init__(stage, filters, kernel_size, res_blocks, shortcut, **kwargs)
+    def __init__(self, stage: int = 1, filters: int = 32, *, channels: int = 3, **kwargs: Any):
+        super().__init__(stage, filters, **kwargs)
         self.channels = channels
         self.res_blocks = self._make_res_blocks(filters, self._decoder_names(stage))
         # float32 under every policy: bfloat16 has only the 256 levels of an 8-bit image in [0.5, 1].
         self.convolution = tf.keras.layers.Conv2D(
-            channels, kernel_size, padding="same", name=f"dec{stage}_0", dtype="float32"
+            channels, self.kernel_size, padding="same", name=f"dec{stage}_0", dtype="float32"
         )
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -210,7 +225,13 @@ class _Bottleneck(tf.keras.layers.Layer):
 
     num_states = 0
 
-    def __init__(self, filters, kernel_size=CELL_KERNEL_SIZE, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int = CELL_KERNEL_SIZE,
+        kernel_initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, kernel_size
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
@@ -259,7 +280,7 @@ class ConvLSTM2D(_Bottleneck):
 
     num_states = 2
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any):
         super().__init__(filters, **kwargs)
         self.convolution = self._convolution("LSTM_conv", 4 * filters)
 
@@ -284,7 +305,7 @@ class ConvRNN2D(_Bottleneck):
 
     num_states = 1
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any):
         super().__init__(filters, **kwargs)
         self.convolution = self._convolution("RNN_conv", filters, "tanh")
         self.output_convolution = self._convolution("RNN_out", filters, "relu", sees_state=False)
@@ -303,7 +324,7 @@ class ConvGRU2D(_Bottleneck):
 
     num_states = 1
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any):
         super().__init__(filters, **kwargs)
         self.convolution = self._convolution("GRU_gates", 2 * filters, "sigmoid")
         self.candidate_convolution = self._convolution("GRU_candidate", filters, "tanh")
@@ -320,7 +341,7 @@ class ConvGRU2D(_Bottleneck):
 class ConvolutionBottleneck(_Bottleneck):
     """One convolution with ReLU instead of the cell (SS, SC, w/oR of Table 1); no states."""
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any):
         super().__init__(filters, **kwargs)
         self.convolution = self._convolution("conv", filters, "relu", sees_state=False)
 
@@ -332,7 +353,7 @@ class ConvolutionBottleneck(_Bottleneck):
 class DeconvolutionUpsampling(tf.keras.layers.Layer):
     """Doubles height and width by a trained 4x4 deconvolution with the same number of channels."""
 
-    def __init__(self, channels: int, **kwargs):
+    def __init__(self, channels: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.channels = channels
         self.convolution = _deconvolution(self, "conv", channels)
@@ -349,7 +370,7 @@ class DeconvolutionUpsampling(tf.keras.layers.Layer):
 class SubpixelUpsampling(tf.keras.layers.Layer):
     """Doubles height and width by a convolution to four times the channels, followed by depth to space."""
 
-    def __init__(self, channels: int, kernel_size: int = 3, **kwargs):
+    def __init__(self, channels: int, kernel_size: int = 3, **kwargs: Any):
         super().__init__(**kwargs)
         self.channels, self.kernel_size = channels, kernel_size
         self.convolution = _convolution(self, "conv", 4 * channels, kernel_size, None)

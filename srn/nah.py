@@ -24,6 +24,7 @@ compared with the same ground truth (theirs is a Gaussian pyramid), and Xavier i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -49,7 +50,7 @@ class ResidualStack(tf.keras.layers.Layer):
     """
 
     def __init__(
-        self, filters: int = 64, channels: int = 3, kernel_size: int = 5, res_blocks: int = 19, **kwargs
+        self, filters: int = 64, channels: int = 3, kernel_size: int = 5, res_blocks: int = 19, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.filters, self.channels = filters, channels
@@ -90,7 +91,7 @@ class ResidualStack(tf.keras.layers.Layer):
 class MultiScaleNetwork(DeblurringNetwork):
     """DeepDeblur, for a configuration with the layout "multi_scale"; see `DeblurringNetwork`."""
 
-    def __init__(self, config: ModelConfig | dict, **kwargs):
+    def __init__(self, config: ModelConfig | dict, **kwargs: Any):
         super().__init__(config, **kwargs)
         self.scale_networks = [
             ResidualStack(

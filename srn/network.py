@@ -38,7 +38,7 @@ class ScaleNetwork(tf.keras.layers.Layer):
       -> (restored [B, h, w, C] float32, states: list of [B, h/4, w/4, 4 * width]).
     """
 
-    def __init__(self, config: ModelConfig | dict, **kwargs):
+    def __init__(self, config: ModelConfig | dict, **kwargs: Any):
         super().__init__(**kwargs)
         self.config = _as_config(config)
         block = {
@@ -135,7 +135,7 @@ class DeblurringNetwork(tf.keras.Model):
 
     restore_scales: Any  # a `tf.function`, called by `call`
 
-    def __init__(self, config: ModelConfig | dict, **kwargs):
+    def __init__(self, config: ModelConfig | dict, **kwargs: Any):
         # No autocast: the images must stay float32 until the first convolution.
         super().__init__(autocast=False, **kwargs)
         self.config = _as_config(config)
@@ -192,7 +192,7 @@ class DeblurringNetwork(tf.keras.Model):
 class ScaleRecurrentNetwork(DeblurringNetwork):
     """The network of the paper, Eq. 1; see `DeblurringNetwork` for arguments and call."""
 
-    def __init__(self, config: ModelConfig | dict, **kwargs):
+    def __init__(self, config: ModelConfig | dict, **kwargs: Any):
         super().__init__(config, **kwargs)
         self.scale_networks = self._make_scale_networks()
         self.image_upsampling = _make_upsampling(

@@ -1,4 +1,4 @@
-"""A public function of `srn` says in its first line what it takes and what it gives."""
+"""All public functions of `srn` have type annotations."""
 
 import ast
 from pathlib import Path
@@ -9,9 +9,10 @@ PACKAGE = Path(srn.__file__).parent
 
 
 def public_functions(body):
-    """The functions of a module and the methods of its public classes that other modules may call."""
+    """The public functions of a module, and constructors and methods of its public classes."""
     for node in body:
-        if getattr(node, "name", "_").startswith("_"):
+        name = getattr(node, "name", "_")
+        if name.startswith("_") and name != "__init__":
             continue
         if isinstance(node, ast.ClassDef):
             yield from public_functions(node.body)
@@ -25,7 +26,7 @@ def missing_annotations(function):
     for argument in filter(None, arguments):
         if argument.annotation is None and argument.arg not in ("self", "cls"):
             yield argument.arg
-    if function.returns is None:
+    if function.returns is None and function.name != "__init__":
         yield "its result"
 
 

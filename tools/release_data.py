@@ -1,12 +1,12 @@
-r"""Makes the data that `flags/release.cfg` trains on, and the pairs that are held out.
+r"""Creates the training data of `flags/release.cfg`, and the held-out pairs for validation.
 
     python tools/release_data.py --pairs=gopro_train --hold_out='*/00009[5-9]' --hold_out='*/0001*' \
         --frames=gopro_240fps/GOPR0477_11_00 --photos=sharp_photos --out_dir=release
 
-writes OUT/train/{blur,sharp} (links to the real pairs, eight to each; windows of frames, averaged plainly
-and in light, three links to each; photographs shaken twice), OUT/held_out/{blur,sharp} and OUT/cache, a
-prepared cache of OUT/train. An additional link is a larger fraction of the crops. Blur that was made
-already is kept.
+writes OUT/train/{blur,sharp}, OUT/held_out/{blur,sharp} and OUT/cache, a prepared cache of OUT/train.
+Training pairs are real pairs (eight links to each), means of frames in stored values and in linear light
+(three links to each), and photographs with two camera shakes each. The number of links sets the fraction of
+the crops. Existing pairs are kept.
 """
 
 import fnmatch
@@ -24,27 +24,29 @@ from srn.images import is_image
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_LINKS, FRAME_LINKS = 8, 3
-# (folder, flags of data/make_blur.py): plain means as in GOPRO's `blur`, and means of light.
+# (folder, flags of data/make_blur.py): means of stored values as in GOPRO's `blur`, and of linear light.
 WINDOWS = (
     ("frames_plain", ("--stride=2", "--seed=1")),
     ("frames_light", ("--stride=3", "--seed=2", "--gamma=2.2")),
 )
 
 _PAIRS = flags.DEFINE_string("pairs", None, "Data set of real pairs.", required=True)
-_HOLD_OUT = flags.DEFINE_multi_string("hold_out", [], "Pattern of names of pairs for validation alone.")
+_HOLD_OUT = flags.DEFINE_multi_string(
+    "hold_out", [], "Pattern of names of pairs that are only used for validation."
+)
 _FRAMES = flags.DEFINE_string("frames", None, "Folder of consecutive frames.", required=True)
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder of sharp photographs.", required=True)
 _SHAKEN = flags.DEFINE_integer(
-    "shaken", 54, "How many photographs are shaken in advance, twice each.", lower_bound=1
+    "shaken", 54, "Number of photographs that get two camera shakes each.", lower_bound=1
 )
-_OUT_DIR = flags.DEFINE_string("out_dir", None, "Folder for all of it.", required=True)
+_OUT_DIR = flags.DEFINE_string("out_dir", None, "Output folder.", required=True)
 
 
 def main() -> int:
     """Makes the data; returns the exit code."""
     out = Path(_OUT_DIR.value).absolute()
     for folder in (out / "train", out / "held_out"):
-        shutil.rmtree(folder, ignore_errors=True)  # links alone, perhaps of other settings
+        shutil.rmtree(folder, ignore_errors=True)  # only links, perhaps of other settings
     for pair in find_pairs(_PAIRS.value, "auto", "train"):
         is_held_out = any(fnmatch.fnmatch(pair.name, pattern) for pattern in _HOLD_OUT.value)
         name = "real_" + pair.name.replace("/", "_")
@@ -60,7 +62,7 @@ def main() -> int:
 
 
 def shake_photographs(out: Path) -> list:
-    """The first photographs by name, each shaken twice; their pairs."""
+    """Pairs with two camera shakes of each of the first photographs by name."""
     files = sorted(path for path in Path(_PHOTOS.value).glob("*") if is_image(path))
     photographs = files[: _SHAKEN.value]
     if not photographs:
@@ -87,14 +89,14 @@ def link(pair, folder: Path, name: str, times: int) -> None:
 
 
 def make_link(file, target: Path) -> None:
-    """A symbolic link, where there is none yet."""
+    """Creates a symbolic link, if there is none yet."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.is_symlink():
         target.symlink_to(Path(file).absolute())
 
 
 def run(script: str, *words) -> None:
-    """A command of the project, which must be good."""
+    """Runs a script of the repository; exits if it fails."""
     done = subprocess.run([sys.executable, str(ROOT / script), *words])
     if done.returncode:
         raise SystemExit(done.returncode)

@@ -64,6 +64,11 @@ def write_curves(
             axes.fill_between(steps, lowest, highest, color=line.get_color(), alpha=0.15, linewidth=0)
     if blurry is not None:
         axes.axhline(blurry, color="black", linestyle=":", label="blurry images")
+    # Not down to the lowest values, which would leave no room for the differences between the candidates.
+    shown = [_final(item) for item in curves.items()] + ([] if blurry is None else [blurry])
+    top = max([*shown, *(max(curve.values()) for some in curves.values() for curve in some)])
+    margin = 0.05 * (top - min(shown)) or 0.1
+    axes.set_ylim(min(shown) - margin, top + margin)
     axes.set(title=title, xlabel="step", ylabel="PSNR on the validation pairs, dB")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)

@@ -43,7 +43,7 @@ class PreparedCache:
     Raises `InputError` if the cache is incomplete, or does not belong to these pairs in their current state.
     """
 
-    def __init__(self, cache_dir, pairs: list):
+    def __init__(self, cache_dir: str | os.PathLike[str], pairs: list):
         cache_dir = Path(cache_dir)
         entries: list[dict] = []
         self._pairs: list[np.ndarray] = []

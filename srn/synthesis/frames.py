@@ -95,7 +95,7 @@ class FrameFolder:
     Raises `InputError` for a folder without frames, a file that is not an image, and frames of several sizes.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike[str]):
         self.folder = Path(folder)
         self.name = self.folder.resolve().name
         try:
@@ -135,7 +135,7 @@ class Video:
     Raises `InputError` for a file that cannot be opened.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
         self.name = self.path.stem
         capture = self._open()

@@ -20,27 +20,42 @@ def polynomial_decay(
     )
 
 
+@tf.keras.saving.register_keras_serializable(package="srn")
 class Warmup(tf.keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up: step n of the first `steps` steps gets (n + 1) / steps of the rate of `schedule`.
+    """Linear warm-up of another schedule; not in the paper.
 
-    Not in the paper. Useful for high rates with `start_at_identity`, while Adam's moments are inaccurate.
+    Useful for high rates with `start_at_identity`, while Adam's moments are inaccurate.
+
+    Args:
+      schedule: another Keras schedule.
+      steps: number of steps of the warm-up; step n (from 0) has the fraction (n + 1) / steps of its rate.
     """
 
-    def __init__(self, schedule, steps: int):
+    def __init__(self, schedule: tf.keras.optimizers.schedules.LearningRateSchedule, steps: int):
         self.schedule, self.steps = schedule, steps
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor | int) -> tf.Tensor:
+        """The rate of step index `step`, counted from 0: float32."""
         risen = tf.cast(step + 1, tf.float32) / tf.maximum(tf.cast(self.steps, tf.float32), 1.0)
         return self.schedule(step) * tf.minimum(risen, 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        return {"schedule": tf.keras.saving.serialize_keras_object(self.schedule), "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Warmup:
+        """The inverse of `get_config`."""
+        return cls(tf.keras.saving.deserialize_keras_object(config["schedule"]), config["steps"])
 
 
 @tf.keras.saving.register_keras_serializable(package="srn")
 class Trapezoid(tf.keras.optimizers.schedules.LearningRateSchedule):
     """A constant rate with a linear decay over the last steps; not in the paper.
 
-    A run at a constant rate can be continued for any time; branches with a decay give usable weights at any
-    point (Hägele et al., "Scaling laws and compute-optimal training
-    beyond fixed training durations", NeurIPS 2024).
+    A run at a constant rate can be continued for any time; a copy with a decay gives usable weights at any
+    point (Hägele et al., "Scaling laws and compute-optimal training beyond fixed training durations", NeurIPS
+    2024).
 
     Args:
       rate: before the decay.

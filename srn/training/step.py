@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -75,36 +76,22 @@ def make_training_step(
     """
     variables = model.trainable_variables
     optimizer.build(variables)
-
-    def differentiate(blurry, sharp):
-        """(restored images of the finest scale, loss, gradients) of some crops."""
-        with tf.GradientTape() as tape:
-            outputs = model(blurry, training=True)
-            value = loss(outputs, sharp, model.config)
-            if adversary is not None:
-                value += adversary.term(outputs[0])
-        return outputs[0], value, tape.gradient(value, variables)
-
-    def mean_over_parts(blurry, sharp):
-        parts = zip(tf.split(blurry, accumulate), tf.split(sharp, accumulate))
-        outputs, values, gradients = zip(*(differentiate(*part) for part in parts))
-        means = [tf.add_n(of_variable) / accumulate for of_variable in zip(*gradients)]
-        return tf.concat(outputs, axis=0), tf.add_n(values) / accumulate, means
-
-    by_itself = {} if strategy is None else {"skip_gradients_aggregation": True}
     chosen = variables if clip_all else model.recurrent_variables
+    by_itself = {} if strategy is None else {"skip_gradients_aggregation": True}
+    compute = functools.partial(_differentiate, model, loss, adversary)
+    if accumulate > 1:
+        compute = functools.partial(_mean_over_parts, compute, accumulate)
 
     def update(blurry, sharp):
-        compute = differentiate if accumulate == 1 else mean_over_parts
         restored, value, gradients = compute(blurry, sharp)
         error = error_of_batch(restored, sharp)
         if strategy is not None:
             replica = tf.distribute.get_replica_context()
             value, error, *gradients = replica.all_reduce("MEAN", [value, error, *gradients])
-        norm, unclipped = tf.zeros([]), gradients
+        norm, clipped = tf.zeros([]), gradients
         if clip_norm is not None:
-            gradients, norm = clip_chosen(gradients, variables, chosen, clip_norm)
-        optimizer.apply_gradients(zip(gradients, variables), **by_itself)
+            clipped, norm = clip_chosen(gradients, variables, chosen, clip_norm)
+        optimizer.apply_gradients(zip(clipped, variables), **by_itself)
         if average is not None:
             average.update(variables, optimizer.iterations)
         results = {
@@ -114,8 +101,8 @@ def make_training_step(
         }
         if report_norms:
             cell = model.recurrent_variables
-            results.update(norms_of_parts(unclipped, variables, cell))
-            after = norms_of_parts(gradients, variables, cell)
+            results.update(norms_of_parts(gradients, variables, cell))
+            after = norms_of_parts(clipped, variables, cell)
             results.update({f"clipped_{name}": norm for name, norm in after.items()})
         if adversary is not None:
             results["critic_loss"] = adversary.learn(restored, sharp)
@@ -130,6 +117,24 @@ def make_training_step(
         return {name: strategy.experimental_local_results(value)[0] for name, value in results.items()}
 
     return step
+
+
+def _differentiate(model, loss, adversary, blurry, sharp) -> tuple:
+    """(restored images of the finest scale, loss, gradients of the trainable variables) of a batch."""
+    with tf.GradientTape() as tape:
+        outputs = model(blurry, training=True)
+        value = loss(outputs, sharp, model.config)
+        if adversary is not None:
+            value += adversary.term(outputs[0])
+    return outputs[0], value, tape.gradient(value, model.trainable_variables)
+
+
+def _mean_over_parts(compute, number, blurry, sharp) -> tuple:
+    """`compute` for equal parts of a batch, one after the other; loss and gradients are averaged."""
+    parts = zip(tf.split(blurry, number), tf.split(sharp, number))
+    outputs, values, gradients = zip(*(compute(*part) for part in parts))
+    means = [tf.add_n(of_variable) / number for of_variable in zip(*gradients)]
+    return tf.concat(outputs, axis=0), tf.add_n(values) / number, means
 
 
 def norms_of_parts(gradients: list, variables: list, cell: list) -> dict[str, tf.Tensor]:
