@@ -20,7 +20,7 @@ CORES=${CORES:-$(nproc)}
 exec docker run --rm --name "${CONTAINER:-srn-serving}" \
     -p 127.0.0.1:8500:8500 -p 127.0.0.1:8501:8501 \
     --mount "type=bind,source=$FOLDER,target=/models/$NAME,readonly" \
-    --cpus "$CORES" --memory "${MEMORY:-28g}" --env TF_ENABLE_ONEDNN_OPTS=0 \
+    --cpus "$CORES" --memory "${MEMORY:-24g}" --env TF_ENABLE_ONEDNN_OPTS=0 \
     --user 10001:10001 --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
     tensorflow/serving:2.15.1 \
     --model_config_file="/models/$NAME/models.config" \

@@ -18,6 +18,7 @@ import yaml
 
 from srn.images import encode_png
 from srn.serving.client import connect
+from srn.serving.contract import MAX_PIXELS
 from srn.serving.server_files import write_server_files
 
 RECIPES = Path(__file__).resolve().parents[2] / "serving"
@@ -240,6 +241,22 @@ def test_every_recipe_starts_the_server_of_this_tensorflow_with_memory_that_can_
     text = (RECIPES / name).read_text()
     assert IMAGE in text
     assert re.search(r'TF_ENABLE_ONEDNN_OPTS(=|: "|, value: ")0', text)
+
+
+@pytest.mark.parametrize(
+    "name, requests", [("run_docker.sh", 2), ("compose.yaml", 2), ("kubernetes.yaml", 2), ("kserve.yaml", 1)]
+)
+def test_the_limit_of_memory_is_enough_by_the_formula(name, requests):
+    """One request at a time by each protocol; KServe's runtime serves one of them."""
+    formula = re.search(
+        r"memory = ([\d.]+) GiB \+ ([\d.]+) GiB x megapixels", (RECIPES / "README.md").read_text()
+    )
+    base, by_megapixel = map(float, formula.groups())
+    limits = re.findall(r"MEMORY:-(\d+)|limits: .*memory: (\d+)Gi", (RECIPES / name).read_text())
+    limit = max(int(amount) for found in limits for amount in found if amount)
+    assert (
+        base + by_megapixel * MAX_PIXELS / 1e6 * requests + base <= limit
+    )  # and a new version beside the old
 
 
 @pytest.fixture
