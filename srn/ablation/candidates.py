@@ -22,7 +22,7 @@ class Published:
     Attributes:
       psnr: in dB.
       ssim: by MATLAB's `ssim` of the colour image (`ssim_matlab` of `srn.metrics`).
-      confirmed: whether the numbers were found in a second source; the others are quoted from memory.
+      confirmed: whether the numbers were found in a second source.
     """
 
     psnr: float

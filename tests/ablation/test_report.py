@@ -80,7 +80,7 @@ def test_tables_for_people_say_what_they_are_of(tmp_path):
     assert markdown.startswith("# Title\n\nA fact <b>.\n\n| model |")
     html = (tmp_path / "table.html").read_text()
     assert "| one | " in markdown and "A fact &lt;b&gt;." in html
-    for text in ("21.00 ± 1.00", "Blurry images: 19.75 dB", "not confirmed: one, two."):
+    for text in ("21.00 ± 1.00", "Blurry images: 19.75 dB", "not found in a second source: one, two."):
         assert text in markdown and text in html
     assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "table.md", "table.html"}
 
