@@ -215,7 +215,9 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     papers = {row.candidate.name: row.candidate.paper for row in rows}
     unconfirmed = [name for name, paper in papers.items() if paper is not None and not paper.confirmed]
     if unconfirmed:
-        notes.append(f"Numbers of the paper that were not found in a second source: {', '.join(unconfirmed)}.")
+        notes.append(
+            f"Numbers of the paper that were not found in a second source: {', '.join(unconfirmed)}."
+        )
     return notes
 
 

@@ -47,6 +47,23 @@ def _muon(model, learning_rate):
     return make_muon(model, learning_rate)
 
 
+def make_critic_optimizer(name: str, learning_rate: Any, variables: list) -> tf.keras.optimizers.Optimizer:
+    """Adam for the critic of the adversarial loss, at the rate at which the network uses Adam.
+
+    Args:
+      name: the optimizer of the network; "muon" uses Adam at a small part of its own rate.
+      learning_rate: that of the network, a number or a schedule.
+      variables: of the critic.
+    """
+    if name != "muon":
+        return adam(learning_rate)
+    from srn.training.muon import Muon
+
+    optimizer = Muon(learning_rate, jit_compile=False)
+    optimizer.use_adam_for(variables)
+    return optimizer
+
+
 # Name -> function (model, learning rate or schedule) -> Keras optimizer.
 OPTIMIZERS = {"adam": lambda model, learning_rate: adam(learning_rate), "muon": _muon}
 

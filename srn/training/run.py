@@ -21,7 +21,7 @@ from srn.metrics import WINDOW_SIZE
 from srn.synthesis.settings import SYNTHESES
 from srn.training import folder
 from srn.training.config import FINISHED, TrainingConfig
-from srn.training.optimizers import OPTIMIZERS, adam, make_schedule
+from srn.training.optimizers import OPTIMIZERS, make_critic_optimizer, make_schedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -307,12 +307,14 @@ class _Run:
 
 
 def _make_adversary(config: TrainingConfig, schedule):
-    """The critic of the adversarial loss, with the learning rate of the network; None without that loss."""
+    """The critic of the adversarial loss with its optimizer; None without that loss."""
     if not config.adversarial_weight:
         return None
     from srn.training.adversarial import Adversary, build_critic
 
-    return Adversary(build_critic(config.model_config.channels), adam(schedule), config.adversarial_weight)
+    critic = build_critic(config.model_config.channels)
+    optimizer = make_critic_optimizer(config.optimizer, schedule, critic.trainable_variables)
+    return Adversary(critic, optimizer, config.adversarial_weight)
 
 
 def _choose_loss(config: TrainingConfig) -> Callable:

@@ -6,7 +6,7 @@ import srn
 from srn.config import ModelConfig
 from srn.training.adversarial import Adversary, build_critic
 from srn.training.checkpoints import Checkpoints
-from srn.training.optimizers import adam
+from srn.training.optimizers import adam, make_critic_optimizer
 from srn.training.step import make_training_step
 
 
@@ -55,6 +55,17 @@ def test_terms_by_hand(adversary):
 
     assert float(adversary.term(images(0, count=1))) == pytest.approx(term, rel=1e-4)
     assert float(adversary.learn(images(0, count=1), images(1, count=1))) == pytest.approx(learned, rel=1e-4)
+
+
+@pytest.mark.parametrize("name, rate", [("adam", 1e-2), ("muon", 5e-4)])
+def test_the_critic_uses_adam_at_the_rate_at_which_the_network_does(name, rate):
+    kernel = tf.Variable(tf.ones([3, 3, 2, 2]))
+    optimizer = make_critic_optimizer(name, 1e-2, [kernel])
+    optimizer.build([kernel])
+
+    optimizer.apply_gradients([(tf.fill([3, 3, 2, 2], 7.0), kernel)])
+
+    np.testing.assert_allclose(kernel, 1 - rate, rtol=1e-6)  # Adam's first step has the size of its rate
 
 
 def test_the_critic_learns_to_tell_them_apart(adversary):
